@@ -1,0 +1,110 @@
+# What a person or CI calls; `make help` lists it. Cargo and go decide what has to be rebuilt.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LOGS := $(TARGET)/test-logs
+DIST := $(CURDIR)/dist/bin
+
+# wamr-crun and wamr-runner are static; RUSTFLAGS reach them alone because --target is given.
+RESIDENT := wamr-crun wamr-runner
+HOSTED := wamr-lab wamr-report
+TRIPLE := $(shell uname -m)-unknown-linux-gnu
+STATIC := LIBSECCOMP_LINK_TYPE=static \
+	LIBSECCOMP_LIB_PATH="$$(pkg-config --variable=libdir libseccomp)" \
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static"
+
+# With these, tests drive the programs that are shipped instead of those that cargo just built.
+SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner
+
+DESTDIR :=
+PREFIX := /usr/local
+EXPERIMENT := lab/experiments/demo.toml
+
+.PHONY: help setup demo build image test check install clean
+.PHONY: fmt tidy clippy doc unit sweep totals
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup build ## ten pods each of three systems on a node of this machine, and the report
+	@$(DIST)/wamr-lab demo $(ARGS)
+
+test: setup fmt tidy clippy doc build image ## everything; CI runs this
+	@rm -rf $(LOGS)
+	@status=0; $(SHIPPED) $(MAKE) unit && $(MAKE) sweep || status=$$?; $(MAKE) totals; exit $$status
+
+check: setup fmt tidy clippy doc unit ## what needs no root: style, lints, doc links, unit tests
+
+build: ## the four programs into dist/bin
+	@echo '== build: $(RESIDENT), static'
+	@$(STATIC) cargo build --locked --profile resident --target $(TRIPLE) \
+		$(addprefix --package ,$(RESIDENT)) --bins
+	@echo '== build: $(HOSTED)'
+	@cargo build --locked --release $(addprefix --package ,$(HOSTED)) --bins
+	@install -d $(DIST)
+	@for program in $(addprefix $(TARGET)/$(TRIPLE)/resident/,$(RESIDENT)) \
+		$(addprefix $(TARGET)/release/,$(HOSTED)); do \
+		cmp -s "$$program" "$(DIST)/$${program##*/}" || install "$$program" $(DIST)/; done
+
+image: build ## the node image, into the cache (as root; the first time takes minutes)
+	@if [ "$$(id -u)" = 0 ]; then $(DIST)/wamr-lab image build; fi
+
+setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
+	@vm-images/host/setup.sh
+
+install: build ## the runtime into $(DESTDIR)$(PREFIX)
+	@install -D $(DIST)/wamr-crun $(DESTDIR)$(PREFIX)/bin/wamr-crun
+	@install -D $(DIST)/wamr-runner $(DESTDIR)$(PREFIX)/libexec/wamr-crun/wamr-runner
+
+clean: ## what was built here; the cache of node images is kept
+	@rm -rf $(TARGET) dist
+
+fmt: ## formatting of the Rust sources
+	@echo '== fmt'
+	@cargo fmt --all --check
+
+tidy: $(TARGET)/tidy ## the house rules of lab/tests/tidy, in seconds
+	@echo '== tidy'
+	@RUST_BACKTRACE=0 $(TARGET)/tidy --quiet
+
+$(TARGET)/tidy: $(wildcard lab/tests/tidy/*.rs)
+	@mkdir -p $(TARGET)
+	@CARGO_MANIFEST_DIR=$(CURDIR)/lab rustc --edition 2024 --test lab/tests/tidy/main.rs -o $@
+
+clippy: ## lints, warnings are errors
+	@echo '== clippy'
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## links of the documentation comments
+	@echo '== doc'
+	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+
+unit: ## tests of the workspace; those that need root say so and are skipped without
+	@echo '== tests'
+	@mkdir -p $(LOGS)
+	@cargo test --locked --workspace --no-fail-fast -- --show-output | tee $(LOGS)/unit.log
+
+sweep: ## end to end: EXPERIMENT on a native node, and its report
+	@echo '== sweep: $(EXPERIMENT)'
+	@mkdir -p $(LOGS)
+	@[ "$$(id -u)" = 0 ] || { echo 'skipped: the sweep needs root' | tee $(LOGS)/sweep.log; exit; }; \
+	rm -rf $(LOGS)/sweep; \
+	if $(DIST)/wamr-lab run $(EXPERIMENT) --out $(LOGS)/sweep && \
+		$(DIST)/wamr-report verify $(LOGS)/sweep && \
+		$(DIST)/wamr-report summary $(LOGS)/sweep; \
+	then echo 'test result: ok. 1 passed; 0 failed (sweep)' | tee $(LOGS)/sweep.log; \
+	else echo 'test result: FAILED. 0 passed; 1 failed (sweep)' | tee $(LOGS)/sweep.log; exit 1; fi
+
+totals:
+	@echo; grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true
+	@awk '/^test result:/ { for (i = 2; i <= NF; i++) { \
+			if ($$i ~ /^passed/) passed += $$(i-1); if ($$i ~ /^failed/) failed += $$(i-1); \
+			if ($$i ~ /^ignored/) skipped += $$(i-1) } } \
+		/skipped: / { skipped++ } \
+		END { printf "total: %d passed, %d failed, %d skipped\n", passed, failed, skipped }' \
+		$(LOGS)/*.log

@@ -1,0 +1,278 @@
+//! One cell: its lines in, its numbers out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use wamr_record::cell::{PhaseName, Pod, Verdict};
+use wamr_record::reader::CellRecord;
+use wamr_record::sample::{Meminfo, Reading, Sample};
+
+use crate::attribution;
+use crate::estimator::{bracket, paper, start};
+use crate::measure::Measure;
+use crate::stats::quantile::median;
+
+/// What became of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Used.
+    Valid,
+    /// Measured, not used.
+    Invalid,
+    /// The pods did not all start.
+    Failed,
+}
+
+/// A cell's numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellFigures {
+    /// The directory's name.
+    pub id: String,
+    /// Place in the order of the run.
+    pub order: u32,
+    /// Row of runtimes.toml.
+    pub runtime: String,
+    /// Workload image.
+    pub workload: String,
+    /// Pods asked for.
+    pub pods: u32,
+    /// Repetition, from 1.
+    pub repetition: u32,
+    /// What became of it.
+    pub state: State,
+    /// Remarks of a valid cell, reasons of another.
+    pub reasons: Vec<String>,
+    /// Samples of /proc/meminfo before the pods, on the plateau, after the pods.
+    pub meminfo_samples: [usize; 3],
+    /// Distinct metrics-server stamps before, on the plateau, after.
+    pub metrics_stamps: [usize; 3],
+    /// Taken bytes of all pods together by MemFree and by MemAvailable, for the slope.
+    pub total_free_bytes: Option<f64>,
+    /// As above, by MemAvailable.
+    pub total_available_bytes: Option<f64>,
+    /// The numbers; what could not be computed is not there.
+    pub values: BTreeMap<Measure, f64>,
+}
+
+/// Phases whose levels are compared.
+const LEVELS: [PhaseName; 3] = [PhaseName::Before, PhaseName::Plateau, PhaseName::After];
+
+/// Computes all numbers of a cell.
+pub fn cell_figures(record: &CellRecord) -> CellFigures {
+    let cell = &record.cell;
+    let (state, reasons) = match &cell.verdict {
+        Verdict::Valid { notes } => (State::Valid, notes),
+        Verdict::Invalid { reasons } => (State::Invalid, reasons),
+        Verdict::Failed { reasons } => (State::Failed, reasons),
+    };
+    let mut values = BTreeMap::new();
+    memory(record, &mut values);
+    let metrics_stamps = metrics(record, &mut values);
+    start_up(&record.pods, cell.pods, &mut values);
+    kernel(record, &mut values);
+    attribution::parts(record, &mut values);
+    let total = |measure| values.get(&measure).map(|value| value * f64::from(cell.pods));
+    CellFigures {
+        id: cell.id.clone(),
+        order: cell.order,
+        runtime: cell.runtime.clone(),
+        workload: cell.workload.clone(),
+        pods: cell.pods,
+        repetition: cell.repetition,
+        state,
+        reasons: reasons.clone(),
+        meminfo_samples: LEVELS.map(|phase| column(&record.samples, phase, taken_free).len()),
+        metrics_stamps,
+        total_free_bytes: total(Measure::FreePaper),
+        total_available_bytes: total(Measure::AvailableBracket),
+        values,
+    }
+}
+
+/// Bytes that are not in the column `free`.
+pub fn taken_free(meminfo: &Meminfo) -> f64 {
+    meminfo.total_bytes as f64 - meminfo.all_free_bytes() as f64
+}
+
+/// Bytes that no new program could get without swapping.
+pub fn taken_available(meminfo: &Meminfo) -> f64 {
+    meminfo.total_bytes as f64 - meminfo.all_available_bytes() as f64
+}
+
+/// Bytes that are neither free nor buffers, page cache or reclaimable slab.
+fn taken_used(meminfo: &Meminfo) -> f64 {
+    meminfo.total_bytes as f64
+        - meminfo.all_free_bytes() as f64
+        - meminfo.buffers_bytes as f64
+        - meminfo.cached_bytes as f64
+        - meminfo.slab_reclaimable_bytes as f64
+}
+
+fn column(samples: &[Sample], phase: PhaseName, of: impl Fn(&Meminfo) -> f64) -> Vec<f64> {
+    let readings = samples.iter().filter(|sample| sample.phase == phase);
+    readings
+        .filter_map(|sample| match &sample.reading {
+            Reading::Meminfo(meminfo) => Some(of(meminfo)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn put(values: &mut BTreeMap<Measure, f64>, measure: Measure, value: Option<f64>) {
+    if let Some(value) = value.filter(|value| value.is_finite()) {
+        values.insert(measure, value);
+    }
+}
+
+fn memory(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
+    type Column = (fn(&Meminfo) -> f64, Measure, Measure, Option<Measure>);
+    let columns: [Column; 3] = [
+        (taken_free, Measure::FreePaper, Measure::FreeBracket, Some(Measure::FreeDrift)),
+        (
+            taken_available,
+            Measure::AvailablePaper,
+            Measure::AvailableBracket,
+            Some(Measure::AvailableDrift),
+        ),
+        (taken_used, Measure::UsedPaper, Measure::UsedBracket, None),
+    ];
+    let pods = record.cell.pods;
+    for (of, by_paper, by_bracket, drift) in columns {
+        let [before, plateau, after] = LEVELS.map(|phase| column(&record.samples, phase, of));
+        put(values, by_paper, paper::per_pod(&before, &plateau, pods));
+        put(values, by_bracket, bracket::per_pod(&before, &plateau, &after, pods));
+        if let Some(drift) = drift {
+            put(values, drift, paper::per_pod(&before, &after, pods));
+        }
+    }
+}
+
+fn kernel(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
+    type Column = (fn(&Meminfo) -> f64, Measure);
+    let columns: [Column; 4] = [
+        (|meminfo| meminfo.slab_bytes as f64, Measure::KernelSlab),
+        (|meminfo| meminfo.kernel_stack_bytes as f64, Measure::KernelStacks),
+        (|meminfo| meminfo.page_tables_bytes as f64, Measure::KernelPageTables),
+        (|meminfo| meminfo.percpu_bytes as f64, Measure::KernelPercpu),
+    ];
+    for (of, measure) in columns {
+        let before = column(&record.samples, PhaseName::Before, of);
+        let plateau = column(&record.samples, PhaseName::Plateau, of);
+        put(values, measure, paper::per_pod(&before, &plateau, record.cell.pods));
+    }
+}
+
+/// metrics-server repeats a figure until its next scrape: each stamp counts once.
+fn metrics(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) -> [usize; 3] {
+    let levels = LEVELS.map(|phase| {
+        let mut by_stamp = BTreeMap::new();
+        for sample in record.samples.iter().filter(|sample| sample.phase == phase) {
+            if let Reading::MetricsServerNode { timestamp_ns, working_set_bytes, .. } =
+                sample.reading
+            {
+                by_stamp.insert(timestamp_ns, working_set_bytes as f64);
+            }
+        }
+        by_stamp.into_values().collect::<Vec<f64>>()
+    });
+    let [before, plateau, after] = &levels;
+    let pods = record.cell.pods;
+    put(values, Measure::NodeMetrics, paper::per_pod(before, plateau, pods));
+    put(values, Measure::NodeMetricsBracket, bracket::per_pod(before, plateau, after, pods));
+    let mut seen = BTreeSet::new();
+    let mut of_pods = Vec::new();
+    for sample in record.samples.iter().filter(|sample| sample.phase == PhaseName::Plateau) {
+        if let Reading::MetricsServerPod { timestamp_ns, pod, working_set_bytes, .. } =
+            &sample.reading
+            && seen.insert((pod, timestamp_ns))
+        {
+            of_pods.push(*working_set_bytes as f64);
+        }
+    }
+    put(values, Measure::PodMetrics, median(&of_pods));
+    levels.map(|level| level.len())
+}
+
+fn start_up(pods: &[Pod], wanted: u32, values: &mut BTreeMap<Measure, f64>) {
+    let Some(requested_ns) = pods.iter().map(|pod| pod.requested_ns).min() else { return };
+    if pods.len() as u64 != u64::from(wanted) {
+        return;
+    }
+    let of = |stamp: fn(&Pod) -> Option<i64>| {
+        start::reached(requested_ns, &pods.iter().map(stamp).collect::<Vec<_>>())
+    };
+    if let Some(first) = of(|pod| pod.first_instruction_ns) {
+        put(values, Measure::StartLast, Some(first.last_ns));
+        put(values, Measure::StartP50, Some(first.p50_ns));
+        put(values, Measure::StartP90, Some(first.p90_ns));
+    }
+    if let Some(scheduled) = of(|pod| pod.scheduled_ns) {
+        put(values, Measure::ScheduledP50, Some(scheduled.p50_ns));
+        put(values, Measure::ScheduledLast, Some(scheduled.last_ns));
+    }
+    if let Some(running) = of(|pod| pod.running_ns) {
+        put(values, Measure::RunningP50, Some(running.p50_ns));
+        put(values, Measure::RunningLast, Some(running.last_ns));
+    }
+    put(values, Measure::LogLast, of(|pod| pod.log_ns).map(|log| log.last_ns));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(taken_ns: i64, timestamp_ns: i64, phase: PhaseName, working_set_bytes: u64) -> Sample {
+        let reading =
+            Reading::MetricsServerNode { timestamp_ns, window_s: 15.0, working_set_bytes };
+        Sample { taken_ns, phase, pods_running: 0, reading }
+    }
+
+    fn record(samples: Vec<Sample>, pods: Vec<Pod>) -> CellRecord {
+        let cell = wamr_record::cell::Cell {
+            id: "0000-x".to_owned(),
+            order: 0,
+            runtime: "x".to_owned(),
+            runtime_title: "X".to_owned(),
+            ours: false,
+            language: "wasm".to_owned(),
+            workload: "w".to_owned(),
+            pods: 2,
+            repetition: 1,
+            phases: Vec::new(),
+            verdict: Verdict::Valid { notes: Vec::new() },
+        };
+        CellRecord { cell, samples, pods, attribution: Vec::new(), evidence: None }
+    }
+
+    #[test]
+    fn a_repeated_metrics_stamp_counts_once() {
+        let plateau = [(1, 7, 300), (2, 7, 300), (3, 7, 300), (4, 8, 500)];
+        let mut samples = vec![node(0, 1, PhaseName::Before, 100)];
+        samples.extend(
+            plateau.map(|(taken, stamp, bytes)| node(taken, stamp, PhaseName::Plateau, bytes)),
+        );
+        let figures = cell_figures(&record(samples, Vec::new()));
+        assert_eq!(figures.metrics_stamps, [1, 2, 0]);
+        assert_eq!(figures.values.get(&Measure::NodeMetrics), Some(&150.0));
+    }
+
+    #[test]
+    fn the_start_is_unknown_while_a_pod_is_missing() {
+        let pod = Pod {
+            name: "a".to_owned(),
+            uid: "u".to_owned(),
+            container_id: None,
+            pid: None,
+            cgroup: None,
+            requested_ns: 5,
+            scheduled_ns: None,
+            running_ns: None,
+            first_instruction_ns: Some(9),
+            log_ns: None,
+        };
+        let start = |pods| cell_figures(&record(Vec::new(), pods)).values;
+        assert_eq!(start(vec![pod.clone()]).get(&Measure::StartLast), None);
+        assert_eq!(start(vec![pod.clone(), pod]).get(&Measure::StartLast), Some(&4.0));
+    }
+}

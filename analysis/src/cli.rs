@@ -1,0 +1,64 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Turns a run directory of wamr-lab into a report.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Turns a run directory of wamr-lab into a report",
+    long_about = "Turns a run directory of wamr-lab into a report: statistics, figures, tables.\n\n\
+                  Needs no root, no network and no clock: the same run gives the same bytes, on \
+                  every machine.",
+    after_help = "Examples:\n  \
+                  wamr-report verify runs/demo         is the data what was measured?\n  \
+                  wamr-report summary runs/demo        the main table, in the terminal\n  \
+                  wamr-report build runs/demo          the report: runs/demo/report/index.html\n\n\
+                  Exit status: 0 done, 1 defects or an error, 2 a wrong command line."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Writes the report: index.html, report.md, numbers.json, figures/*.svg, tables/*.csv
+    #[command(after_help = "Examples:\n  \
+                            wamr-report build runs/demo\n  \
+                            wamr-report build runs/demo --out /tmp/demo-report\n\n\
+                            The report is written beside its place and moved there at the end: \
+                            after an error nothing has changed.")]
+    Build {
+        /// The run directory, as wamr-lab wrote it
+        run_dir: PathBuf,
+        /// Where the report goes; an earlier report there is replaced [default: RUN_DIR/report]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Makes a report also of a run with defects, and lists them in it
+        #[arg(long)]
+        with_defects: bool,
+    },
+    /// Checks digests, schema, missing and unknown files, and that valid cells are complete
+    #[command(after_help = "Every defect is a line FILE:LINE: WHAT on standard output. Exit \
+                            status 1 if there is one.\n\n\
+                            The directory `report` inside the run is not part of it and not \
+                            checked.")]
+    Verify {
+        /// The run directory
+        run_dir: PathBuf,
+    },
+    /// Prints the main table and what follows from it
+    #[command(after_help = "Colours only on a terminal, and not if NO_COLOR is set.")]
+    Summary {
+        /// The run directory
+        run_dir: PathBuf,
+        /// Also reads a run with defects
+        #[arg(long)]
+        with_defects: bool,
+    },
+}

@@ -1,0 +1,38 @@
+//! Time from the call that creates the pods to a stamp of theirs.
+
+use crate::stats::quantile::{of_sorted, sorted};
+
+/// When the pods of a cell reached a stage, in nanoseconds after the call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reached {
+    /// Half of the pods.
+    pub p50_ns: f64,
+    /// Nine of ten.
+    pub p90_ns: f64,
+    /// All of them.
+    pub last_ns: f64,
+}
+
+/// Quantiles of `stamp - requested` over the pods; `None` unless every pod has the stamp,
+/// because the time of the last one is not known then.
+pub fn reached(requested_ns: i64, stamps_ns: &[Option<i64>]) -> Option<Reached> {
+    let delays: Option<Vec<f64>> = stamps_ns
+        .iter()
+        .map(|stamp| Some(stamp.as_ref()?.saturating_sub(requested_ns) as f64))
+        .collect();
+    let ascending = sorted(&delays?);
+    Some(Reached {
+        p50_ns: of_sorted(&ascending, 0.5)?,
+        p90_ns: of_sorted(&ascending, 0.9)?,
+        last_ns: of_sorted(&ascending, 1.0)?,
+    })
+}
+
+#[test]
+fn the_last_stamp_counts_and_none_may_be_missing() {
+    let stamps: Vec<Option<i64>> = (1..=11).map(|index| Some(1000 + index * 10)).collect();
+    let want = Reached { p50_ns: 60.0, p90_ns: 100.0, last_ns: 110.0 };
+    assert_eq!(reached(1000, &stamps), Some(want));
+    assert_eq!(reached(1000, &[Some(1010), None]), None);
+    assert_eq!(reached(0, &[]), None);
+}

@@ -1,0 +1,71 @@
+//! `wamr-report`: reads the command line, calls the library, prints errors once.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use wamr_report::cli::{Cli, Command};
+use wamr_report::error::Error;
+use wamr_report::format::count;
+use wamr_report::load::{Trust, load};
+use wamr_report::report::render::render;
+use wamr_report::report::write::write;
+use wamr_report::terminal;
+use wamr_report::verify::check;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Build { run_dir, out, with_defects } => {
+            let out = out.unwrap_or_else(|| run_dir.join("report"));
+            build(&run_dir, &out, trust(with_defects))
+        }
+        Command::Verify { run_dir } => verify(&run_dir),
+        Command::Summary { run_dir, with_defects } => {
+            load(&run_dir, trust(with_defects)).map(|study| print(&terminal::summary(&study)))
+        }
+    };
+    done.unwrap_or_else(|error| {
+        anstream::eprintln!("{:?}", miette::Report::new(error));
+        ExitCode::FAILURE
+    })
+}
+
+fn trust(with_defects: bool) -> Trust {
+    if with_defects { Trust::WithDefects } else { Trust::Whole }
+}
+
+fn build(run_dir: &Path, out: &Path, trust: Trust) -> Result<ExitCode, Error> {
+    let study = load(run_dir, trust)?;
+    let files = render(&study)?;
+    write(out, &files)?;
+    Ok(print(&format!("{}\n", out.join("index.html").display())))
+}
+
+fn verify(run_dir: &Path) -> Result<ExitCode, Error> {
+    let findings = check(run_dir)?;
+    let mut lines: Vec<String> = findings.defects.iter().map(ToString::to_string).collect();
+    lines.push(format!(
+        "{} compared, {} read, {}",
+        count(findings.files, "file", "files"),
+        count(findings.cells, "cell", "cells"),
+        match findings.defects.len() {
+            0 => "no defect".to_owned(),
+            defects => count(defects, "defect", "defects"),
+        }
+    ));
+    let printed = print(&(lines.join("\n") + "\n"));
+    Ok(if findings.defects.is_empty() { printed } else { ExitCode::FAILURE })
+}
+
+/// Prints to standard output; a reader that has gone away, like `head`, is no error.
+fn print(text: &str) -> ExitCode {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            anstream::eprintln!("write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

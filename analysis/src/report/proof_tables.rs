@@ -1,0 +1,128 @@
+//! Tables of what ran: evidence per system, digests, environment, versions.
+
+use super::memory_tables::class;
+use super::table::{Cell, Table};
+use crate::format::{clean, gb, shorten};
+use crate::study::Study;
+
+/// What each system ran, and how many containers prove it.
+pub fn evidence(study: &Study) -> Table {
+    let note = "Proven: the running process shows the engine that its row in runtimes.toml names. \
+                In place: its cgroup lies below its pod's.";
+    let mut table = Table::new("evidence", "What really ran", note)
+        .words("Runtime", "runtime")
+        .words("Handler", "handler")
+        .words("Running process", "exe")
+        .words("Engine proven", "engine_proven")
+        .words("In place", "cgroup_in_pod");
+    for system in &study.systems {
+        let mut cells = vec![Cell::words(&system.title)];
+        if let Some(evidence) = &system.evidence {
+            cells.push(Cell::code(&evidence.handlers.join(" ")));
+            cells.push(Cell::code(&shorten(&evidence.executables.join(" "), 120)));
+            cells.push(Cell::words(&format!("{} of {}", evidence.proven, evidence.pods)));
+            cells.push(Cell::words(&format!("{} of {}", evidence.placed, evidence.pods)));
+        } else {
+            cells.resize(5, Cell::words("no evidence"));
+        }
+        table.row(class(system), cells);
+    }
+    table
+}
+
+/// Digests of every file of each system.
+pub fn digests(study: &Study) -> Table {
+    let note = "Read through /proc/PID/exe for running processes; two digests for one path would \
+                mean that the file changed during the run.";
+    let mut table = Table::new("digests", "Digests of what ran", note)
+        .words("Runtime", "runtime")
+        .words("Part", "part")
+        .words("Path", "path")
+        .words("sha256", "sha256");
+    for system in &study.systems {
+        for file in system.evidence.iter().flat_map(|evidence| &evidence.files) {
+            let cells = vec![
+                Cell::words(&system.title),
+                Cell::words(file.part),
+                Cell::code(&file.path),
+                Cell::code(&file.sha256),
+            ];
+            table.row(class(system), cells);
+        }
+    }
+    table
+}
+
+/// Facts of the machine, the most important first.
+pub fn machine(study: &Study) -> Vec<(&'static str, String)> {
+    let environment = &study.environment;
+    let processors = format!("{} × {}", environment.cpus, clean(&environment.cpu_model));
+    let emulated = if environment.emulated {
+        "emulated processor: no time of this run counts"
+    } else {
+        "real processor, not emulated"
+    };
+    let node = match environment.provider.as_str() {
+        "native" => "native: namespaces on this machine".to_owned(),
+        "vm" => "vm: a virtual machine".to_owned(),
+        "cluster" => "cluster: an existing Kubernetes cluster".to_owned(),
+        other => clean(other),
+    };
+    let hypervisor = match environment.hypervisor.as_deref() {
+        None => "none seen".to_owned(),
+        Some("unnamed") => "yes, its hypervisor gives no name".to_owned(),
+        Some(name) => clean(name),
+    };
+    vec![
+        ("Emulation", emulated.to_owned()),
+        ("Processors", processors),
+        ("Memory", gb(environment.memory_bytes)),
+        ("Virtual machine", hypervisor),
+        ("Node", node),
+        (
+            "Kernel",
+            format!("{}, {}", clean(&environment.kernel_release), clean(&environment.architecture)),
+        ),
+        ("cgroups", clean(&environment.cgroup_mode)),
+        ("Control plane", clean(&environment.control_plane)),
+        ("Transparent huge pages", clean(&environment.transparent_hugepages)),
+    ]
+}
+
+/// The machine's facts as a table, for its CSV file.
+pub fn machine_table(study: &Study) -> Table {
+    let mut table =
+        Table::new("machine", "Machine and node", "").words("Fact", "fact").words("Value", "value");
+    for (fact, value) in machine(study) {
+        table.row("", vec![Cell::words(fact), Cell::words(&value)]);
+    }
+    table
+}
+
+/// Versions of the stack.
+pub fn versions(study: &Study) -> Table {
+    let mut table = Table::new("versions", "Versions", "")
+        .words("Component", "component")
+        .words("Version", "version");
+    for (component, version) in &study.environment.versions {
+        table.row("", vec![Cell::words(component), Cell::words(version)]);
+    }
+    table
+}
+
+/// Digests of the stack's programs and of the workload images.
+pub fn stack(study: &Study) -> Table {
+    let mut table = Table::new("stack", "Digests of the node's stack", "")
+        .words("Kind", "kind")
+        .words("Name", "name")
+        .words("Digest", "digest");
+    for program in &study.environment.programs {
+        let cells =
+            vec![Cell::words("program"), Cell::code(&program.path), Cell::code(&program.sha256)];
+        table.row("", cells);
+    }
+    for (image, digest) in &study.environment.images {
+        table.row("", vec![Cell::words("image"), Cell::code(image), Cell::code(digest)]);
+    }
+    table
+}

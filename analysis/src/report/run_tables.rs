@@ -1,0 +1,207 @@
+//! Tables of the run: the summary, start-up, validity of the cells.
+
+use super::memory_tables::{class, head};
+use super::table::{Cell, Table};
+use crate::cell_figures::{CellFigures, State};
+use crate::format::{count, mb, ms, shorten};
+use crate::measure::{Measure, Unit};
+use crate::study::Study;
+
+/// The main table.
+pub fn summary(study: &Study) -> Table {
+    let note = "free and metrics-server: plateau minus before, as in the paper. available: plateau \
+                minus the mean of before and after.";
+    let mut table = Table::new("summary", "What a pod costs", note)
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods")
+        .words("Valid", "valid_cells")
+        .spread("free", "MB per pod", Measure::FreePaper.key())
+        .spread("available", "MB per pod", Measure::AvailableBracket.key())
+        .spread("metrics-server", "MB per pod", Measure::NodeMetrics.key())
+        .spread("all pods started", "ms", Measure::StartLast.key())
+        .spread("free, to ours", "times", "free_ratio")
+        .spread("start, to ours", "times", "start_ratio");
+    let times_count = !study.environment.emulated;
+    for group in &study.groups {
+        let mut cells = head(study, group);
+        cells.push(Cell::words(&format!("{} of {}", group.valid, group.all())));
+        let of = |measure| group.values.get(&measure);
+        cells.push(Cell::summary(of(Measure::FreePaper), mb));
+        cells.push(Cell::summary(of(Measure::AvailableBracket), mb));
+        cells.push(Cell::summary(of(Measure::NodeMetrics), mb));
+        cells.push(Cell::summary(of(Measure::StartLast).filter(|_| times_count), ms));
+        let ratio = |measure| group.ratios.get(&measure);
+        let mut to_ours = [
+            Cell::ratio(ratio(Measure::FreePaper)),
+            Cell::ratio(ratio(Measure::StartLast).filter(|_| times_count)),
+        ];
+        let system = &study.systems[group.key.system];
+        let is_reference = study.reference().is_some_and(|reference| reference == system);
+        for cell in to_ours.iter_mut().filter(|_| is_reference && group.valid > 0) {
+            "1".clone_into(&mut cell.text);
+            "1".clone_into(&mut cell.raw[0]);
+        }
+        cells.extend(to_ours);
+        table.row(class(system), cells);
+    }
+    table
+}
+
+/// Every stage of the start.
+pub fn start(study: &Study) -> Table {
+    let note = if study.environment.emulated {
+        "Milliseconds after the call that creates the pods. The processor was emulated: these \
+         times do not count."
+    } else {
+        "Milliseconds after the call that creates the pods. Scheduled and running are seen through \
+         the API server, so “running” comes later than the workload's own first instruction."
+    };
+    let columns = [
+        ("first instruction, half", Measure::StartP50),
+        ("first instruction, 90 %", Measure::StartP90),
+        ("first instruction, all", Measure::StartLast),
+        ("scheduled, half", Measure::ScheduledP50),
+        ("scheduled, all", Measure::ScheduledLast),
+        ("running, half", Measure::RunningP50),
+        ("running, all", Measure::RunningLast),
+        ("first log line, all", Measure::LogLast),
+    ];
+    let mut table = Table::new("start", "Start-up by stage", note)
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods");
+    for (title, measure) in columns {
+        table = table.spread(title, "ms", measure.key());
+    }
+    for group in &study.groups {
+        let mut cells = head(study, group);
+        let values = columns.iter().map(|(_, measure)| group.values.get(measure));
+        cells.extend(values.map(|summary| Cell::summary(summary, ms)));
+        table.row(class(&study.systems[group.key.system]), cells);
+    }
+    table
+}
+
+/// Every cell with what became of it, the missing ones last.
+pub fn cells(study: &Study) -> Table {
+    let note = "In the order in which they were measured. Only valid cells are used.";
+    let mut table = Table::new("cells", "Validity of every cell", note)
+        .number("No.", "", "number")
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods")
+        .number("Repetition", "", "repetition")
+        .words("State", "state")
+        .words("Reasons and remarks", "reasons")
+        .words("Samples before, plateau, after", "meminfo_samples")
+        .words("metrics-server stamps", "metrics_stamps");
+    for cell in &study.cells {
+        let (class, state) = match cell.state {
+            State::Valid => ("", "valid"),
+            State::Invalid => ("invalid", "invalid"),
+            State::Failed => ("failed", "failed"),
+        };
+        let row = vec![
+            Cell::whole(u64::from(cell.order) + 1),
+            Cell::words(&title_of(study, cell)),
+            Cell::whole(u64::from(cell.pods)),
+            Cell::whole(u64::from(cell.repetition)),
+            Cell::words(state),
+            Cell::words(&shorten(&cell.reasons.join("; "), 600)),
+            Cell::words(&triple(cell.meminfo_samples)),
+            Cell::words(&triple(cell.metrics_stamps)),
+        ];
+        table.row(class, row);
+    }
+    for missing in &study.missing {
+        let row = vec![
+            Cell {
+                text: crate::format::NONE.to_owned(),
+                raw: vec![String::new()],
+                ..Cell::default()
+            },
+            Cell::words(&study.systems[missing.system].title),
+            Cell::whole(u64::from(missing.pods)),
+            Cell::whole(u64::from(missing.repetition)),
+            Cell::words("missing"),
+            Cell::words("planned, but not in the run"),
+            Cell::words(""),
+            Cell::words(""),
+        ];
+        table.row("failed", row);
+    }
+    table
+}
+
+fn triple(numbers: [usize; 3]) -> String {
+    numbers.map(|number| number.to_string()).join(" / ")
+}
+
+fn title_of(study: &Study, cell: &CellFigures) -> String {
+    let system = study.systems.iter().find(|system| cell.is_of(system));
+    system.map_or_else(|| cell.runtime.clone(), |system| system.title.clone())
+}
+
+/// Every number of every cell; only as CSV.
+pub fn cell_values(study: &Study) -> Table {
+    let mut table = Table::new("cell-values", "Every number of every cell", "")
+        .words("Cell", "cell")
+        .words("Runtime", "runtime")
+        .words("Workload", "workload")
+        .number("Pods", "", "pods")
+        .number("Repetition", "", "repetition")
+        .words("Used", "used");
+    for measure in Measure::ALL {
+        let unit = match measure.unit() {
+            Unit::BytesPerPod => "bytes",
+            Unit::Nanoseconds => "ns",
+        };
+        table = table.number(measure.key(), unit, measure.key());
+    }
+    for cell in &study.cells {
+        let mut row = vec![
+            Cell::words(&cell.id),
+            Cell::words(&cell.runtime),
+            Cell::words(&cell.workload),
+            Cell::whole(u64::from(cell.pods)),
+            Cell::whole(u64::from(cell.repetition)),
+            Cell::words(if cell.state == State::Valid { "yes" } else { "no" }),
+        ];
+        for measure in Measure::ALL {
+            row.push(Cell::number(cell.values.get(measure).copied(), |value| value.to_string()));
+        }
+        table.row("", row);
+    }
+    table
+}
+
+/// What is wrong with the run directory.
+pub fn defects(study: &Study) -> Option<Table> {
+    let mut table = Table::new("defects", "Defects of the run directory", "")
+        .words("File", "file")
+        .words("Line", "line")
+        .words("Defect", "defect");
+    for defect in study.defects.iter().take(200) {
+        let line = defect.line.map_or_else(String::new, |line| line.to_string());
+        table.row(
+            "failed",
+            vec![Cell::code(&defect.path), Cell::words(&line), Cell::words(&defect.text)],
+        );
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// `7 of 9 cells are valid; …`: the counts that a reader sees first.
+pub fn counts(study: &Study) -> String {
+    let of = |state| study.cells.iter().filter(|cell| cell.state == state).count();
+    let all = count(study.cells.len() + study.missing.len(), "cell", "cells");
+    let mut parts = vec![format!("{} of {all} valid", of(State::Valid))];
+    for (number, word) in [
+        (of(State::Invalid), "invalid"),
+        (of(State::Failed), "failed"),
+        (study.missing.len(), "missing"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    parts.join(", ")
+}

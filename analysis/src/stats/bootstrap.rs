@@ -1,0 +1,106 @@
+//! Percentile intervals by block bootstrap; a block is one repetition of the experiment.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::Serialize;
+
+use super::Spread;
+use super::quantile::{of_sorted, sorted};
+
+/// Fewer blocks than this give a range, not an interval.
+pub const MIN_BLOCKS: usize = 3;
+
+/// What the draws depend on; written into every report.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Settings {
+    /// Start of the random stream. Every interval starts it anew, so that figures over the same
+    /// repetitions, like the two sides of a ratio, are drawn from the same blocks.
+    pub seed: u64,
+    /// Number of draws.
+    pub draws: u32,
+    /// Share of the draws inside the interval.
+    pub level: f64,
+}
+
+/// The settings of every report.
+pub const SETTINGS: Settings = Settings { seed: 0x5741_4d52, draws: 10_000, level: 0.95 };
+
+/// Spread of `statistic` over `blocks` blocks; it gets the indices of the drawn blocks.
+///
+/// Draws on which the statistic does not exist are left out.
+/// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapters 6 and 13.3.
+pub fn spread(blocks: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Spread {
+    let singles: Vec<f64> = (0..blocks).filter_map(|block| statistic(&[block])).collect();
+    if singles.len() < 2 {
+        return Spread::Single;
+    }
+    if blocks < MIN_BLOCKS {
+        let ascending = sorted(&singles);
+        return ends(&ascending, 0.0)
+            .map_or(Spread::Single, |(low, high)| Spread::Range { low, high });
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(SETTINGS.seed);
+    let mut chosen = vec![0_usize; blocks];
+    let mut results = Vec::with_capacity(SETTINGS.draws as usize);
+    for _ in 0..SETTINGS.draws {
+        for place in &mut chosen {
+            // Multiply and shift maps the 64 bits evenly on 0..blocks.
+            *place = ((u128::from(random.next_u64()) * blocks as u128) >> 64) as usize;
+        }
+        results.extend(statistic(&chosen));
+    }
+    let tail = (1.0 - SETTINGS.level) / 2.0;
+    ends(&sorted(&results), tail)
+        .map_or(Spread::Single, |(low, high)| Spread::Interval { low, high })
+}
+
+fn ends(ascending: &[f64], tail: f64) -> Option<(f64, f64)> {
+    Some((of_sorted(ascending, tail)?, of_sorted(ascending, 1.0 - tail)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::quantile::median;
+
+    fn of(values: &[f64]) -> Spread {
+        spread(values.len(), |chosen| {
+            median(&chosen.iter().map(|&block| values[block]).collect::<Vec<_>>())
+        })
+    }
+
+    #[test]
+    fn few_blocks_give_no_interval() {
+        assert_eq!(of(&[]), Spread::Single);
+        assert_eq!(of(&[4.0]), Spread::Single);
+        assert_eq!(of(&[4.0, 3.0]), Spread::Range { low: 3.0, high: 4.0 });
+    }
+
+    #[test]
+    fn equal_blocks_give_a_point() {
+        assert_eq!(of(&[2.0; 5]), Spread::Interval { low: 2.0, high: 2.0 });
+    }
+
+    #[test]
+    fn the_interval_holds_the_median_and_is_the_same_each_time() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        let first = of(&values);
+        let (low, high) = first.ends().unwrap();
+        assert!(low < 5.0 && 5.0 < high && low >= 1.0 && high <= 9.0, "{first:?}");
+        assert!(matches!(first, Spread::Interval { .. }));
+        assert_eq!(first, of(&values));
+    }
+
+    #[test]
+    fn most_intervals_hold_the_true_median() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut held = 0;
+        for _ in 0..20 {
+            let values: Vec<f64> =
+                (0..15).map(|_| (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64).collect();
+            let (low, high) = of(&values).ends().unwrap();
+            held += u32::from(low <= 0.5 && 0.5 <= high);
+        }
+        assert!(held >= 17, "{held} of 20");
+    }
+}

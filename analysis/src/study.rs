@@ -1,0 +1,306 @@
+//! A whole run as numbers: cells, groups of repetitions, ratios, slopes. `numbers.json` is this.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use wamr_record::environment::Environment;
+use wamr_record::reader::{CellRecord, Run};
+
+use crate::attribution::{PrivateMemory, private_memory};
+use crate::cell_figures::{CellFigures, State, cell_figures};
+use crate::estimator::slope;
+use crate::evidence::{SystemEvidence, system_evidence};
+use crate::format::clean;
+use crate::group::{Group, Key, group, ratios};
+use crate::plan::Plan;
+use crate::stats::Spread;
+use crate::stats::bootstrap::{SETTINGS, Settings, spread};
+use crate::verify::{Defect, Findings};
+
+/// Version of the layout of numbers.json.
+pub const NUMBERS_VERSION: u32 = 1;
+
+/// Everything that a report says, before it is put into words.
+#[derive(Debug, Serialize)]
+pub struct Study {
+    /// [`NUMBERS_VERSION`].
+    pub numbers_version: u32,
+    /// Program and version that computed the numbers.
+    pub generator: String,
+    /// How intervals were drawn.
+    pub bootstrap: Settings,
+    /// What the run is.
+    pub run: RunFacts,
+    /// Machine and node.
+    pub environment: Environment,
+    /// Systems under test, in the order of the tables.
+    pub systems: Vec<System>,
+    /// Every cell in the order of the run.
+    pub cells: Vec<CellFigures>,
+    /// Cells that the plan asks for and the run does not hold.
+    pub missing: Vec<MissingCell>,
+    /// Repetitions of the same system and density together.
+    pub groups: Vec<Group>,
+    /// What one more pod costs.
+    pub slopes: Vec<Slope>,
+    /// What is wrong with the run directory; empty unless it was read nevertheless.
+    pub defects: Vec<Defect>,
+    /// Samples and phases of the run over time; drawn, not repeated as numbers.
+    #[serde(skip)]
+    pub timeline: Vec<crate::timeline::CellTrace>,
+}
+
+/// What the run is.
+#[derive(Debug, Serialize)]
+pub struct RunFacts {
+    /// The run directory's name.
+    pub name: String,
+    /// The experiment's title.
+    pub title: String,
+    /// Version of the lab.
+    pub lab_version: String,
+    /// When it began.
+    pub begin_ns: i64,
+    /// When it ended.
+    pub end_ns: i64,
+    /// Seed of the order of its cells.
+    pub order_seed: Option<i64>,
+    /// Files whose digest was compared with the manifest.
+    pub files_compared: usize,
+}
+
+/// A runtime with a workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct System {
+    /// Row of runtimes.toml.
+    pub runtime: String,
+    /// Workload image.
+    pub workload: String,
+    /// Name in tables and figures.
+    pub title: String,
+    /// `wasm`, `python` or `native`.
+    pub language: String,
+    /// True for what this project builds.
+    pub ours: bool,
+    /// Private memory of its idle containers in valid cells.
+    pub private: Option<PrivateMemory>,
+    /// What ran.
+    pub evidence: Option<SystemEvidence>,
+}
+
+/// A cell that was planned but is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingCell {
+    /// Index in [`Study::systems`].
+    pub system: usize,
+    /// Pods.
+    pub pods: u32,
+    /// Repetition, from 1.
+    pub repetition: u32,
+}
+
+/// What one more pod of a system costs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Slope {
+    /// Index in [`Study::systems`].
+    pub system: usize,
+    /// Number of densities it is drawn through.
+    pub densities: usize,
+    /// Bytes of MemFree for one more pod.
+    pub free_bytes_per_pod: f64,
+    /// How far that may be off.
+    pub free_spread: Spread,
+    /// Bytes of MemFree that do not depend on the number of pods.
+    pub free_fixed_bytes: f64,
+    /// Bytes of MemAvailable for one more pod.
+    pub available_bytes_per_pod: Option<f64>,
+}
+
+/// Computes everything from a run.
+pub fn study(run: &Run, plan: &Plan, findings: Findings) -> Study {
+    let mut systems = systems(run, plan);
+    let cells: Vec<CellFigures> = run.cells.iter().map(cell_figures).collect();
+    let keys = keys(&systems, &cells, plan);
+    let mut groups: Vec<Group> =
+        keys.iter().map(|&key| group(key, &systems, &cells, plan)).collect();
+    ratios(&mut groups, &systems, &cells);
+    for system in &mut systems {
+        let of_system: Vec<&CellRecord> =
+            run.cells.iter().filter(|record| is_of(system, record)).collect();
+        let valid: Vec<&CellRecord> =
+            of_system.iter().copied().filter(|record| record.cell.verdict.is_valid()).collect();
+        system.private = private_memory(&valid);
+        system.evidence = system_evidence(&of_system);
+    }
+    Study {
+        numbers_version: NUMBERS_VERSION,
+        generator: concat!("wamr-report ", env!("CARGO_PKG_VERSION")).to_owned(),
+        bootstrap: SETTINGS,
+        run: RunFacts {
+            name: clean(&run.manifest.run),
+            title: clean(&run.manifest.title),
+            lab_version: clean(&run.manifest.lab_version),
+            begin_ns: run.manifest.begin_ns,
+            end_ns: run.manifest.end_ns,
+            order_seed: plan.seed,
+            files_compared: findings.files,
+        },
+        environment: run.environment.clone(),
+        missing: missing(&systems, &cells, plan),
+        slopes: slopes(&systems, &cells),
+        timeline: crate::timeline::traces(run, &systems),
+        systems,
+        cells,
+        groups,
+        defects: findings.defects,
+    }
+}
+
+impl Study {
+    /// Number of cells that count.
+    pub fn valid_cells(&self) -> usize {
+        self.cells.iter().filter(|cell| cell.state == State::Valid).count()
+    }
+
+    /// All densities with at least one group, ascending.
+    pub fn densities(&self) -> Vec<u32> {
+        let densities: BTreeSet<u32> = self.groups.iter().map(|group| group.key.pods).collect();
+        densities.into_iter().collect()
+    }
+
+    /// The system that others are compared with: the first of ours.
+    pub fn reference(&self) -> Option<&System> {
+        self.systems.iter().find(|system| system.ours)
+    }
+}
+
+fn is_of(system: &System, record: &CellRecord) -> bool {
+    record.cell.runtime == system.runtime && record.cell.workload == system.workload
+}
+
+/// The plan's order first, then what else was measured, by name.
+fn systems(run: &Run, plan: &Plan) -> Vec<System> {
+    let planned = plan.series.iter().map(|series| (&series.runtime, &series.workload));
+    let mut measured: Vec<_> =
+        run.cells.iter().map(|record| (&record.cell.runtime, &record.cell.workload)).collect();
+    measured.sort();
+    let mut systems: Vec<System> = Vec::new();
+    for (runtime, workload) in planned.chain(measured) {
+        if systems.iter().any(|known| known.runtime == *runtime && known.workload == *workload) {
+            continue;
+        }
+        let cell = run
+            .cells
+            .iter()
+            .map(|record| &record.cell)
+            .find(|cell| cell.runtime == *runtime && cell.workload == *workload);
+        systems.push(System {
+            runtime: runtime.clone(),
+            workload: workload.clone(),
+            title: cell.map_or_else(|| clean(runtime), |cell| clean(&cell.runtime_title)),
+            language: cell.map_or_else(String::new, |cell| clean(&cell.language)),
+            ours: cell.is_some_and(|cell| cell.ours),
+            private: None,
+            evidence: None,
+        });
+    }
+    let titles: Vec<String> = systems.iter().map(|system| system.title.clone()).collect();
+    for system in &mut systems {
+        if titles.iter().filter(|title| **title == system.title).count() > 1 {
+            system.title = format!("{}, {}", system.title, clean(&system.workload));
+        }
+    }
+    systems
+}
+
+fn keys(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<Key> {
+    let mut keys = BTreeSet::new();
+    for (index, system) in systems.iter().enumerate() {
+        let planned = plan
+            .series
+            .iter()
+            .any(|series| series.runtime == system.runtime && series.workload == system.workload);
+        if planned && plan.repetitions > 0 {
+            keys.extend(plan.densities.iter().map(|&pods| Key { pods, system: index }));
+        }
+        let measured = cells.iter().filter(|cell| cell.is_of(system));
+        keys.extend(measured.map(|cell| Key { pods: cell.pods, system: index }));
+    }
+    keys.into_iter().collect()
+}
+
+impl CellFigures {
+    /// True if the cell measured `system`.
+    pub fn is_of(&self, system: &System) -> bool {
+        self.runtime == system.runtime && self.workload == system.workload
+    }
+}
+
+fn missing(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<MissingCell> {
+    let there: BTreeSet<(&str, &str, u32, u32)> = cells
+        .iter()
+        .map(|cell| (cell.runtime.as_str(), cell.workload.as_str(), cell.pods, cell.repetition))
+        .collect();
+    let mut missing = Vec::new();
+    for (index, system) in systems.iter().enumerate() {
+        let is_planned = plan
+            .series
+            .iter()
+            .any(|series| series.runtime == system.runtime && series.workload == system.workload);
+        for &pods in plan.densities.iter().filter(|_| is_planned) {
+            for repetition in 1..=plan.repetitions {
+                let key = (system.runtime.as_str(), system.workload.as_str(), pods, repetition);
+                if !there.contains(&key) {
+                    missing.push(MissingCell { system: index, pods, repetition });
+                }
+            }
+        }
+    }
+    missing
+}
+
+fn slopes(systems: &[System], cells: &[CellFigures]) -> Vec<Slope> {
+    let mut slopes = Vec::new();
+    for (index, system) in systems.iter().enumerate() {
+        let valid: Vec<&CellFigures> =
+            cells.iter().filter(|cell| cell.is_of(system) && cell.state == State::Valid).collect();
+        let blocks: Vec<u32> =
+            valid.iter().map(|cell| cell.repetition).collect::<BTreeSet<_>>().into_iter().collect();
+        let points = |chosen: &[u32], total: fn(&CellFigures) -> Option<f64>| {
+            chosen
+                .iter()
+                .flat_map(|&repetition| {
+                    valid.iter().filter(move |cell| cell.repetition == repetition)
+                })
+                .filter_map(|cell| Some((f64::from(cell.pods), total(cell)?)))
+                .collect::<Vec<_>>()
+        };
+        let free = |chosen: &[u32]| slope::marginal(&points(chosen, |cell| cell.total_free_bytes));
+        let Some(line) = free(&blocks) else { continue };
+        let densities: BTreeSet<u32> = valid.iter().map(|cell| cell.pods).collect();
+        slopes.push(Slope {
+            system: index,
+            densities: densities.len(),
+            free_bytes_per_pod: line.slope,
+            free_spread: spread(blocks.len(), |drawn| {
+                let chosen: Vec<u32> = drawn.iter().map(|&block| blocks[block]).collect();
+                Some(free(&chosen)?.slope)
+            }),
+            free_fixed_bytes: line.intercept,
+            available_bytes_per_pod: slope::marginal(&points(&blocks, |cell| {
+                cell.total_available_bytes
+            }))
+            .map(|line| line.slope),
+        });
+    }
+    slopes
+}
+
+/// Groups by density: the order of tables and figures.
+pub fn by_density(groups: &[Group]) -> BTreeMap<u32, Vec<&Group>> {
+    let mut panels: BTreeMap<u32, Vec<&Group>> = BTreeMap::new();
+    for group in groups {
+        panels.entry(group.key.pods).or_default().push(group);
+    }
+    panels
+}

@@ -1,0 +1,8 @@
+//! Whole runs through the whole program; all runs are synthetic, with known figures.
+
+mod command;
+mod defects;
+mod golden;
+mod hostile;
+mod recover;
+mod synthetic;

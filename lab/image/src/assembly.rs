@@ -1,0 +1,212 @@
+//! Puts the parts together: the order of the stages and the node's root file system.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use miette::{Context as _, IntoDiagnostic as _, Result};
+use wamr_progress::Progress;
+
+use crate::cache::{Bench, Cache, Stage};
+use crate::debian::{self, Variant};
+use crate::recipes::Inputs;
+use crate::stack::{self, Built, Stack};
+use crate::workloads::{self, Workloads};
+use crate::{NodeImage, WorkloadImage, tool};
+
+/// Name of the root file system in its stage's folder.
+const ROOT: &str = "rootfs";
+
+/// Files that mmdebstrap copies from the building machine; a node has its own.
+const OF_THE_BUILDING_MACHINE: &[&str] = &["etc/hostname", "etc/resolv.conf"];
+
+/// Everything that says what a node image is.
+pub struct Recipes {
+    stack: Stack,
+    debian: debian::Recipe,
+    workloads: Workloads,
+}
+
+/// What the stack's stages gave: module → folder and description.
+type Modules = BTreeMap<String, (PathBuf, Built)>;
+
+/// Name → the image, and versions of what made it.
+type Images = BTreeMap<String, (WorkloadImage, BTreeMap<String, String>)>;
+
+impl Recipes {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// One is not what this version understands.
+    pub fn read() -> Result<Self> {
+        Ok(Self {
+            stack: stack::read()?,
+            debian: debian::Recipe::read()?,
+            workloads: workloads::read()?,
+        })
+    }
+
+    /// The key of the whole image.
+    ///
+    /// # Errors
+    /// A recipe names a file that is not there.
+    pub fn key(&self) -> Result<String> {
+        let mut inputs = Inputs::new().value("root", &self.root_key()?);
+        for (name, workload) in &self.workloads {
+            inputs = inputs.value(name, &workload.key(name, &self.debian.debian)?);
+        }
+        Ok(inputs.key())
+    }
+
+    fn debian_key(&self) -> String {
+        let names = self.debian.node.iter().map(|package| package.name.as_str());
+        let inputs = names.fold(Inputs::new(), |inputs, name| inputs.value("package", name));
+        self.debian.debian.inputs(inputs).key()
+    }
+
+    fn root_key(&self) -> Result<String> {
+        let mut inputs = Inputs::new().value("debian", &self.debian_key());
+        for (name, module) in &self.stack {
+            inputs = inputs.value(name, &module.key(name)?);
+        }
+        Ok(inputs.key())
+    }
+
+    /// Builds what is missing.
+    ///
+    /// # Errors
+    /// The first failure of a stage; the other stages run to their end.
+    pub fn build(&self, cache: &Cache, progress: &Progress) -> Result<NodeImage> {
+        // Go keeps the processors busy, Debian's packages the network and the disk.
+        let (modules, rest) = thread::scope(|scope| {
+            let rest = scope.spawn(|| {
+                Ok::<_, miette::Report>((
+                    self.debian_root(cache, progress)?,
+                    self.images(cache, progress)?,
+                ))
+            });
+            (self.modules(cache, progress), rest.join())
+        });
+        let (debian_root, workloads) =
+            rest.map_err(|_| miette::miette!("building the file systems panicked"))??;
+        let modules = modules?;
+        let rootfs = self.root(&debian_root, &modules, cache, progress)?;
+        let programs = modules.values().flat_map(|(_, built)| built.programs.clone()).collect();
+        let mut versions = versions(&rootfs, &modules)?;
+        let mut images = BTreeMap::new();
+        for (name, (image, tools)) in workloads {
+            versions.extend(tools);
+            images.insert(name, image);
+        }
+        Ok(NodeImage { rootfs, versions, programs, workloads: images })
+    }
+
+    fn modules(&self, cache: &Cache, progress: &Progress) -> Result<Modules> {
+        self.stack
+            .iter()
+            .map(|(name, module)| Ok((name.clone(), module.ensure(name, cache, progress)?)))
+            .collect()
+    }
+
+    fn images(&self, cache: &Cache, progress: &Progress) -> Result<Images> {
+        let debian = &self.debian.debian;
+        self.workloads
+            .iter()
+            .map(|(name, row)| Ok((name.clone(), row.ensure(name, debian, cache, progress)?)))
+            .collect()
+    }
+
+    fn debian_root(&self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+        let title = "Debian file system";
+        let key = self.debian_key();
+        let stage = Stage { name: "debian", title, key: &key, pieces: 0 };
+        let (folder, ()) = cache.stage(stage, progress, |bench| {
+            let root = bench.out.join(ROOT);
+            self.debian.debian.install(bench, Variant::Essential, &self.debian.node, &root)?;
+            for path in OF_THE_BUILDING_MACHINE {
+                match fs::remove_file(root.join(path)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error).into_diagnostic().context("cannot remove a copied file");
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        })?;
+        Ok(folder.join(ROOT))
+    }
+
+    fn root(
+        &self,
+        debian_root: &Path,
+        modules: &Modules,
+        cache: &Cache,
+        progress: &Progress,
+    ) -> Result<PathBuf> {
+        let title = "root file system of a node";
+        let key = self.root_key()?;
+        let stage = Stage { name: "root", title, key: &key, pieces: 0 };
+        let (folder, ()) = cache.stage(stage, progress, |bench| {
+            let root = bench.out.join(ROOT);
+            copy_linked(debian_root, &root, bench)?;
+            for (built, description) in modules.values() {
+                stack::install(built, &description.programs, &root)?;
+            }
+            Ok(())
+        })?;
+        Ok(folder.join(ROOT))
+    }
+}
+
+/// Copies a tree with hard links in place of files: nothing writes to either.
+fn copy_linked(from: &Path, to: &Path, bench: &mut Bench<'_>) -> Result<()> {
+    let mut command = tool::command("cp");
+    command.args(["--archive", "--link"]).arg(from).arg(to);
+    bench.log.run(command, |_| {})
+}
+
+/// Component → version. Libraries and Debian say theirs through dpkg.
+fn versions(root: &Path, modules: &Modules) -> Result<BTreeMap<String, String>> {
+    let mut versions: BTreeMap<String, String> =
+        modules.values().flat_map(|(_, built)| built.versions.clone()).collect();
+    let printed = debian::output_inside(root, "/usr/bin/crun", &["--version"])?;
+    let crun = printed.lines().next().and_then(|line| line.strip_prefix("crun version "));
+    let packages = debian::installed(root)?;
+    let wasmedge = packages.get("libwasmedge0").map(String::as_str);
+    let release = fs::read_to_string(root.join("etc/debian_version")).ok();
+    let others =
+        [("crun", crun), ("wasmedge", wasmedge), ("debian", release.as_deref().map(str::trim))]
+            .map(|(name, version)| Some((name.to_owned(), version?.to_owned())));
+    versions.extend(others.into_iter().flatten());
+    Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Recipes);
+
+    #[test]
+    fn the_key_follows_every_part() {
+        let key = Recipes::read().unwrap().key().unwrap();
+        let changes: [(&str, Change); 4] = [
+            ("one module less", |recipes| drop(recipes.stack.remove("cni"))),
+            ("one package less", |recipes| drop(recipes.debian.node.pop())),
+            ("one image less", |recipes| drop(recipes.workloads.remove("pause"))),
+            ("another time stamp", |recipes| recipes.debian.debian.source_date_epoch += 1),
+        ];
+        for (case, change) in changes {
+            let mut recipes = Recipes::read().unwrap();
+            assert_eq!(key, recipes.key().unwrap());
+            change(&mut recipes);
+            assert_ne!(key, recipes.key().unwrap(), "{case}");
+        }
+        let mut reworded = Recipes::read().unwrap();
+        for package in &mut reworded.debian.node {
+            package.why.clear();
+        }
+        assert_eq!(key, reworded.key().unwrap(), "words for people");
+    }
+}

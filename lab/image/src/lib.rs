@@ -1,0 +1,110 @@
+//! The node image: everything a node is made of, built once into a cache.
+//!
+//! A stage per part (each Go module, the Debian file system, each workload image), each under a key
+//! of what it is made from; a stage that is there is never built again. The recipes are the files
+//! in `vm-images/`; they are compiled in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic as _, Result};
+use serde::{Deserialize, Serialize};
+use wamr_progress::Progress;
+use wamr_record::cell::Program;
+
+mod archive;
+mod assembly;
+mod cache;
+mod debian;
+mod digest;
+pub mod host;
+mod layer;
+mod recipes;
+mod stack;
+mod tool;
+mod workloads;
+
+pub use cache::default_cache;
+
+/// A finished node image, `image.json` in its directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeImage {
+    /// The root file system: a Debian with the pinned stack in `/usr/local/bin` and `/opt/cni/bin`.
+    /// Nodes mount it read-only below an overlay.
+    pub rootfs: PathBuf,
+    /// Component → version, as the components themselves print it.
+    pub versions: BTreeMap<String, String>,
+    /// Programs of the stack: path inside the root file system, digest.
+    pub programs: Vec<Program>,
+    /// Workload images (and `pause`) by name.
+    pub workloads: BTreeMap<String, WorkloadImage>,
+}
+
+/// An OCI image archive, ready for `ctr images import`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadImage {
+    /// The archive (an OCI image layout as tar).
+    pub archive: PathBuf,
+    /// The name it is imported under, `localhost/wamr-lab/NAME:1`.
+    pub reference: String,
+    /// Digest of its manifest, `sha256:…`.
+    pub manifest_digest: String,
+    /// The program a container of it runs: path in the image and digest.
+    pub program: Program,
+}
+
+/// `image.json`: the image and the key of everything that it was made from.
+#[derive(Serialize, Deserialize)]
+struct Described {
+    key: String,
+    #[serde(flatten)]
+    image: NodeImage,
+}
+
+/// Where [`ensure`] describes the finished image.
+pub fn description_path(cache: &Path) -> PathBuf {
+    cache.join("image.json")
+}
+
+/// The node image in `cache`, building what is missing.
+///
+/// With everything there, it takes milliseconds, and needs neither root nor any tool.
+///
+/// # Errors
+/// A tool is missing, a build fails: the error says which and where its log is.
+pub fn ensure(cache: &Path, progress: &Progress) -> Result<NodeImage> {
+    let recipes = assembly::Recipes::read()?;
+    let key = recipes.key()?;
+    if let Some(image) = finished(cache, &key) {
+        return Ok(image);
+    }
+    if !nix::unistd::geteuid().is_root() {
+        miette::bail!(
+            help = "run it as root, or let `WAMR_LAB_CACHE` name a cache with a finished image",
+            "the node image is not built yet, and only root can build it (a Debian file system has \
+             files of other owners)"
+        );
+    }
+    host::require()?;
+    // Relative paths would mean another place to whoever reads image.json.
+    let cache = std::path::absolute(cache).into_diagnostic()?;
+    let opened = cache::Cache::open(&cache, progress)?;
+    // Another process may have built it while this one waited.
+    if let Some(image) = finished(&cache, &key) {
+        return Ok(image);
+    }
+    let image = recipes.build(&opened, progress)?;
+    let described = Described { key, image };
+    cache::write_json(&description_path(&cache), &described)?;
+    Ok(described.image)
+}
+
+/// The image that `image.json` describes, if it is made from the same and its files are there.
+fn finished(cache: &Path, key: &str) -> Option<NodeImage> {
+    let text = fs::read(description_path(cache)).ok()?;
+    let described: Described = serde_json::from_slice(&text).ok()?;
+    let image = described.image;
+    let archives = image.workloads.values().all(|workload| workload.archive.is_file());
+    (described.key == key && image.rootfs.is_dir() && archives).then_some(image)
+}

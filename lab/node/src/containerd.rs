@@ -1,0 +1,173 @@
+//! containerd's configuration, from the table of runtimes. Pure.
+//! Source: containerd docs/cri/config.md, config version 3 (containerd 2.x).
+
+use std::collections::BTreeMap;
+
+use miette::{Result, miette};
+use toml::{Table, Value};
+
+use crate::daemon::Daemon;
+use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET, PROGRAM_DIR};
+use crate::runtimes::{RuntimeKind, RuntimeTable};
+
+/// Prefix of programs that this workspace builds.
+pub const DIST: &str = "dist:";
+/// The handler of pods without a RuntimeClass.
+const DEFAULT_HANDLER: &str = "runc";
+const DEFAULT_BINARY: &str = "/usr/local/bin/runc";
+
+/// What nothing on the node uses; each costs memory or start time.
+const DISABLED_PLUGINS: [&str; 8] = [
+    "io.containerd.internal.v1.opt",
+    "io.containerd.internal.v1.tracing",
+    "io.containerd.tracing.processor.v1.otlp",
+    "io.containerd.monitor.container.v1.restart",
+    "io.containerd.nri.v1.nri",
+    "io.containerd.snapshotter.v1.native",
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.erofs",
+];
+
+/// The path inside the node of a program as runtimes.toml names it.
+pub fn program_path(binary: &str) -> String {
+    match binary.strip_prefix(DIST) {
+        Some(name) => format!("{PROGRAM_DIR}/{name}"),
+        None => binary.to_owned(),
+    }
+}
+
+/// Handler → path of its OCI runtime; `runc` is always there.
+///
+/// # Errors
+/// Two rows give one handler different programs.
+pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, String>> {
+    let mut handlers = BTreeMap::new();
+    for (name, row) in runtimes {
+        match row.kind {
+            RuntimeKind::Oci => {}
+        }
+        let path = program_path(&row.binary);
+        if let Some(other) = handlers.insert(row.handler.clone(), path.clone())
+            && other != path
+        {
+            return Err(miette!(
+                help = "give each program a handler of its own in runtimes.toml",
+                "runtime {name}: handler {} is {other} already, not {path}",
+                row.handler
+            ));
+        }
+    }
+    handlers.entry(DEFAULT_HANDLER.to_owned()).or_insert_with(|| DEFAULT_BINARY.to_owned());
+    Ok(handlers)
+}
+
+/// The text of containerd.toml.
+///
+/// # Errors
+/// Two rows give one handler different programs.
+pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> {
+    let mut by_handler = Table::new();
+    for (handler, binary) in handlers(runtimes)? {
+        by_handler.insert(handler, runtime(&binary));
+    }
+    let cri_runtime = Table::from_iter([
+        // Needs CAP_SYS_RESOURCE otherwise, which not every root has.
+        ("restrict_oom_score_adj".to_owned(), Value::Boolean(true)),
+        ("enable_selinux".to_owned(), Value::Boolean(false)),
+        ("enable_cdi".to_owned(), Value::Boolean(false)),
+        (
+            "cni".to_owned(),
+            table([
+                ("bin_dirs", Value::Array(vec!["/opt/cni/bin".into()])),
+                ("conf_dir", "/etc/cni/net.d".into()),
+            ]),
+        ),
+        (
+            "containerd".to_owned(),
+            table([
+                ("default_runtime_name", DEFAULT_HANDLER.into()),
+                ("runtimes", Value::Table(by_handler)),
+            ]),
+        ),
+    ]);
+    let cri_images = table([
+        ("snapshotter", "overlayfs".into()),
+        ("pinned_images", table([("sandbox", pause_reference.into())])),
+    ]);
+    let config = Table::from_iter([
+        ("version".to_owned(), Value::Integer(3)),
+        ("root".to_owned(), "/var/lib/containerd".into()),
+        ("state".to_owned(), "/run/containerd".into()),
+        ("disabled_plugins".to_owned(), DISABLED_PLUGINS.to_vec().into()),
+        ("grpc".to_owned(), table([("address", CONTAINERD_SOCKET.into())])),
+        (
+            "plugins".to_owned(),
+            table([
+                ("io.containerd.cri.v1.images", cri_images),
+                ("io.containerd.cri.v1.runtime", Value::Table(cri_runtime)),
+            ]),
+        ),
+    ]);
+    Ok(config.to_string())
+}
+
+/// One handler.
+fn runtime(binary: &str) -> Value {
+    // In containerd's patterns '*' stops at a '/', which most annotations have one of.
+    let every = || Value::Array(vec!["*".into(), "*/*".into()]);
+    table([
+        ("runtime_type", "io.containerd.runc.v2".into()),
+        ("pod_annotations", every()),
+        ("container_annotations", every()),
+        (
+            "options",
+            table([("BinaryName", binary.into()), ("SystemdCgroup", Value::Boolean(false))]),
+        ),
+    ])
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// Where the node has the file.
+pub fn config_path() -> String {
+    format!("{CONFIG_DIR}/containerd.toml")
+}
+
+/// containerd itself.
+pub fn daemon() -> Daemon {
+    let flags = [format!("--config={}", config_path()), "--log-level=warn".to_owned()];
+    Daemon::new("containerd", "/usr/local/bin/containerd", flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtimes::parse_table;
+
+    fn shipped() -> RuntimeTable {
+        parse_table(include_str!("../../runtimes.toml")).unwrap()
+    }
+
+    #[test]
+    fn the_configuration_of_the_shipped_table() {
+        insta::assert_snapshot!(render(&shipped(), "localhost/wamr-lab/pause:1").unwrap());
+    }
+
+    #[test]
+    fn a_handler_with_two_programs_is_refused() {
+        let mut table = shipped();
+        let mut row = table["runc-python"].clone();
+        row.binary = "/usr/bin/other".to_owned();
+        table.insert("runc-other".to_owned(), row);
+        let error = handlers(&table).unwrap_err();
+        assert!(error.to_string().contains("handler runc"), "{error}");
+    }
+
+    #[test]
+    fn pods_without_a_class_have_a_handler_with_an_empty_table() {
+        let handlers = handlers(&RuntimeTable::new()).unwrap();
+        assert_eq!(handlers["runc"], DEFAULT_BINARY);
+    }
+}

@@ -1,0 +1,43 @@
+//! A real Kubernetes node in namespaces of this machine.
+//!
+//! [`NativeNode::up`] makes three kinds of process:
+//!
+//! ```text
+//! lab --spawn--> keeper --fork--> init (PID 1 of the node) --> containerd, etcd, kubelet, …
+//!  +--- control socket: requests and events ---+
+//! ```
+//!
+//! The *keeper* stays in the host's namespaces, waits for init and removes what a node leaves on
+//! the host (control groups, directories), also when the lab was killed. *init* enters namespaces
+//! of its own, mounts the root file system, starts the daemons that the lab asks for and reaps.
+//! Both are this very program, run again under another name: a program that uses this crate calls
+//! [`init::enter_if_asked`] first in `main`.
+
+pub mod init;
+pub mod runtimes;
+
+mod bring_up;
+mod cgroups;
+mod config;
+mod containerd;
+mod control_plane;
+mod daemon;
+mod kubeconfig;
+mod kubelet;
+mod layout;
+mod metrics_server;
+mod namespaces;
+mod native;
+mod network;
+mod objects;
+mod pki;
+mod prepare;
+mod rootfs;
+mod sys;
+mod traces;
+mod wire;
+
+pub use config::{ControlPlane, DEFAULT_METRIC_RESOLUTION_S, MAX_PODS, NodeConfig};
+pub use daemon::Daemon;
+pub use native::NativeNode;
+pub use network::NODE_ADDRESS;

@@ -1,0 +1,238 @@
+//! Writes everything that a node needs to start, before any process of it exists.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use serde_json::Value;
+use wamr_image::WorkloadImage;
+
+use crate::config::NodeConfig;
+use crate::daemon::Daemon;
+use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
+use crate::pki::Pki;
+use crate::{
+    containerd, control_plane, kubeconfig, kubelet, metrics_server, native, network, objects,
+    traces,
+};
+
+/// The image of the sandbox containers, by its name in the node image.
+const PAUSE: &str = "pause";
+/// f_type of overlayfs. Source: statfs(2).
+const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
+
+/// What is left to do once the files are there.
+#[derive(Debug)]
+pub struct Prepared {
+    /// All daemons, in the order of their start.
+    pub daemons: Vec<Daemon>,
+    /// Objects for the API server.
+    pub objects: Value,
+}
+
+/// Writes all files below the reserved name.
+///
+/// # Errors
+/// A part of the image or a program is missing, or a file cannot be written.
+pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
+    let layout = Layout::new(&config.name);
+    make_directories(&layout)?;
+    let pki = Pki::generate(&config.name)?;
+    let root = Upper { dir: layout.upper() };
+    write_configuration(&root, config)?;
+    write_identity(&root, &pki, &layout)?;
+    install_programs(&root, config)?;
+    let speed = config.control_plane;
+    Ok(Prepared {
+        daemons: vec![
+            containerd::daemon(),
+            control_plane::etcd(),
+            control_plane::apiserver(),
+            control_plane::controller_manager(speed),
+            control_plane::scheduler(speed),
+            kubelet::daemon(&config.name),
+            metrics_server::daemon(config.metric_resolution_s),
+        ],
+        objects: objects::all(&config.runtimes, &pki.ca_certificate),
+    })
+}
+
+/// Takes the name. The run directory is the lock: making it succeeds once. What a dead node left is
+/// removed first.
+///
+/// # Errors
+/// A node of that name is up.
+pub fn reserve(name: &str) -> Result<()> {
+    let layout = Layout::new(name);
+    let run = layout.run();
+    let make = || {
+        fs::DirBuilder::new().mode(0o755).recursive(true).create(run.parent().unwrap_or(&run))?;
+        fs::DirBuilder::new().mode(0o700).create(&run)?;
+        native::write_owner(&layout)
+    };
+    match make() {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if native::is_running(name) || native::is_being_made(name) {
+                return Err(miette!(
+                    help = format!("take it down with: wamr-lab node down --name {name}"),
+                    "the node {name} is up already"
+                ));
+            }
+            traces::remove(name)?;
+            make()
+        }
+        other => other,
+    }
+    .into_diagnostic()
+    .wrap_err_with(|| format!("make {}", run.display()))
+}
+
+fn make_directories(layout: &Layout) -> Result<()> {
+    let state = layout.state();
+    make_dir(&state, 0o700)?;
+    let stat = nix::sys::statfs::statfs(&state)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("statfs {}", state.display()))?;
+    if stat.filesystem_type().0 == OVERLAYFS_MAGIC {
+        return Err(miette!(
+            help = "mount a volume or a disk at /var/lib/wamr-lab",
+            "{} is on an overlay, which cannot carry another",
+            state.display()
+        ));
+    }
+    for dir in [layout.upper(), layout.work(), layout.root()] {
+        make_dir(&dir, 0o755)?;
+    }
+    for (name, _) in STATE_DIRS {
+        make_dir(&layout.state_dir(name), if name == "etcd" { 0o700 } else { 0o755 })?;
+    }
+    Ok(())
+}
+
+/// Makes a directory with exactly this mode, whatever the umask says.
+fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(mode)))
+        .into_diagnostic()
+        .wrap_err_with(|| format!("make {}", dir.display()))
+}
+
+/// The overlay's upper directory: what is written here is what the node sees.
+struct Upper {
+    dir: PathBuf,
+}
+
+impl Upper {
+    /// The host's path of an absolute path of the node, with its directories made.
+    fn place(&self, path: &str) -> Result<PathBuf> {
+        let mut at = self.dir.clone();
+        let mut parts = Path::new(path.trim_start_matches('/')).components().peekable();
+        while let Some(part) = parts.next() {
+            at.push(part);
+            if parts.peek().is_some() && !at.is_dir() {
+                // An upper directory lends its mode to the merged one.
+                make_dir(&at, 0o755)?;
+            }
+        }
+        Ok(at)
+    }
+
+    fn write(&self, path: &str, content: &str, mode: u32) -> Result<()> {
+        let at = self.place(path)?;
+        fs::write(&at, content)
+            .and_then(|()| fs::set_permissions(&at, fs::Permissions::from_mode(mode)))
+            .into_diagnostic()
+            .wrap_err_with(|| format!("write {}", at.display()))
+    }
+}
+
+fn write_configuration(root: &Upper, config: &NodeConfig) -> Result<()> {
+    let pause: &WorkloadImage = config.image.workloads.get(PAUSE).ok_or_else(|| {
+        miette!(
+            help = "build it again: wamr-lab image build",
+            "the node image has no {PAUSE} image"
+        )
+    })?;
+    let containerd = containerd::render(&config.runtimes, &pause.reference)?;
+    let hosts = format!("127.0.0.1 localhost\n{} {}\n", network::NODE_ADDRESS, config.name);
+    let files = [
+        (containerd::config_path(), containerd),
+        (kubelet::config_path(), format!("{:#}\n", kubelet::config(config))),
+        ("/etc/cni/net.d/10-lab.conflist".to_owned(), format!("{:#}\n", network::cni_conflist())),
+        ("/etc/hosts".to_owned(), hosts),
+        ("/etc/hostname".to_owned(), format!("{}\n", config.name)),
+        // The kubelet hands it to every pod; there is no name server.
+        ("/etc/resolv.conf".to_owned(), "# This node has no name server.\n".to_owned()),
+        ("/etc/machine-id".to_owned(), format!("{}\n", machine_id(&config.name))),
+    ];
+    for (path, content) in files {
+        root.write(&path, &content, 0o644)?;
+    }
+    make_dir(&root.place(LOG_DIR)?, 0o755)
+}
+
+/// 32 hex digits from the name: stable, and unlike those of nodes with other names.
+fn machine_id(name: &str) -> String {
+    let number = name
+        .bytes()
+        .fold(0_u128, |number, byte| number.wrapping_mul(257).wrapping_add(u128::from(byte)));
+    format!("{number:032x}")
+}
+
+fn write_identity(root: &Upper, pki: &Pki, layout: &Layout) -> Result<()> {
+    for (name, content) in pki.files() {
+        root.write(&format!("{PKI_DIR}/{name}"), content, 0o600)?;
+    }
+    make_dir(&root.place(PKI_DIR)?, 0o700)?;
+    for stem in ["kubelet", "controller-manager", "scheduler", "metrics-server"] {
+        let text = kubeconfig::render(pki, stem, stem);
+        root.write(&format!("{CONFIG_DIR}/{stem}.kubeconfig"), &text, 0o600)?;
+    }
+    let admin = kubeconfig::render(pki, "admin", "admin");
+    root.write(ADMIN_KUBECONFIG, &admin, 0o600)?;
+    let outside = Upper { dir: layout.run() };
+    outside.write("admin.kubeconfig", &admin, 0o600)
+}
+
+/// Copies `dist:` programs and sees that the others are in the image.
+fn install_programs(root: &Upper, config: &NodeConfig) -> Result<()> {
+    for (name, row) in &config.runtimes {
+        for program in std::iter::once(&row.binary).chain(&row.extra_programs) {
+            let inside = containerd::program_path(program);
+            if let Some(file) = program.strip_prefix(containerd::DIST) {
+                install(&config.dist_bin.join(file), &root.place(&inside)?)?;
+                continue;
+            }
+            let in_image = config.image.rootfs.join(inside.trim_start_matches('/'));
+            // A link may well be absolute, and then leads elsewhere on the host: do not follow it.
+            in_image
+                .symlink_metadata()
+                .into_diagnostic()
+                .wrap_err_with(|| format!("runtime {name}: look for {inside} in the node image"))?;
+        }
+    }
+    Ok(())
+}
+
+fn install(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(0o755)))
+        .map(drop)
+        .map_err(|error| {
+            miette!(
+                help = "build the programs first: make build",
+                "copy {} to {}: {error}",
+                from.display(),
+                to.display()
+            )
+        })
+}
+
+#[test]
+fn a_machine_id_has_32_hex_digits() {
+    assert_eq!(machine_id("a"), "00000000000000000000000000000061");
+    assert_ne!(machine_id("ab"), machine_id("ba"));
+    assert_eq!(machine_id(&"n".repeat(40)).len(), 32);
+}

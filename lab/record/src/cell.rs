@@ -1,0 +1,217 @@
+//! One cell: a runtime with a workload at a density, once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `cells/CELL/cell.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The directory's name, `0003-wamr-crun-microservice-wasm-n10-r1`: order, key, repetition.
+    pub id: String,
+    /// Place in the randomised order of the run, from 0.
+    pub order: u32,
+    /// Row of runtimes.toml.
+    pub runtime: String,
+    /// The runtime's name as figures print it.
+    pub runtime_title: String,
+    /// True for the runtime that this project builds.
+    pub ours: bool,
+    /// `wasm` or `python` or `native`.
+    pub language: String,
+    /// Which workload image ran.
+    pub workload: String,
+    /// Pods asked for.
+    pub pods: u32,
+    /// Repetition (block), from 1.
+    pub repetition: u32,
+    /// When each phase began and ended.
+    pub phases: Vec<Phase>,
+    /// Whether the cell may be used.
+    pub verdict: Verdict,
+}
+
+/// A stretch of the cell's protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Which stretch.
+    pub name: PhaseName,
+    /// Wall clock at its begin.
+    pub begin_ns: i64,
+    /// Wall clock at its end.
+    pub end_ns: i64,
+}
+
+/// The stretches of a cell, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseName {
+    /// Level memory before any pod of the cell exists; its samples are the baseline B0.
+    Before,
+    /// From the create call to the last start stamp.
+    Ramp,
+    /// After the ramp, until memory is level again.
+    Settle,
+    /// All pods running, memory level: its samples are the value P.
+    Plateau,
+    /// From the delete call until the last process of the pods is gone.
+    Delete,
+    /// Level memory after the pods are gone; its samples are the baseline B1.
+    After,
+}
+
+/// Whether a cell counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Verdict {
+    /// Every gate passed.
+    Valid {
+        /// Remarks that do not invalidate, like a baseline that never became level.
+        notes: Vec<String>,
+    },
+    /// Measured, but a gate failed: kept, marked, not used.
+    Invalid {
+        /// Which gates, in words.
+        reasons: Vec<String>,
+    },
+    /// The pods did not all start; `failure/` holds events and logs.
+    Failed {
+        /// Why, in words.
+        reasons: Vec<String>,
+    },
+}
+
+impl Verdict {
+    /// True when the cell's figures may be used.
+    pub fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid { .. })
+    }
+}
+
+/// A line of `pods.ndjson`. Absent stamps were not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pod {
+    /// The pod's name.
+    pub name: String,
+    /// The pod's UID.
+    pub uid: String,
+    /// The workload container's id, without the `containerd://` scheme.
+    pub container_id: Option<String>,
+    /// The workload process in the node's PID namespace.
+    pub pid: Option<u32>,
+    /// The workload's cgroup (memory controller) as the node sees it.
+    pub cgroup: Option<String>,
+    /// When the lab sent the call that creates the pods; the same for the pods of a cell.
+    pub requested_ns: i64,
+    /// Watch event with the pod scheduled, at its receipt.
+    pub scheduled_ns: Option<i64>,
+    /// Watch event with the container running, at its receipt.
+    pub running_ns: Option<i64>,
+    /// The stamp that the workload printed as its first act.
+    pub first_instruction_ns: Option<i64>,
+    /// containerd's time stamp of that log line.
+    pub log_ns: Option<i64>,
+}
+
+/// A line of `attribution.ndjson`: memory of one process at the plateau.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessMemory {
+    /// What the process is to the cell.
+    pub role: Role,
+    /// The phase in which the walk took place: `before` (only daemons) or `plateau`.
+    pub phase: PhaseName,
+    /// Process in the node's PID namespace.
+    pub pid: u32,
+    /// Last component of `/proc/PID/exe`.
+    pub exe: String,
+    /// The pod it belongs to, where it belongs to one.
+    pub pod: Option<String>,
+    /// `smaps_rollup` Rss.
+    pub rss_bytes: u64,
+    /// `smaps_rollup` Pss.
+    pub pss_bytes: u64,
+    /// `smaps_rollup` Pss_Anon.
+    pub pss_anon_bytes: u64,
+    /// `smaps_rollup` Pss_File.
+    pub pss_file_bytes: u64,
+    /// `smaps_rollup` Private_Clean.
+    pub private_clean_bytes: u64,
+    /// `smaps_rollup` Private_Dirty.
+    pub private_dirty_bytes: u64,
+    /// Private bytes by mapping, largest first: `[heap]`, `[stack]`, file names, `[anon]`.
+    /// Only for a few containers of a cell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub private_by_mapping: BTreeMap<String, u64>,
+}
+
+/// What a process is to a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The workload's own process.
+    Container,
+    /// The sandbox's pause process.
+    Pause,
+    /// A containerd shim.
+    Shim,
+    /// containerd itself.
+    Containerd,
+    /// The kubelet.
+    Kubelet,
+    /// etcd, the API server, the controller manager, the scheduler.
+    ControlPlane,
+    /// metrics-server.
+    MetricsServer,
+    /// The lab's own sampler.
+    Lab,
+    /// Anything else on the node.
+    Other,
+}
+
+/// `evidence.json`: proof of what really ran in a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The handler that the RuntimeClass names.
+    pub handler: String,
+    /// The runtime, runner or shim, and libraries: node path and digest.
+    pub programs: Vec<Program>,
+    /// The entry point of the workload: path in the image, digest.
+    pub workload: Program,
+    /// One per pod.
+    pub containers: Vec<ContainerEvidence>,
+}
+
+/// A file that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Path on the node or in the image.
+    pub path: String,
+    /// sha256 of its bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// What one container's process shows of its engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerEvidence {
+    /// The pod's name.
+    pub pod: String,
+    /// Process in the node's PID namespace.
+    pub pid: u32,
+    /// `/proc/PID/exe` as the kernel prints it.
+    pub exe: String,
+    /// sha256 of the running program, read through `/proc/PID/exe`.
+    pub exe_sha256: String,
+    /// Files mapped executable, by path.
+    pub mapped_programs: Vec<String>,
+    /// True if that is what the runtime's row in runtimes.toml demands.
+    pub engine_proven: bool,
+    /// True if the process's cgroup is below its pod's.
+    pub cgroup_in_pod: bool,
+}

@@ -1,0 +1,107 @@
+//! Readings: every source of memory figures, each with its own time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cell::PhaseName;
+
+/// A line of `samples.ndjson`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// When the lab took the reading.
+    pub taken_ns: i64,
+    /// The phase it was taken in.
+    pub phase: PhaseName,
+    /// Pods of the cell whose container was running at that moment.
+    pub pods_running: u32,
+    /// What was read.
+    pub reading: Reading,
+}
+
+/// What a source says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reading {
+    /// `/proc/meminfo`: what `free` prints is computed from these.
+    Meminfo(Meminfo),
+    /// metrics-server, `/apis/metrics.k8s.io/v1beta1/nodes`.
+    MetricsServerNode {
+        /// End of the window that the figure stands for, by metrics-server.
+        timestamp_ns: i64,
+        /// Length of that window.
+        window_s: f64,
+        /// The node's working set.
+        working_set_bytes: u64,
+    },
+    /// metrics-server, `/apis/metrics.k8s.io/v1beta1/pods`: one pod of the cell.
+    MetricsServerPod {
+        /// End of the window that the figure stands for.
+        timestamp_ns: i64,
+        /// Length of that window.
+        window_s: f64,
+        /// The pod's name.
+        pod: String,
+        /// Sum of its containers' working sets (without the sandbox).
+        working_set_bytes: u64,
+    },
+    /// The control group that holds the whole node, daemons and pods: what the rest of the machine
+    /// does is not in it. Kernel memory that is charged to nobody is missing.
+    NodeCgroup {
+        /// Everything charged.
+        usage_bytes: u64,
+        /// Of it anonymous memory.
+        anon_bytes: u64,
+        /// Of it page cache, with shared memory.
+        file_bytes: u64,
+        /// Of it kernel memory.
+        kernel_bytes: u64,
+    },
+}
+
+/// The lines of `/proc/meminfo` that are kept, in bytes.
+///
+/// Source: proc_meminfo(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meminfo {
+    /// MemTotal
+    pub total_bytes: u64,
+    /// MemFree: the column `free` of free(1), and the paper's measure.
+    pub free_bytes: u64,
+    /// MemAvailable: the primary measure here.
+    pub available_bytes: u64,
+    /// Buffers
+    pub buffers_bytes: u64,
+    /// Cached
+    pub cached_bytes: u64,
+    /// AnonPages
+    pub anon_bytes: u64,
+    /// Shmem
+    pub shmem_bytes: u64,
+    /// Slab
+    pub slab_bytes: u64,
+    /// SReclaimable
+    pub slab_reclaimable_bytes: u64,
+    /// KernelStack
+    pub kernel_stack_bytes: u64,
+    /// PageTables
+    pub page_tables_bytes: u64,
+    /// Percpu
+    pub percpu_bytes: u64,
+    /// Free pages that the kernel keeps in lists of the single processors: the sum of `count` over
+    /// the pagesets of /proc/zoneinfo. It leaves them out of MemFree and MemAvailable, and lets
+    /// them grow to some hundred MB after much was freed.
+    pub per_cpu_lists_bytes: u64,
+}
+
+impl Meminfo {
+    /// Memory that is free: MemFree and the processors' lists.
+    pub fn all_free_bytes(&self) -> u64 {
+        self.free_bytes + self.per_cpu_lists_bytes
+    }
+
+    /// Memory that programs can get: MemAvailable and the processors' lists.
+    pub fn all_available_bytes(&self) -> u64 {
+        self.available_bytes + self.per_cpu_lists_bytes
+    }
+}

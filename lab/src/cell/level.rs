@@ -1,0 +1,163 @@
+//! Waiting for level memory, and the samples taken meanwhile.
+
+use std::fs;
+use std::time::Duration;
+
+use miette::{IntoDiagnostic, Result, WrapErr};
+use serde_json::json;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use wamr_record::cell::PhaseName;
+use wamr_record::sample::{Reading, Sample};
+
+use crate::clock::now_ns;
+use crate::experiment::Caches;
+use crate::lab::Lab;
+use crate::run_dir::journal::Journal;
+use crate::sample::metrics_server::Scrapes;
+use crate::settle::{Decision, Point, Rule};
+
+/// metrics-server answers from memory; a slower answer must not delay the next sample.
+const METRICS_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// A stretch of waiting that has ended.
+#[derive(Debug, Clone)]
+pub struct Waited {
+    /// Readings before the level windows.
+    pub unlevel: Vec<Sample>,
+    /// Readings of the last two windows.
+    pub level: Vec<Sample>,
+    /// False if the time was over first.
+    pub settled: bool,
+}
+
+/// Level memory without pods: the end of one cell and the begin of the next.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    /// The readings.
+    pub waited: Waited,
+    /// What metrics-server said of the node in that time, if anything new.
+    pub node_metrics: Vec<Sample>,
+}
+
+impl Waited {
+    /// Begin and end of the level windows.
+    pub fn level_span_ns(&self) -> (i64, i64) {
+        let begin_ns = self.level.first().map_or_else(now_ns, |sample| sample.taken_ns);
+        (begin_ns, self.level.last().map_or(begin_ns, |sample| sample.taken_ns))
+    }
+}
+
+/// Reads MemAvailable once a second until the rule is content. `running` counts the pods.
+///
+/// # Errors
+/// Memory cannot be read.
+pub async fn wait_level(
+    lab: &Lab<'_>,
+    pods: u32,
+    phase: PhaseName,
+    mut running: impl FnMut() -> u32,
+) -> Result<Waited> {
+    let rule = Rule::new(&lab.experiment.timing, pods);
+    // `begins` has the place of each point among the samples.
+    let (mut samples, mut points, mut begins) = (Vec::new(), Vec::new(), Vec::new());
+    let begun = Instant::now();
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for sample in memory_samples(lab, phase, running())? {
+            if let Reading::Meminfo(meminfo) = sample.reading {
+                let at_s = begun.elapsed().as_secs_f64();
+                points.push(Point { at_s, available_bytes: meminfo.all_available_bytes() });
+                begins.push(samples.len());
+            }
+            samples.push(sample);
+        }
+        let decision = rule.decide(&points);
+        if decision == Decision::Wait {
+            continue;
+        }
+        let level = samples.split_off(begins[rule.baseline_begin(&points)]);
+        let settled = decision == Decision::Level;
+        return Ok(Waited { unlevel: samples, level, settled });
+    }
+}
+
+/// Drops caches as the experiment asks, then waits for level memory without pods.
+///
+/// # Errors
+/// Memory cannot be read, caches cannot be dropped.
+pub async fn baseline(lab: &Lab<'_>, pods: u32) -> Result<Baseline> {
+    prepare_caches(lab.experiment.caches, lab.journal)?;
+    let mut scrapes = Scrapes::after(now_ns());
+    let waited = wait_level(lab, pods, PhaseName::Before, || 0).await?;
+    let mut node_metrics = Vec::new();
+    if lab.experiment.timing.metrics_scrapes > 0 {
+        node_metrics.extend(node_metrics_sample(lab, PhaseName::Before, 0, &mut scrapes).await);
+    }
+    Ok(Baseline { waited, node_metrics })
+}
+
+/// One reading of `/proc/meminfo`, then one of the node's control group.
+///
+/// # Errors
+/// `/proc/meminfo` cannot be read. A control group that cannot be is left out.
+pub fn memory_samples(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Result<Vec<Sample>> {
+    let meminfo = Reading::Meminfo(lab.read_meminfo()?);
+    let cgroup = lab.node_cgroup.as_ref().and_then(|cgroup| cgroup.read().ok());
+    let taken_ns = now_ns();
+    let sample = |reading| Sample { taken_ns, phase, pods_running, reading };
+    Ok(std::iter::once(meminfo).chain(cgroup).map(sample).collect())
+}
+
+/// The node's figure, if metrics-server has a new one and says so in time.
+pub async fn node_metrics_sample(
+    lab: &Lab<'_>,
+    phase: PhaseName,
+    pods_running: u32,
+    scrapes: &mut Scrapes,
+) -> Option<Sample> {
+    let object = timeout(METRICS_TIMEOUT, lab.cluster.node_metrics()).await.ok()?.ok()??;
+    let reading = scrapes.node(&object)?;
+    Some(Sample { taken_ns: now_ns(), phase, pods_running, reading })
+}
+
+/// The pods' new figures.
+pub async fn pod_metrics_samples(
+    lab: &Lab<'_>,
+    phase: PhaseName,
+    pods_running: u32,
+    scrapes: &mut Scrapes,
+) -> Vec<Sample> {
+    let Ok(Ok(objects)) = timeout(METRICS_TIMEOUT, lab.cluster.pod_metrics()).await else {
+        return Vec::new();
+    };
+    let taken_ns = now_ns();
+    objects
+        .iter()
+        .filter_map(|(pod, object)| scrapes.pod(pod, object))
+        .map(|reading| Sample { taken_ns, phase, pods_running, reading })
+        .collect()
+}
+
+/// For `cold`, writes dirty pages back and drops clean ones, so that no cell profits from the one
+/// before it. The journal tells the mode.
+///
+/// # Errors
+/// The kernel refuses.
+///
+/// Source: Documentation/admin-guide/sysctl/vm.rst, drop_caches.
+pub fn prepare_caches(caches: Caches, journal: &Journal) -> Result<()> {
+    let mode = match caches {
+        Caches::Warm => "warm",
+        Caches::Cold => {
+            nix::unistd::sync();
+            fs::write("/proc/sys/vm/drop_caches", "3")
+                .into_diagnostic()
+                .wrap_err("write 3 to /proc/sys/vm/drop_caches (caches = \"warm\" does without)")?;
+            "cold"
+        }
+    };
+    journal.note("caches", None, json!({ "mode": mode }));
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Runs one cell from its first baseline to its last.
+
+use miette::Result;
+use serde_json::json;
+use wamr_image::WorkloadImage;
+use wamr_node::runtimes::RuntimeUnderTest;
+use wamr_progress::Step;
+use wamr_record::cell::{Cell, Evidence, PhaseName, ProcessMemory, Verdict};
+use wamr_record::sample::{Meminfo, Sample};
+
+use super::level::{Baseline, Waited, baseline, wait_level};
+use super::plateau::{Plateau, plateau};
+use super::ramp::{self, Ramp};
+use super::record::{self, meminfo_median, node_median, phase, phases};
+use super::{failure, removal};
+use crate::attribution::{pod_processes, walk};
+use crate::clock::now_ns;
+use crate::cluster::kubernetes::PodWatch;
+use crate::evidence;
+use crate::gates::{Facts, judge};
+use crate::lab::Lab;
+use crate::matrix::{PlannedCell, cell_id};
+
+/// What a cell came to.
+#[derive(Debug)]
+pub struct Measured {
+    /// Whether it may be used.
+    pub verdict: Verdict,
+    /// Level memory after it, for the next cell.
+    pub after: Baseline,
+}
+
+/// What is measured, by name.
+struct Subject<'a> {
+    id: String,
+    runtime: &'a RuntimeUnderTest,
+    image: &'a WorkloadImage,
+}
+
+/// The pods' life in the cell: it ends with the ramp if they did not all start.
+pub struct Life {
+    /// How they started.
+    pub ramp: Ramp,
+    /// What came after, if they did.
+    pub alive: Option<Alive>,
+    /// Why they did not, or did not stay.
+    pub failures: Vec<String>,
+}
+
+/// What running pods gave.
+pub struct Alive {
+    /// The wait for level memory; its level windows went into the plateau.
+    pub settle: Waited,
+    /// All sources.
+    pub plateau: Plateau,
+    /// What really ran, if it could be read.
+    pub evidence: Option<Evidence>,
+    /// Every process.
+    pub attribution: Vec<ProcessMemory>,
+}
+
+/// Measures a cell. `before` is the level memory that the cell begins with.
+///
+/// # Errors
+/// The node cannot be read any more, or the run directory not be written. Pods that do not start
+/// make a cell with the verdict Failed.
+pub async fn measure(
+    lab: &Lab<'_>,
+    planned: &PlannedCell,
+    before: &Baseline,
+    step: &Step,
+) -> Result<Measured> {
+    let series = &lab.experiment.series[planned.series];
+    let (runtime, image) = lab.series(series)?;
+    let id = cell_id(planned, &series.runtime, &series.workload);
+    let subject = Subject { id, runtime, image };
+    let id = subject.id.as_str();
+    let batch = lab.batch(format!("cell-{:04}", planned.order), series, planned.pods)?;
+    lab.journal.note("cell-begin", Some(id), json!({ "batch": batch.name }));
+    let processes_before = pod_processes(lab.node);
+    let mut attribution = walk(lab.node, PhaseName::Before, &[]);
+
+    let watch = lab.cluster.watch(&batch.name);
+    step.set("pods start");
+    let ramped = ramp::ramp(lab, &batch, &watch).await?;
+    let life = live(lab, &subject, ramped, &watch, step).await?;
+    if !life.failures.is_empty() {
+        step.set("collecting why pods failed");
+        failure::collect(lab, id, &batch.name).await;
+    }
+    drop(watch);
+
+    step.set("pods go");
+    let delete_begin_ns = now_ns();
+    let leftover = removal::remove(lab, &batch.name, &processes_before).await?;
+    let delete = phase(PhaseName::Delete, (delete_begin_ns, now_ns()));
+    lab.journal.note("pods-gone", Some(id), json!({ "left": leftover }));
+    step.set("memory settles without the pods");
+    let after = baseline(lab, planned.pods).await?;
+
+    let verdict = judge(&facts(lab, planned, &subject, &life, (before, &after), leftover));
+    let cell = Cell {
+        id: subject.id.clone(),
+        order: planned.order,
+        runtime: series.runtime.clone(),
+        runtime_title: runtime.title.clone(),
+        ours: runtime.ours,
+        language: runtime.language.clone(),
+        workload: series.workload.clone(),
+        pods: planned.pods,
+        repetition: planned.repetition,
+        phases: phases(before, &life, delete, &after),
+        verdict: verdict.clone(),
+    };
+    attribution.extend(life.alive.iter().flat_map(|alive| alive.attribution.iter().cloned()));
+    record::write(lab.run, &cell, before, &life, &attribution, &after)?;
+    lab.journal.note("cell-end", Some(id), json!({ "verdict": verdict }));
+    Ok(Measured { verdict, after })
+}
+
+/// From the end of the ramp to the end of the plateau, then evidence and attribution.
+async fn live(
+    lab: &Lab<'_>,
+    subject: &Subject<'_>,
+    mut ramp: Ramp,
+    watch: &PodWatch,
+    step: &Step,
+) -> Result<Life> {
+    let id = Some(subject.id.as_str());
+    let mut failures = std::mem::take(&mut ramp.failures);
+    let (Some(last_start_ns), true) = (ramp.last_start_ns(), failures.is_empty()) else {
+        lab.journal.note("pods-failed", id, json!({ "reasons": failures }));
+        return Ok(Life { ramp, alive: None, failures });
+    };
+    lab.journal.note("pods-started", id, json!({ "last_start_ns": last_start_ns }));
+    step.set("memory settles with the pods");
+    let pods = ramp.pods.len() as u32;
+    let running = || watch.table().running();
+    let mut settle = wait_level(lab, pods, PhaseName::Settle, running).await?;
+    step.set("plateau");
+    let plateau = plateau(lab, watch, std::mem::take(&mut settle.level), last_start_ns).await?;
+    failures.extend(ramp::failures(lab, watch));
+    step.set("evidence and attribution");
+    let evidence = evidence::collect(lab.node, subject.runtime, subject.image, &ramp.pods)
+        .inspect_err(|error| {
+            lab.journal.note("no-evidence", id, json!({ "error": format!("{error:?}") }));
+        })
+        .ok();
+    let attribution = walk(lab.node, PhaseName::Plateau, &ramp.pods);
+    Ok(Life { ramp, alive: Some(Alive { settle, plateau, evidence, attribution }), failures })
+}
+
+fn facts<'a>(
+    lab: &Lab<'_>,
+    planned: &PlannedCell,
+    subject: &Subject<'a>,
+    life: &'a Life,
+    (before, after): (&Baseline, &Baseline),
+    leftover: Vec<String>,
+) -> Facts<'a> {
+    let alive = life.alive.as_ref();
+    let available = |samples: &[Sample]| meminfo_median(samples, Meminfo::all_available_bytes);
+    let free = |samples: &[Sample]| meminfo_median(samples, Meminfo::all_free_bytes);
+    let (before_level, after_level) = (&before.waited.level, &after.waited.level);
+    let unsettled = [
+        (before.waited.settled, "before the pods"),
+        (alive.is_none_or(|alive| alive.settle.settled), "with the pods"),
+        (after.waited.settled, "after the pods"),
+    ];
+    Facts {
+        pods_wanted: planned.pods,
+        failures: life.failures.clone(),
+        pods: &life.ramp.pods,
+        ramp_seen_end_ns: life.ramp.seen_end_ns,
+        pods_running_min: alive.map_or(0, |alive| alive.plateau.pods_running_min),
+        evidence: alive.and_then(|alive| alive.evidence.as_ref()),
+        workload_sha256: &subject.image.program.sha256,
+        unsettled: unsettled
+            .iter()
+            .filter(|(settled, _)| !settled)
+            .map(|(_, stretch)| *stretch)
+            .collect(),
+        scrapes_wanted: lab.experiment.timing.metrics_scrapes,
+        scrapes_got: alive.map_or(0, |alive| alive.plateau.scrapes),
+        drift_bytes: available(after_level) - available(before_level),
+        cost_bytes: alive
+            .map_or(0, |alive| available(before_level) - available(&alive.plateau.samples)),
+        node_cost_bytes: alive.and_then(|alive| {
+            Some(node_median(&alive.plateau.samples)? - node_median(before_level)?)
+        }),
+        free_drift_bytes: free(after_level) - free(before_level),
+        leftover,
+    }
+}

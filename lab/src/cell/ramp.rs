@@ -1,0 +1,153 @@
+//! The ramp: from the create call until every pod has printed its start stamp.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use miette::Result;
+use tokio::time::{Instant, sleep};
+use wamr_record::cell::{PhaseName, Pod};
+use wamr_record::sample::Sample;
+
+use super::level::memory_samples;
+use super::start_stamp::{self, StartStamp};
+use crate::clock::now_ns;
+use crate::cluster::kubernetes::PodWatch;
+use crate::cluster::manifest::Batch;
+use crate::cluster::pod_table::SeenPod;
+use crate::lab::Lab;
+
+/// Between two looks at the watch's table and the logs; no stamp depends on it.
+const POLL: Duration = Duration::from_millis(100);
+/// After a pod failed, others may still tell more; then the cell is given up.
+const FAILURE_GRACE: Duration = Duration::from_millis(500);
+
+/// How the ramp went.
+#[derive(Debug)]
+pub struct Ramp {
+    /// Just before the create call.
+    pub requested_ns: i64,
+    /// When the lab saw the last stamp.
+    pub seen_end_ns: i64,
+    /// One per pod that exists, by name.
+    pub pods: Vec<Pod>,
+    /// Memory, once a second.
+    pub samples: Vec<Sample>,
+    /// Why not all pods started; empty if they did.
+    pub failures: Vec<String>,
+}
+
+impl Ramp {
+    /// The last start stamp.
+    pub fn last_start_ns(&self) -> Option<i64> {
+        self.pods.iter().filter_map(|pod| pod.first_instruction_ns).max()
+    }
+}
+
+/// Creates the batch and waits for its pods.
+///
+/// # Errors
+/// The API refuses the Job, or memory cannot be read. Pods that do not start are no error here.
+pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp> {
+    let begun = Instant::now();
+    let requested_ns = now_ns();
+    lab.cluster.create(batch).await?;
+    let mut stamps = BTreeMap::new();
+    let (mut samples, mut next_sample) = (Vec::new(), Duration::ZERO);
+    let mut failed_at = None;
+    let failures = loop {
+        if begun.elapsed() >= next_sample {
+            next_sample += Duration::from_secs(1);
+            let running = watch.table().running();
+            samples.extend(memory_samples(lab, PhaseName::Ramp, running)?);
+        }
+        read_stamps(lab, watch, &mut stamps);
+        if started(watch, &stamps) >= batch.pods {
+            break Vec::new();
+        }
+        if !watch.table().has_failed() {
+            failed_at = None;
+        } else if failed_at.get_or_insert_with(Instant::now).elapsed() > FAILURE_GRACE {
+            break failures(lab, watch);
+        }
+        if begun.elapsed() > lab.pod_deadline() {
+            break late(watch, &stamps, batch.pods, lab.experiment.timing.pod_deadline_s);
+        }
+        sleep(POLL).await;
+    };
+    let pods = pods(lab, watch, &stamps, requested_ns);
+    Ok(Ramp { requested_ns, seen_end_ns: now_ns(), pods, samples, failures })
+}
+
+/// Reads the logs of pods that run and have no stamp yet.
+fn read_stamps(lab: &Lab<'_>, watch: &PodWatch, stamps: &mut BTreeMap<String, StartStamp>) {
+    let table = watch.table();
+    for (name, pod) in table.pods.iter().filter(|(_, pod)| pod.runs) {
+        if !stamps.contains_key(name)
+            && let Some(stamp) = start_stamp::read(lab.node, name, &pod.uid)
+        {
+            stamps.insert(name.clone(), stamp);
+        }
+    }
+}
+
+/// Pods that run and have told when they began.
+fn started(watch: &PodWatch, stamps: &BTreeMap<String, StartStamp>) -> u32 {
+    let table = watch.table();
+    let started = |(name, pod): &(&String, &SeenPod)| {
+        pod.runs && pod.container_id.is_some() && stamps.contains_key(*name)
+    };
+    table.pods.iter().filter(started).count() as u32
+}
+
+/// Why pods will never run, or run no more.
+pub fn failures(lab: &Lab<'_>, watch: &PodWatch) -> Vec<String> {
+    watch.table().failures(|name, pod| start_stamp::last_words(lab.node, name, &pod.uid))
+}
+
+/// What is missing when the time is over.
+fn late(
+    watch: &PodWatch,
+    stamps: &BTreeMap<String, StartStamp>,
+    wanted: u32,
+    deadline_s: u32,
+) -> Vec<String> {
+    let table = watch.table();
+    let mut reasons = vec![format!(
+        "after {deadline_s} s: {} of {wanted} pods exist, {} run, {} printed their start stamp",
+        table.pods.len(),
+        table.running(),
+        stamps.len()
+    )];
+    let waiting = table.pods.iter().filter(|(_, pod)| !pod.runs).take(3);
+    reasons.extend(waiting.map(|(name, pod)| {
+        format!("{name} waits for: {}", pod.waiting.as_deref().unwrap_or("a node"))
+    }));
+    reasons
+}
+
+/// The pods' lines, with process and control group of those that run.
+fn pods(
+    lab: &Lab<'_>,
+    watch: &PodWatch,
+    stamps: &BTreeMap<String, StartStamp>,
+    requested_ns: i64,
+) -> Vec<Pod> {
+    let seen = watch.table().pods.clone();
+    let line = |(name, pod): (String, SeenPod)| {
+        let pid = pod.container_id.as_deref().and_then(|id| lab.node.container_pid(id));
+        let stamp = stamps.get(&name);
+        Pod {
+            uid: pod.uid,
+            container_id: pod.container_id,
+            pid,
+            cgroup: pid.and_then(|pid| lab.node.cgroup(pid)),
+            requested_ns,
+            scheduled_ns: pod.scheduled_ns,
+            running_ns: pod.running_ns,
+            first_instruction_ns: stamp.map(|stamp| stamp.first_instruction_ns),
+            log_ns: stamp.and_then(|stamp| stamp.log_ns),
+            name,
+        }
+    };
+    seen.into_iter().map(line).collect()
+}

@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Boots a Kubernetes node on this machine, runs Wasm and native pods on it, and records what each
+/// costs in memory and time.
+#[derive(Debug, Parser)]
+#[command(name = "wamr-lab", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Where finished parts of the node image are kept
+    /// [default: $WAMR_LAB_CACHE, else /var/cache/wamr-lab]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+
+    /// Where wamr-crun, wamr-runner and wamr-report are [default: beside this program]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub programs: Option<PathBuf>,
+
+    /// Another table of runtimes than the built-in one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub runtimes: Option<PathBuf>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wamr-lab doctor                      can this machine do it?
+  wamr-lab demo                        the whole thing in some minutes, with a report at the end
+  wamr-lab run my.toml --dry-run       which cells, in which order, how long
+  wamr-lab run my.toml --out runs/a    measure them
+  wamr-lab node up                     a node to play with, in another terminal:
+  wamr-lab node kubectl -- get pods -A
+
+Exit status:
+  0    everything that was measured may be used
+  1    an error; its text says what to do
+  2    the command line is wrong
+  3    the run is complete, but some cells are invalid or failed
+  130  interrupted; the node is down, the run has no manifest.json
+
+Root is needed for everything but --help, doctor and --dry-run. All that a command makes lies in
+/var/lib/wamr-lab, /run/wamr-lab, the cache and the run directory.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the image, bring a node up, measure ten pods each of three systems, write a report
+    #[command(after_help = "\
+Example:
+  sudo wamr-lab demo
+
+The first time the node image is built, which takes some 10 minutes; after that a demonstration
+takes about 5. The report is runs/DATE-TIME-demo/report/report.html.")]
+    Demo(DemoArgs),
+    /// Measure an experiment
+    #[command(after_help = "\
+Examples:
+  sudo wamr-lab run demo                    the built-in experiment
+  sudo wamr-lab run my.toml --out runs/a
+  wamr-lab run my.toml --dry-run            no root, no node: only what would be done
+
+An experiment lists series (a runtime with a workload), densities (pods at once) and repetitions.
+Each repetition runs every series at every density once, in a seeded random order. Look at the
+built-in one: wamr-lab run demo --dry-run --show")]
+    Run(RunArgs),
+    /// Work with the node image
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Work with a node outside of an experiment
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sudo wamr-lab node up                     until Ctrl-C
+  sudo wamr-lab node up --stay              until `node down`
+  sudo wamr-lab node kubectl -- get nodes
+  sudo wamr-lab node exec -- ctr -n k8s.io containers ls
+  sudo wamr-lab node down"
+    )]
+    Node(NodeCommand),
+    /// Say whether this machine can do it, and what is missing
+    Doctor,
+    /// Take down nodes whose lab died, and remove what they left
+    Clean,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The run directory [default: runs/DATE-TIME-demo]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The experiment's file; `demo` is the built-in one
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub experiment: PathBuf,
+    /// The run directory [default: runs/DATE-TIME-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the cells in their order, an estimate of time and memory, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: print the experiment's text, too
+    #[arg(long, requires = "dry_run")]
+    pub show: bool,
+}
+
+/// `image`
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Build what is missing of the node image
+    Build,
+}
+
+/// `node`
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Bring a node up, and take it down at Ctrl-C
+    Up {
+        /// Leave it up; `node down` takes it down
+        #[arg(long)]
+        stay: bool,
+        /// The node's name
+        #[arg(long, default_value = NODE)]
+        name: String,
+    },
+    /// Take a node down
+    Down {
+        /// The node's name
+        #[arg(long, default_value = NODE)]
+        name: String,
+    },
+    /// List the nodes of this machine
+    Status,
+    /// Run a program inside a node
+    Exec {
+        /// The node's name
+        #[arg(long, default_value = NODE)]
+        name: String,
+        /// Program and arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Run kubectl inside a node
+    Kubectl {
+        /// The node's name
+        #[arg(long, default_value = NODE)]
+        name: String,
+        /// kubectl's arguments
+        #[arg(last = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// The node of `node up`; runs use names of their own, so both can be there at once.
+const NODE: &str = "lab";
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory;
+    Cli::command().debug_assert();
+}

@@ -1,0 +1,263 @@
+//! The Kubernetes API, as much of it as an experiment needs.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod, ServiceAccount};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams,
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::manifest::{BATCH_LABEL, Batch};
+use super::pod_table::PodTable;
+use crate::clock::now_ns;
+use crate::sample::metrics_server::MetricsObject;
+
+/// Everything of an experiment lives here.
+const NAMESPACE: &str = "density";
+/// A namespace's service account is made by a controller; without it no pod is admitted.
+const ACCOUNT_DEADLINE: Duration = Duration::from_mins(1);
+/// Broken watches in a row before the cell is given up.
+const WATCH_ATTEMPTS: u32 = 10;
+
+/// A connection, and the namespace of the experiment.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+}
+
+/// A running watch; it ends with this value.
+pub struct PodWatch {
+    table: Arc<Mutex<PodTable>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for PodWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl PodWatch {
+    /// The pods as they are known now.
+    pub fn table(&self) -> MutexGuard<'_, PodTable> {
+        // A panic of the watch cannot leave a pod half written in a way that matters here.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cluster {
+    /// Connects by `kubeconfig`.
+    ///
+    /// # Errors
+    /// The file is unreadable or incomplete.
+    pub async fn connect(kubeconfig: &Path) -> Result<Self> {
+        let shown = || format!("connect to the cluster of {}", kubeconfig.display());
+        let file = Kubeconfig::read_from(kubeconfig).into_diagnostic().wrap_err_with(shown)?;
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .into_diagnostic()
+            .wrap_err_with(shown)?;
+        let client = Client::try_from(config).into_diagnostic().wrap_err_with(shown)?;
+        Ok(Self { client })
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Makes the namespace and waits until pods can be admitted to it.
+    ///
+    /// # Errors
+    /// The API refuses, or the service account does not appear.
+    pub async fn prepare_namespace(&self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(NAMESPACE.to_owned());
+        match namespaces.create(&PostParams::default(), &namespace).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            made => {
+                made.into_diagnostic().wrap_err("create the namespace of the experiment")?;
+            }
+        }
+        let begun = Instant::now();
+        loop {
+            let account = self.api::<ServiceAccount>().get_opt("default").await;
+            if account.into_diagnostic().wrap_err("look for the service account")?.is_some() {
+                return Ok(());
+            }
+            if begun.elapsed() > ACCOUNT_DEADLINE {
+                return Err(miette!(
+                    help = "the controller manager makes it: read kube-controller-manager.log",
+                    "namespace {NAMESPACE} has no service account after {} s",
+                    ACCOUNT_DEADLINE.as_secs()
+                ));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Creates the Job of a batch.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn create(&self, batch: &Batch) -> Result<()> {
+        let job = batch.job().into_diagnostic().wrap_err("write the Job")?;
+        let created = self.api::<Job>().create(&PostParams::default(), &job).await;
+        created.into_diagnostic().wrap_err_with(|| format!("create the Job {}", batch.name))?;
+        Ok(())
+    }
+
+    /// Deletes the Job of a batch; the Job goes after its pods.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn delete(&self, batch: &str) -> Result<()> {
+        match self.api::<Job>().delete(batch, &DeleteParams::foreground()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            deleted => {
+                deleted.into_diagnostic().wrap_err_with(|| format!("delete the Job {batch}"))?;
+                Ok(())
+            }
+        }
+    }
+
+    /// True once the Job and all its pods are gone from the API.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn is_gone(&self, batch: &str) -> Result<bool> {
+        let job = self.api::<Job>().get_opt(batch).await;
+        let job = job.into_diagnostic().wrap_err_with(|| format!("look for the Job {batch}"))?;
+        Ok(job.is_none() && self.pods(batch).await?.is_empty())
+    }
+
+    /// The pods of a batch.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn pods(&self, batch: &str) -> Result<Vec<Pod>> {
+        let selected = ListParams::default().labels(&format!("{BATCH_LABEL}={batch}"));
+        let pods = self.api::<Pod>().list(&selected).await;
+        Ok(pods.into_diagnostic().wrap_err_with(|| format!("list the pods of {batch}"))?.items)
+    }
+
+    /// The events about a batch: its Job and its pods.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn events(&self, batch: &str) -> Result<Vec<Event>> {
+        let events = self.api::<Event>().list(&ListParams::default()).await;
+        let events = events.into_diagnostic().wrap_err("list the events")?.items;
+        let about = |event: &Event| {
+            event.involved_object.name.as_deref().is_some_and(|name| name.starts_with(batch))
+        };
+        Ok(events.into_iter().filter(about).collect())
+    }
+
+    /// Watches the pods of a batch from now on.
+    pub fn watch(&self, batch: &str) -> PodWatch {
+        let table = Arc::new(Mutex::new(PodTable::default()));
+        let task = tokio::spawn(keep_watching(
+            self.api(),
+            format!("{BATCH_LABEL}={batch}"),
+            Arc::clone(&table),
+        ));
+        PodWatch { table, task }
+    }
+
+    /// The first node's object at metrics-server; `None` while it has no figure.
+    ///
+    /// # Errors
+    /// metrics-server does not answer.
+    pub async fn node_metrics(&self) -> Result<Option<MetricsObject>> {
+        let api: Api<DynamicObject> =
+            Api::all_with(self.client.clone(), &metrics_resource("NodeMetrics", "nodes"));
+        let nodes = api.list(&ListParams::default()).await;
+        let nodes = nodes.into_diagnostic().wrap_err("ask metrics-server for nodes")?;
+        Ok(nodes.items.into_iter().find_map(|node| serde_json::from_value(node.data).ok()))
+    }
+
+    /// The pods' objects at metrics-server, by pod.
+    ///
+    /// # Errors
+    /// metrics-server does not answer.
+    pub async fn pod_metrics(&self) -> Result<Vec<(String, MetricsObject)>> {
+        let resource = metrics_resource("PodMetrics", "pods");
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), NAMESPACE, &resource);
+        let pods = api.list(&ListParams::default()).await;
+        let pods = pods.into_diagnostic().wrap_err("ask metrics-server for pods")?;
+        let named =
+            |pod: DynamicObject| Some((pod.metadata.name?, serde_json::from_value(pod.data).ok()?));
+        Ok(pods.items.into_iter().filter_map(named).collect())
+    }
+}
+
+fn metrics_resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "metrics.k8s.io".to_owned(),
+        version: "v1beta1".to_owned(),
+        api_version: "metrics.k8s.io/v1beta1".to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
+/// Where the log directories of a batch's pods are, below the node's root.
+pub fn pod_log_dir(pod: &str, uid: &str) -> String {
+    format!("/var/log/pods/{NAMESPACE}_{pod}_{uid}")
+}
+
+/// Watches until it is aborted. The server ends every watch after some minutes; a new one begins
+/// with the pods that exist, so nothing is missed but the moment of the change.
+async fn keep_watching(pods: Api<Pod>, labels: String, table: Arc<Mutex<PodTable>>) {
+    let lock = || table.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut failures = 0;
+    while failures < WATCH_ATTEMPTS {
+        // Version "0" means: the current pods first, then every change.
+        let watch = pods.watch(&WatchParams::default().labels(&labels), "0").await;
+        let error = match watch {
+            Err(error) => error.to_string(),
+            Ok(events) => {
+                pin_mut!(events);
+                let mut ending = String::new();
+                while let Some(event) = events.next().await {
+                    let now_ns = now_ns();
+                    match event {
+                        Ok(WatchEvent::Added(pod) | WatchEvent::Modified(pod)) => {
+                            failures = 0;
+                            lock().observe(&pod, now_ns);
+                        }
+                        Ok(WatchEvent::Deleted(pod)) => lock().forget(&pod),
+                        Ok(WatchEvent::Bookmark(_)) => {}
+                        Ok(WatchEvent::Error(status)) => ending.clone_from(&status.message),
+                        Err(error) => ending = error.to_string(),
+                    }
+                }
+                if ending.is_empty() {
+                    continue;
+                }
+                ending
+            }
+        };
+        failures += 1;
+        tracing::debug!(%error, failures, "the watch over pods broke");
+        if failures == WATCH_ATTEMPTS {
+            lock().watch_failure = Some(format!("the watch over pods broke: {error}"));
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,84 @@
+//! The objects of a cell. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::json;
+
+/// The label that marks the pods of a batch.
+pub const BATCH_LABEL: &str = "wamr-lab/batch";
+/// The container of a pod; its log directory is called so, too.
+pub const CONTAINER: &str = "workload";
+
+/// A Job's worth of identical pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Name of the Job.
+    pub name: String,
+    /// Pods at once.
+    pub pods: u32,
+    /// RuntimeClass.
+    pub handler: String,
+    /// Image reference; it is on the node already.
+    pub image: String,
+    /// Annotations of the pods.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Batch {
+    /// The Job. As in the paper it asks for all pods at once and starts none of them anew.
+    ///
+    /// - A grace period of one second: a PID 1 that has no handler for SIGTERM never sees it, and
+    ///   the default of 30 s would be waited out.
+    /// - A high `backoffLimit`: with 0 the Job controller deletes the other pods when one fails,
+    ///   while the lab is still reading why.
+    /// - `dnsPolicy: Default`: the node has no cluster DNS, and the kubelet would write an event
+    ///   per pod about that.
+    ///
+    /// # Errors
+    /// Never for the fields above; the types are checked by deserialising.
+    pub fn job(&self) -> Result<Job, serde_json::Error> {
+        serde_json::from_value(json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": { "name": self.name },
+            "spec": {
+                "parallelism": self.pods,
+                "completions": self.pods,
+                "backoffLimit": 1000,
+                "template": {
+                    "metadata": {
+                        "labels": { BATCH_LABEL: self.name },
+                        "annotations": self.annotations,
+                    },
+                    "spec": {
+                        "runtimeClassName": self.handler,
+                        "restartPolicy": "Never",
+                        "terminationGracePeriodSeconds": 1,
+                        "enableServiceLinks": false,
+                        "automountServiceAccountToken": false,
+                        "dnsPolicy": "Default",
+                        "containers": [{
+                            "name": CONTAINER,
+                            "image": self.image,
+                            "imagePullPolicy": "Never",
+                        }],
+                    },
+                },
+            },
+        }))
+    }
+}
+
+#[test]
+fn the_job_of_a_cell() {
+    let batch = Batch {
+        name: "cell-0003".to_owned(),
+        pods: 10,
+        handler: "crun-wasmedge".to_owned(),
+        image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
+        annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+    };
+    let text = serde_json::to_string_pretty(&batch.job().unwrap()).unwrap();
+    insta::assert_snapshot!(text);
+}

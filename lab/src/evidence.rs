@@ -1,0 +1,204 @@
+//! Proof of what really ran: digests and mappings of the running processes, their control groups.
+//! Annotations and RuntimeClasses only say what was asked for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use miette::{IntoDiagnostic, Result, WrapErr};
+use wamr_image::WorkloadImage;
+use wamr_node::runtimes::{EngineEvidence, RuntimeUnderTest};
+use wamr_record::cell::{ContainerEvidence, Evidence, Pod, Program};
+use wamr_record::manifest::digest_reader;
+
+use crate::node_view::NodeView;
+use crate::processes::{open_in_root, program_name_of};
+use crate::smaps::executable_files;
+
+/// Where the node keeps the programs that this workspace builds.
+const DIST_DIR: &str = "/usr/local/bin";
+
+/// Reads the evidence of all `pods`, whose processes must be known.
+///
+/// # Errors
+/// A program of the runtime, or the workload's program, cannot be read.
+pub fn collect(
+    node: &NodeView,
+    runtime: &RuntimeUnderTest,
+    image: &WorkloadImage,
+    pods: &[Pod],
+) -> Result<Evidence> {
+    let programs = programs(node, runtime)?;
+    let mut digests = Digests::default();
+    let mut containers = Vec::new();
+    let mut workload = None;
+    for pod in pods {
+        let Some(pid) = pod.pid else { continue };
+        let Some(evidence) =
+            container_evidence(node, &runtime.evidence, &programs, pod, pid, &mut digests)
+        else {
+            continue;
+        };
+        if workload.is_none() {
+            workload = node.proc.open_inside(pid, &image.program.path).ok();
+        }
+        containers.push(evidence);
+    }
+    let workload = workload
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        .and_then(digest_reader)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("read {} inside a container", image.program.path))?;
+    let workload = Program { path: image.program.path.clone(), sha256: workload.sha256 };
+    Ok(Evidence { handler: runtime.handler.clone(), programs, workload, containers })
+}
+
+/// The runtime's files on the node. `dist:` programs are where the node installed them.
+fn programs(node: &NodeView, runtime: &RuntimeUnderTest) -> Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    for notation in std::iter::once(&runtime.binary).chain(&runtime.extra_programs) {
+        let path = match notation.strip_prefix("dist:") {
+            Some(name) => format!("{DIST_DIR}/{name}"),
+            None => notation.clone(),
+        };
+        let digest = open_in_root(&node.root, &path)
+            .and_then(digest_reader)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("read {path} on the node"))?;
+        programs.push(Program { path, sha256: digest.sha256 });
+    }
+    Ok(programs)
+}
+
+/// `None` if the process is gone.
+fn container_evidence(
+    node: &NodeView,
+    demanded: &EngineEvidence,
+    programs: &[Program],
+    pod: &Pod,
+    pid: u32,
+    digests: &mut Digests,
+) -> Option<ContainerEvidence> {
+    let exe = node.proc.exe(pid)?;
+    let exe_sha256 = digests.of(File::open(node.proc.path(pid, "exe")).ok()?).ok()?;
+    let mapped_programs = executable_files(&node.proc.text(pid, "maps")?);
+    let engine_proven = proves(demanded, programs, &exe, &exe_sha256, &mapped_programs);
+    let cgroup_in_pod = pod.cgroup.as_ref().is_some_and(|cgroup| is_in_pod(cgroup, &pod.uid));
+    let pod = pod.name.clone();
+    Some(ContainerEvidence {
+        pod,
+        pid,
+        exe,
+        exe_sha256,
+        mapped_programs,
+        engine_proven,
+        cgroup_in_pod,
+    })
+}
+
+/// Whether the process runs the engine that the table demands. Pure.
+///
+/// A program of the runtime's row is told by its digest: its path may be `/` (a detached mount) or
+/// anything else. A program that the row does not list, like an interpreter inside the image, is
+/// told by its name.
+fn proves(
+    demanded: &EngineEvidence,
+    programs: &[Program],
+    exe: &str,
+    exe_sha256: &str,
+    mapped_programs: &[String],
+) -> bool {
+    match demanded {
+        EngineEvidence::Exe(name) => {
+            let listed = programs.iter().find(|program| program_name_of(&program.path) == name);
+            match listed {
+                Some(program) => program.sha256 == exe_sha256,
+                None => program_name_of(exe) == name,
+            }
+        }
+        EngineEvidence::Maps(begin) => {
+            mapped_programs.iter().any(|file| program_name_of(file).starts_with(begin))
+        }
+    }
+}
+
+/// Whether `cgroup` lies below the group of the pod `uid`. Pure.
+///
+/// The kubelet names it `podUID`, with the systemd driver `…-podUID.slice` with `_` for `-`.
+pub fn is_in_pod(cgroup: &str, uid: &str) -> bool {
+    if uid.is_empty() {
+        return false;
+    }
+    let plain = format!("pod{uid}");
+    let slice = format!("-pod{}.slice", uid.replace('-', "_"));
+    let mut above = cgroup.split('/').collect::<Vec<_>>();
+    above.pop();
+    above.iter().any(|part| *part == plain || part.ends_with(&slice))
+}
+
+/// Digests by file, so that 400 containers of one program cost one reading.
+#[derive(Default)]
+struct Digests(BTreeMap<(u64, u64), String>);
+
+impl Digests {
+    fn of(&mut self, file: File) -> io::Result<String> {
+        let metadata = file.metadata()?;
+        let key = (metadata.dev(), metadata.ino());
+        if let Some(digest) = self.0.get(&key) {
+            return Ok(digest.clone());
+        }
+        let digest = digest_reader(file)?.sha256;
+        self.0.insert(key, digest.clone());
+        Ok(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Name, what the table demands, exe, its digest, mappings, whether it is proven.
+    type Case<'a> = (&'a str, EngineEvidence, &'a str, &'a str, &'a [String], bool);
+
+    #[test]
+    fn an_engine_is_proven_by_digest_name_or_mapping() {
+        let programs = [
+            Program { path: "/usr/local/bin/wamr-crun".into(), sha256: "aa".into() },
+            Program { path: "/usr/local/bin/wamr-runner".into(), sha256: "bb".into() },
+        ];
+        let exe = |name: &str| EngineEvidence::Exe(name.to_owned());
+        let maps = || EngineEvidence::Maps("libwasmedge.so".to_owned());
+        let lib = ["/usr/lib/libwasmedge.so.0.1.1".to_owned()];
+        let table: &[Case] = &[
+            ("listed, by digest", exe("wamr-runner"), "/", "bb", &[], true),
+            ("listed, another file", exe("wamr-runner"), "/x/wamr-runner", "cc", &[], false),
+            ("the runtime itself", exe("wamr-runner"), "/", "aa", &[], false),
+            ("unlisted, by name", exe("python3.13"), "/usr/bin/python3.13", "dd", &[], true),
+            ("unlisted, other name", exe("python3.13"), "/usr/bin/python3.11", "dd", &[], false),
+            ("mapped", maps(), "/usr/bin/crun", "ee", &lib, true),
+            ("not mapped", maps(), "/usr/bin/crun", "ee", &[], false),
+        ];
+        for (case, demanded, path, sha256, mapped, want) in table {
+            assert_eq!(proves(demanded, &programs, path, sha256, mapped), *want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_container_must_lie_below_its_pod() {
+        let uid = "12ab-34cd";
+        let table: &[(&str, bool)] = &[
+            ("/kubepods/besteffort/pod12ab-34cd/c1", true),
+            ("/kubepods.slice/kubepods-pod12ab_34cd.slice/cri-containerd-c1.scope", true),
+            ("/kubepods.slice/kubepods-besteffort-pod12ab_34cd.slice/c.scope", true),
+            ("/kubepods/besteffort/pod12ab-34cd", false),
+            ("/kubepods-besteffort-pod12ab_34cd.slice:cri-containerd:c1", false),
+            ("/kubepods/podffff-ffff/c1", false),
+            ("/", false),
+        ];
+        for (cgroup, want) in table {
+            assert_eq!(is_in_pod(cgroup, uid), *want, "{cgroup}");
+        }
+        assert!(!is_in_pod("/kubepods/pod/c1", ""));
+    }
+}

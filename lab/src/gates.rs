@@ -1,0 +1,301 @@
+//! Whether a cell may be used. Pure: facts in, verdict out.
+
+use wamr_record::cell::{Evidence, Pod, Verdict};
+
+/// What is known of a cell at its end.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// Pods asked for.
+    pub pods_wanted: u32,
+    /// Why the pods did not all start; empty if they did.
+    pub failures: Vec<String>,
+    /// The pods.
+    pub pods: &'a [Pod],
+    /// Last start stamp that can be true: when the lab saw the ramp end.
+    pub ramp_seen_end_ns: i64,
+    /// Fewest pods running at any sample of the plateau.
+    pub pods_running_min: u32,
+    /// What really ran.
+    pub evidence: Option<&'a Evidence>,
+    /// Digest that the workload's program must have.
+    pub workload_sha256: &'a str,
+    /// Stretches of memory that did not become level.
+    pub unsettled: Vec<&'static str>,
+    /// Distinct figures of metrics-server that were wanted.
+    pub scrapes_wanted: u32,
+    /// Distinct figures that it gave, of the node and of the pod with the fewest.
+    pub scrapes_got: u32,
+    /// MemAvailable of the later baseline minus the earlier one, medians.
+    pub drift_bytes: i64,
+    /// MemAvailable of the earlier baseline minus the plateau's, medians.
+    pub cost_bytes: i64,
+    /// As `drift_bytes`, of MemFree.
+    pub free_drift_bytes: i64,
+    /// Growth of the node's own control group without page cache, medians, if it was read.
+    pub node_cost_bytes: Option<i64>,
+    /// Processes that outlived the cell.
+    pub leftover: Vec<String>,
+}
+
+/// Drift of the baseline above this share of the cost is remarked on.
+const DRIFT_REMARKED: f64 = 0.05;
+/// MemAvailable and the node's control group may differ by this share of the latter …
+const FOREIGN_SHARE: f64 = 0.25;
+/// … and by this much, which any machine moves in a minute.
+const FOREIGN_BYTES: i64 = 5_000_000;
+/// Above this share the cost means nothing: something else moved the machine's memory.
+const DRIFT_REFUSED: f64 = 0.25;
+
+/// Judges a cell.
+pub fn judge(facts: &Facts) -> Verdict {
+    if !facts.failures.is_empty() {
+        return Verdict::Failed { reasons: facts.failures.clone() };
+    }
+    let mut reasons = Vec::new();
+    let wanted = facts.pods_wanted;
+    if facts.pods_running_min < wanted {
+        let least = facts.pods_running_min;
+        reasons.push(format!("only {least} of {wanted} pods ran at a sample of the plateau"));
+    }
+    reasons.extend(stamp_reasons(facts));
+    reasons.extend(evidence_reasons(facts));
+    if drift_share(facts) > DRIFT_REFUSED {
+        let cost = megabytes(facts.cost_bytes);
+        let text = format!("{}, and the pods took {cost}: is the machine busy?", drift(facts));
+        reasons.push(text);
+    }
+    reasons.extend(foreign_reason(facts));
+    if !facts.leftover.is_empty() {
+        reasons.push(format!("left running after the delete: {}", facts.leftover.join(", ")));
+    }
+    if !reasons.is_empty() {
+        return Verdict::Invalid { reasons };
+    }
+    Verdict::Valid { notes: notes(facts) }
+}
+
+/// MemAvailable must tell of the node and of nothing else. Beside what is charged to the node's
+/// control group it holds kernel memory that is charged to nobody, some 10 % of a pod.
+fn foreign_reason(facts: &Facts) -> Option<String> {
+    let node_cost_bytes = facts.node_cost_bytes?;
+    let tolerance_bytes = FOREIGN_BYTES + (FOREIGN_SHARE * node_cost_bytes.abs() as f64) as i64;
+    let foreign_bytes = facts.cost_bytes - node_cost_bytes;
+    (foreign_bytes.abs() > tolerance_bytes).then(|| {
+        format!(
+            "MemAvailable fell by {}, the node itself grew by {}: is the machine busy?",
+            megabytes(facts.cost_bytes),
+            megabytes(node_cost_bytes)
+        )
+    })
+}
+
+fn stamp_reasons(facts: &Facts) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let stamps: Vec<(i64, i64)> = facts
+        .pods
+        .iter()
+        .filter_map(|pod| Some((pod.requested_ns, pod.first_instruction_ns?)))
+        .collect();
+    let wanted = facts.pods_wanted as usize;
+    if stamps.len() < wanted {
+        reasons.push(format!("{} of {wanted} start stamps", stamps.len()));
+    }
+    let impossible = stamps
+        .iter()
+        .filter(|(requested_ns, start_ns)| {
+            !(*requested_ns..=facts.ramp_seen_end_ns).contains(start_ns)
+        })
+        .count();
+    if impossible > 0 {
+        reasons.push(format!("{impossible} start stamps lie outside of the ramp"));
+    }
+    reasons
+}
+
+fn evidence_reasons(facts: &Facts) -> Vec<String> {
+    let Some(evidence) = facts.evidence else {
+        return vec!["no evidence of what ran".to_owned()];
+    };
+    let mut reasons = Vec::new();
+    let wanted = facts.pods_wanted as usize;
+    let containers = &evidence.containers;
+    if containers.len() < wanted {
+        reasons.push(format!("evidence of {} of {wanted} containers", containers.len()));
+    }
+    let unproven = containers.iter().filter(|container| !container.engine_proven).count();
+    if unproven > 0 {
+        reasons.push(format!("{unproven} containers do not show the engine they should run"));
+    }
+    let stray = containers.iter().filter(|container| !container.cgroup_in_pod).count();
+    if stray > 0 {
+        reasons.push(format!("{stray} containers are outside of their pod's control group"));
+    }
+    if evidence.workload.sha256 != facts.workload_sha256 {
+        reasons.push(format!("{} is not the image's", evidence.workload.path));
+    }
+    reasons
+}
+
+fn notes(facts: &Facts) -> Vec<String> {
+    let unsettled = |stretch: &&str| format!("memory never became level {stretch}");
+    let mut notes: Vec<String> = facts.unsettled.iter().map(unsettled).collect();
+    let (got, wanted) = (facts.scrapes_got, facts.scrapes_wanted);
+    if got < wanted {
+        notes.push(format!("metrics-server gave {got} of {wanted} figures"));
+    }
+    if drift_share(facts) > DRIFT_REMARKED {
+        notes.push(drift(facts));
+    }
+    // Page cache that comes or goes by itself moves MemFree, and MemAvailable hardly.
+    let cache_bytes = facts.free_drift_bytes - facts.drift_bytes;
+    if cache_bytes.abs() as f64 > DRIFT_REFUSED * facts.cost_bytes.abs() as f64 {
+        let drift = megabytes(facts.free_drift_bytes);
+        notes.push(format!("MemFree drifted by {drift}, by page cache: go by MemAvailable"));
+    }
+    notes
+}
+
+/// Drift in relation to the cost; pods that seem to cost nothing have an infinite one.
+fn drift_share(facts: &Facts) -> f64 {
+    if facts.drift_bytes == 0 {
+        return 0.0;
+    }
+    facts.drift_bytes.abs() as f64 / facts.cost_bytes.max(0) as f64
+}
+
+fn drift(facts: &Facts) -> String {
+    format!("the baseline drifted by {} of MemAvailable", megabytes(facts.drift_bytes))
+}
+
+fn megabytes(bytes: i64) -> String {
+    format!("{:+.1} MB", bytes as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use wamr_record::cell::{ContainerEvidence, Program};
+
+    use super::*;
+
+    fn pod(start_ns: Option<i64>) -> Pod {
+        Pod {
+            name: "p".into(),
+            uid: "u".into(),
+            container_id: None,
+            pid: Some(7),
+            cgroup: None,
+            requested_ns: 100,
+            scheduled_ns: None,
+            running_ns: None,
+            first_instruction_ns: start_ns,
+            log_ns: None,
+        }
+    }
+
+    fn evidence() -> Evidence {
+        let container = ContainerEvidence {
+            pod: "p".into(),
+            pid: 7,
+            exe: "/".into(),
+            exe_sha256: "aa".into(),
+            mapped_programs: vec![],
+            engine_proven: true,
+            cgroup_in_pod: true,
+        };
+        Evidence {
+            handler: "h".into(),
+            programs: vec![],
+            workload: Program { path: "/w".into(), sha256: "ww".into() },
+            containers: vec![container.clone(), container],
+        }
+    }
+
+    /// Runs `change` on a cell that passes, and returns the verdict's texts.
+    fn judged(change: impl Fn(&mut Facts, &mut Evidence, &mut Vec<Pod>)) -> (String, Vec<String>) {
+        let (mut evidence, mut pods) = (evidence(), vec![pod(Some(200)), pod(Some(300))]);
+        let facts = Facts {
+            pods_wanted: 2,
+            failures: vec![],
+            pods: &[],
+            ramp_seen_end_ns: 400,
+            pods_running_min: 2,
+            evidence: None,
+            workload_sha256: "ww",
+            unsettled: vec![],
+            scrapes_wanted: 2,
+            scrapes_got: 2,
+            drift_bytes: 1_000_000,
+            cost_bytes: 100_000_000,
+            free_drift_bytes: 2_000_000,
+            node_cost_bytes: Some(95_000_000),
+            leftover: vec![],
+        };
+        let mut changed = facts.clone();
+        change(&mut changed, &mut evidence, &mut pods);
+        let facts = Facts { pods: &pods, evidence: Some(&evidence), ..changed };
+        match judge(&facts) {
+            Verdict::Valid { notes } => ("valid".into(), notes),
+            Verdict::Invalid { reasons } => ("invalid".into(), reasons),
+            Verdict::Failed { reasons } => ("failed".into(), reasons),
+        }
+    }
+
+    type Change = fn(&mut Facts, &mut Evidence, &mut Vec<Pod>);
+
+    #[test]
+    fn each_gate_has_its_verdict() {
+        let table: &[(&str, Change)] = &[
+            ("nothing wrong", |_, _, _| {}),
+            ("a pod failed", |facts, _, _| facts.failures = vec!["p: Error".into()]),
+            ("a pod stopped", |facts, _, _| facts.pods_running_min = 1),
+            ("a stamp is missing", |_, _, pods| pods[0] = pod(None)),
+            ("a stamp before the request", |_, _, pods| pods[0] = pod(Some(99))),
+            ("a stamp from the future", |_, _, pods| pods[0] = pod(Some(401))),
+            ("a container is unread", |_, evidence, _| drop(evidence.containers.pop())),
+            ("another engine", |_, evidence, _| evidence.containers[0].engine_proven = false),
+            ("a stray cgroup", |_, evidence, _| evidence.containers[1].cgroup_in_pod = false),
+            ("another module", |_, evidence, _| evidence.workload.sha256 = "xx".into()),
+            ("leftovers", |facts, _, _| facts.leftover = vec!["pause (7)".into()]),
+            ("unsettled", |facts, _, _| facts.unsettled = vec!["before the pods"]),
+            ("no metrics", |facts, _, _| facts.scrapes_got = 0),
+            ("drift", |facts, _, _| facts.drift_bytes = -6_000_000),
+            ("much drift", |facts, _, _| facts.drift_bytes = -26_000_000),
+            ("cache drift", |facts, _, _| facts.free_drift_bytes = 150_000_000),
+            ("another program grew", |facts, _, _| facts.cost_bytes = 125_000_000),
+            ("another program shrank", |facts, _, _| facts.cost_bytes = 65_000_000),
+            ("no control group", |facts, _, _| facts.node_cost_bytes = None),
+            ("no cost", |facts, _, _| facts.cost_bytes = -1),
+        ];
+        let mut shown = String::new();
+        for (case, change) in table {
+            let (verdict, texts) = judged(change);
+            writeln!(shown, "{case}: {verdict} {texts:?}").unwrap();
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn no_evidence_is_no_validity() {
+        let pods = [pod(Some(200))];
+        let facts = Facts {
+            pods_wanted: 1,
+            failures: vec![],
+            pods: &pods,
+            ramp_seen_end_ns: 400,
+            pods_running_min: 1,
+            evidence: None,
+            workload_sha256: "ww",
+            unsettled: vec![],
+            scrapes_wanted: 0,
+            scrapes_got: 0,
+            drift_bytes: 0,
+            cost_bytes: 0,
+            free_drift_bytes: 0,
+            node_cost_bytes: None,
+            leftover: vec![],
+        };
+        assert!(!judge(&facts).is_valid());
+    }
+}

@@ -1,0 +1,59 @@
+//! `journal.ndjson`: what happened, as it happened. It survives a run that does not end well.
+
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+
+use miette::Result;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::writer::{RunWriter, create_new, write_line};
+use crate::clock::now_ns;
+
+/// The open journal.
+#[derive(Debug)]
+pub struct Journal(Mutex<File>);
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at_ns: i64,
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<&'a str>,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    detail: Value,
+}
+
+impl Journal {
+    /// Begins the journal of `run`.
+    ///
+    /// # Errors
+    /// The file exists or cannot be made.
+    pub fn create(run: &RunWriter) -> Result<Self> {
+        Ok(Self(Mutex::new(create_new(&run.path("journal.ndjson")?)?)))
+    }
+
+    /// Writes a line. A journal that cannot be written does not stop a measurement: it is told on
+    /// the log, and the disk that is full stops the run at the next sample.
+    pub fn note(&self, event: &str, cell: Option<&str>, detail: Value) {
+        let line = Line { at_ns: now_ns(), event, cell, detail };
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = write_line(&mut *file, &line) {
+            tracing::warn!(%error, event, "the journal could not be written");
+        }
+    }
+}
+
+#[test]
+fn a_line_per_event() {
+    let parent = tempfile::tempdir().unwrap();
+    let run = RunWriter::create(&parent.path().join("run")).unwrap();
+    let journal = Journal::create(&run).unwrap();
+    journal.note("begin", None, Value::Null);
+    journal.note("level", Some("0000-x"), serde_json::json!({ "seconds": 20 }));
+    let text = std::fs::read_to_string(run.dir().join("journal.ndjson")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["event"], "begin");
+    assert_eq!(lines[0].as_object().unwrap().len(), 2);
+    assert_eq!((&lines[1]["cell"], &lines[1]["detail"]["seconds"]), (&"0000-x".into(), &20.into()));
+}

@@ -1,0 +1,5 @@
+//! Writing a run directory; its layout stands in the crate `wamr_record`.
+
+pub mod journal;
+pub mod manifest;
+pub mod writer;

@@ -1,0 +1,6 @@
+//! The sources of memory figures.
+
+pub mod cgroup;
+pub mod meminfo;
+pub mod metrics_server;
+pub mod quantity;

@@ -1,0 +1,131 @@
+//! All cells of a run, one after the other.
+
+use miette::Result;
+use serde_json::json;
+use wamr_record::cell::Verdict;
+
+use crate::attribution::pod_processes;
+use crate::cell::level::baseline;
+use crate::cell::protocol::measure;
+use crate::cell::ramp::ramp;
+use crate::cell::removal::remove;
+use crate::experiment::{Experiment, Series};
+use crate::lab::Lab;
+use crate::matrix::{self, PlannedCell};
+
+/// How many cells came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Usable.
+    pub valid: u32,
+    /// Measured, but a gate failed.
+    pub invalid: u32,
+    /// Pods did not start.
+    pub failed: u32,
+}
+
+impl Tally {
+    /// True if every cell may be used.
+    pub fn all_valid(&self) -> bool {
+        self.invalid == 0 && self.failed == 0
+    }
+
+    fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Valid { .. } => self.valid += 1,
+            Verdict::Invalid { .. } => self.invalid += 1,
+            Verdict::Failed { .. } => self.failed += 1,
+        }
+    }
+}
+
+/// The cells of an experiment in their order.
+pub fn planned_cells(experiment: &Experiment) -> Vec<PlannedCell> {
+    let Experiment { series, densities, repetitions, seed, .. } = experiment;
+    matrix::plan(series.len(), densities, *repetitions, *seed)
+}
+
+/// Runs every cell.
+///
+/// # Errors
+/// The node cannot be used any more. A cell that fails is counted, not an error.
+pub async fn sweep(lab: &Lab<'_>) -> Result<Tally> {
+    lab.cluster.prepare_namespace().await?;
+    let cells = planned_cells(lab.experiment);
+    let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
+    warm_up(lab, most_pods).await?;
+    let step = lab.progress.step("baseline: memory settles without pods");
+    let mut before = baseline(lab, most_pods).await?;
+    step.done(if before.waited.settled { "level" } else { "not level" });
+    let mut tally = Tally::default();
+    for cell in &cells {
+        let series = &lab.experiment.series[cell.series];
+        let number = cell.order + 1;
+        let title = format!(
+            "cell {number}/{}: {} × {} {}",
+            cells.len(),
+            cell.pods,
+            series.runtime,
+            series.workload
+        );
+        let step = lab.progress.step(&title);
+        let measured = match measure(lab, cell, &before, &step).await {
+            Ok(measured) => measured,
+            Err(error) => {
+                step.failed("the node cannot be used any more");
+                return Err(error);
+            }
+        };
+        tally.count(&measured.verdict);
+        match &measured.verdict {
+            Verdict::Valid { notes } if notes.is_empty() => step.done("valid"),
+            Verdict::Valid { notes } => step.done(&format!("valid ({})", notes.join("; "))),
+            Verdict::Invalid { reasons } => {
+                step.failed(&format!("invalid: {}", reasons.join("; ")));
+            }
+            Verdict::Failed { reasons } => step.failed(&reasons.join("; ")),
+        }
+        before = measured.after;
+    }
+    Ok(tally)
+}
+
+/// Pods of a warm-up that lets the daemons' heaps grow; more would cost more than it tells.
+const WARM_UP_PODS_MAX: u32 = 20;
+
+/// One pod of each series, started and deleted: images are unpacked and programs have run once
+/// before anything is measured. Then a batch as large as a cell's: the daemons' heaps grow with
+/// the first one they see, which else would be charged to the first cell. A series that fails here
+/// will say so in its own cell.
+async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
+    let series = &lab.experiment.series;
+    let step = lab.progress.counted("warm-up", series.len() as u64 + 1);
+    let mut sound = None;
+    for (index, series) in series.iter().enumerate() {
+        step.set(&series.runtime);
+        if start_and_delete(lab, &format!("warm-up-{index}"), series, 1).await? {
+            sound = Some(series);
+        }
+        step.advance(1);
+    }
+    if let Some(series) = sound {
+        let pods = most_pods.min(WARM_UP_PODS_MAX);
+        step.set(&format!("{pods} pods at once"));
+        start_and_delete(lab, "warm-up-many", series, pods).await?;
+    }
+    step.done("images unpacked, every program has run");
+    Ok(())
+}
+
+/// True if all pods of the batch started.
+async fn start_and_delete(lab: &Lab<'_>, name: &str, series: &Series, pods: u32) -> Result<bool> {
+    let batch = lab.batch(name.to_owned(), series, pods)?;
+    let before = pod_processes(lab.node);
+    let watch = lab.cluster.watch(&batch.name);
+    let ramp = ramp(lab, &batch, &watch).await?;
+    drop(watch);
+    let left = remove(lab, &batch.name, &before).await?;
+    let detail = json!({ "batch": batch.name, "failures": ramp.failures, "left": left });
+    lab.journal.note("warm-up", None, detail);
+    Ok(ramp.failures.is_empty())
+}

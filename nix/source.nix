@@ -1,0 +1,27 @@
+# What the builds read of the repository, and what all crates have in common.
+{ lib }:
+{
+  version = (lib.importTOML ../Cargo.toml).workspace.package.version;
+
+  # Named folders: a changed document or recipe rebuilds nothing.
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../.cargo
+      ../Cargo.lock
+      ../Cargo.toml
+      ../analysis
+      ../lab
+      ../runtime
+      ../vm-images
+    ];
+  };
+
+  # The lock file carries every hash, so none is repeated here.
+  cargoLock.lockFile = ../Cargo.lock;
+
+  meta = {
+    license = lib.licenses.asl20;
+    platforms = [ "x86_64-linux" ];
+  };
+}

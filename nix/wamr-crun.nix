@@ -1,0 +1,61 @@
+# The OCI runtime and the runner that it execs, both static: the runner enters containers whose
+# root holds no library, and neither pays for a dynamic loader at every container start.
+{
+  cmake,
+  glibc,
+  lib,
+  libseccomp,
+  pkg-config,
+  rustPlatform,
+  simde,
+  source,
+}:
+let
+  libseccompStatic = libseccomp.overrideAttrs { dontDisableStatic = true; };
+in
+rustPlatform.buildRustPackage {
+  pname = "wamr-crun";
+  inherit (source) version src cargoLock;
+  __structuredAttrs = true;
+  strictDeps = true;
+
+  cargoBuildFlags = [
+    "--package=wamr-crun"
+    "--package=wamr-runner"
+  ];
+  cargoTestFlags = [
+    "--package=wamr-plan"
+    "--package=wamr-crun"
+    "--lib"
+  ];
+  buildType = "resident";
+  checkType = "debug";
+
+  # bindgenHook lets bindgen read WAMR's header; cmake is called by the crate wamrx-sys alone.
+  nativeBuildInputs = [
+    cmake
+    pkg-config
+    rustPlatform.bindgenHook
+  ];
+  dontUseCmakeConfigure = true;
+  buildInputs = [
+    glibc.static
+    libseccompStatic
+  ];
+  env = {
+    RUSTFLAGS = "-C target-feature=+crt-static";
+    SIMDE_INCLUDE_DIR = "${lib.getDev simde}/include";
+    LIBSECCOMP_LINK_TYPE = "static";
+    LIBSECCOMP_LIB_PATH = "${lib.getLib libseccompStatic}/lib";
+  };
+
+  postInstall = ''
+    install -D --target-directory=$out/libexec/wamr-crun $out/bin/wamr-runner
+    rm $out/bin/wamr-runner
+  '';
+
+  meta = source.meta // {
+    description = "OCI runtime for WebAssembly containers on WAMR and for native containers";
+    mainProgram = "wamr-crun";
+  };
+}

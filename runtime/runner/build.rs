@@ -1,0 +1,51 @@
+//! Checks that WAMR was configured for the runner, and adapts the link of the static program.
+
+use std::env;
+use std::path::Path;
+
+/// What the build of WAMR depends on besides its own sources.
+const CONFIGURATION: &str = "wamr.cmake";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={CONFIGURATION}");
+    println!("cargo::rerun-if-env-changed=CMAKE_TOOLCHAIN_FILE");
+    println!("cargo::rerun-if-env-changed=WAMR_SHARED_PLATFORM_CONFIG");
+    let problems = [configuration_is_ours(), configuration_is_current()];
+    for problem in problems.into_iter().filter_map(Result::err) {
+        println!("cargo::error={problem}");
+    }
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if features.split(',').any(|feature| feature == "crt-static") {
+        // wamrx-sys asks for a dynamic libm. Finding it, LLD takes the program for one with a
+        // dynamic linker and leaves undefined weak symbols to it; the program has none and would
+        // call its own ELF header before main.
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,nodynamic-undefined-weak");
+    }
+}
+
+/// WAMR as wamrx-sys alone builds it costs each container 8 MiB: no build is better than that.
+fn configuration_is_ours() -> Result<(), String> {
+    let toolchain = env::var_os("CMAKE_TOOLCHAIN_FILE").unwrap_or_default();
+    if Path::new(&toolchain).ends_with("runtime/runner/wamr.cmake") {
+        return Ok(());
+    }
+    Err("WAMR must be built with runtime/runner/wamr.cmake: run cargo inside the repository, \
+         where .cargo/config.toml names it, and leave CMAKE_TOOLCHAIN_FILE unset"
+        .to_owned())
+}
+
+/// Cargo does not see that wamrx-sys depends on this file, but rebuilds it when this variable
+/// changes. So the variable carries its hash.
+fn configuration_is_current() -> Result<(), String> {
+    let fnv_1a = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let text = std::fs::read(CONFIGURATION).map_err(|error| format!("{CONFIGURATION}: {error}"))?;
+    let hash = format!("{:016x}", text.iter().fold(0xcbf2_9ce4_8422_2325, fnv_1a));
+    if env::var("WAMR_SHARED_PLATFORM_CONFIG").is_ok_and(|set| set == hash) {
+        return Ok(());
+    }
+    Err(format!(
+        "WAMR's configuration has changed: set WAMR_SHARED_PLATFORM_CONFIG = \"{hash}\" in \
+         .cargo/config.toml, so that WAMR is built anew"
+    ))
+}

@@ -1,0 +1,136 @@
+//! The plan as WASI wants it: C strings in arrays, most of them still lying in the plan.
+
+use std::ffi::{CStr, CString, c_char};
+
+use wamr_plan::PlanRef;
+
+use crate::failure::Failure;
+use crate::sys;
+
+/// Arguments, environment and directories for one instantiation, which copies them.
+pub struct Strings<'a> {
+    pub args: Vec<*const c_char>,
+    pub env: Vec<*const c_char>,
+    /// Directories whose guest path is also their path in the container.
+    pub same_dirs: Vec<*const c_char>,
+    /// The others, as `guest::container`.
+    pub mapped_dirs: Vec<*const c_char>,
+    pub networks: Vec<*const c_char>,
+    _owned: Vec<CString>,
+    _plan: std::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a> Strings<'a> {
+    /// Gathers what `plan` says. A directory that the container's user cannot open is left out:
+    /// the guest could not have used it either.
+    ///
+    /// # Errors
+    /// A guest path that WAMR's `guest::container` notation cannot carry; a directory that is
+    /// missing.
+    pub fn new(plan: &PlanRef<'a>) -> Result<Self, Failure> {
+        let mut owned = Vec::new();
+        let mut env: Vec<_> = plan.env().map(CStr::as_ptr).collect();
+        if let Some(entry) = working_directory_entry(plan) {
+            env.push(entry.as_ptr());
+            owned.push(entry);
+        }
+        let (mut same_dirs, mut mapped_dirs) = (Vec::new(), Vec::new());
+        for (guest, container) in plan.preopens() {
+            if !can_preopen(container)? {
+                continue;
+            }
+            if guest == container {
+                same_dirs.push(container.as_ptr());
+            } else {
+                let entry = mapping(guest, container)?;
+                mapped_dirs.push(entry.as_ptr());
+                owned.push(entry);
+            }
+        }
+        Ok(Self {
+            args: plan.args().map(CStr::as_ptr).collect(),
+            env,
+            same_dirs,
+            mapped_dirs,
+            networks: plan.socket_networks().map(CStr::as_ptr).collect(),
+            _owned: owned,
+            _plan: std::marker::PhantomData,
+        })
+    }
+}
+
+/// `PWD=<cwd>`, unless the environment has a PWD of its own. Preview 1 has no working directory,
+/// but runtimes inside the guest (Go's, CPython's) start from PWD.
+fn working_directory_entry(plan: &PlanRef) -> Option<CString> {
+    let cwd = plan.cwd.to_bytes();
+    if cwd.is_empty() || plan.env().any(|entry| entry.to_bytes().starts_with(b"PWD=")) {
+        return None;
+    }
+    CString::new([b"PWD=", cwd].concat()).ok()
+}
+
+/// Whether the directory opens for the container's user.
+fn can_preopen(container: &CStr) -> Result<bool, Failure> {
+    match sys::open_directory_and_close(container) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(false),
+        Err(error) => {
+            let path = container.to_string_lossy();
+            Err(Failure::step(format!("open {path} for the guest as a directory"), error))
+        }
+    }
+}
+
+/// `guest::container`, which WAMR splits at the first `::`.
+fn mapping(guest: &CStr, container: &CStr) -> Result<CString, Failure> {
+    let (name, path) = (guest.to_bytes(), container.to_bytes());
+    let splits_right = !name.ends_with(b":") && !name.windows(2).any(|pair| pair == b"::");
+    let entry = CString::new([name, b"::", path].concat()).ok().filter(|_| splits_right);
+    entry.ok_or_else(|| {
+        let act = format!("map {} into the guest", guest.to_string_lossy());
+        Failure::step(act, "WAMR takes no '::' and no ':' at the end of such a path; rename it")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_refused_where_wamr_would_split_it_elsewhere() {
+        let table: &[(&CStr, &CStr, Option<&CStr>)] = &[
+            (c"/data", c"/mnt", Some(c"/data::/mnt")),
+            (c"/a:b", c"/mnt::x", Some(c"/a:b::/mnt::x")),
+            (c"/a:", c"/mnt", None),
+            (c"/a::b", c"/mnt", None),
+        ];
+        for (guest, container, want) in table {
+            assert_eq!(mapping(guest, container).ok().as_deref(), *want, "{guest:?}");
+        }
+    }
+
+    #[test]
+    fn pwd_is_added_only_where_none_is() {
+        let table: [(&str, &[&str], Option<&CStr>); 3] = [
+            ("/srv", &["A=1", "OLDPWD=/x"], Some(c"PWD=/srv")),
+            ("/srv", &["PWD=/own"], None),
+            ("", &[], None),
+        ];
+        for (cwd, env, want) in table {
+            let plan = wamr_plan::Plan {
+                module_fd: 0,
+                args: vec![],
+                env: env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
+                cwd: cwd.into(),
+                preopens: vec![],
+                socket_networks: vec![],
+                stack_bytes: 0,
+                heap_bytes: 0,
+                max_memory_pages: 0,
+            };
+            let bytes = plan.encode();
+            let plan = PlanRef::parse(&bytes).expect("a plan");
+            assert_eq!(working_directory_entry(&plan).as_deref(), want, "{env:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Exit statuses and the texts that go with them.
+
+use std::process::Command;
+
+use crate::support::{Handover, error_text, module, plan, run, runner};
+
+#[test]
+fn proc_exit_and_return_become_the_exit_status() {
+    for status in ["0", "1", "42", "126", "255"] {
+        let output = run(&module("exit", &[("STATUS", status)]), plan());
+        assert_eq!(output.status.code(), status.parse().ok(), "proc_exit({status})");
+        assert_eq!(error_text(&output), "", "proc_exit({status})");
+    }
+    let output = run(&module("return", &[]), plan());
+    assert_eq!((output.status.code(), error_text(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_trap_is_134_with_the_reason() {
+    let table = [
+        ("unreachable", "unreachable"),
+        ("(drop (i32.load (i32.const -4)))", "out of bounds memory access"),
+        ("(i64.store offset=65529 (i32.const 0) (i64.const 1))", "out of bounds memory access"),
+        ("(drop (i32.div_u (i32.const 1) (i32.const 0)))", "integer divide by zero"),
+        ("(drop (call $deeper (i64.const 1)))", "stack overflow"),
+    ];
+    for (trap, want) in table {
+        let output = run(&module("trap", &[("TRAP", trap)]), plan());
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(134), "{trap}: {text}");
+        assert!(text.starts_with("wamr-runner: ") && text.contains(want), "{trap}: {text}");
+        assert_eq!(text.lines().count(), 1, "{trap}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_loaded_is_126_with_the_reason() {
+    let no_start = r#"(module (memory (export "memory") 1) (func (export "other")))"#;
+    let table: [(&str, Vec<u8>, &str); 6] = [
+        ("an empty file", vec![], "it is empty"),
+        ("a text", b"#!/bin/sh\nexit 0\n".to_vec(), "magic header not detected"),
+        ("a magic alone", b"\0asm".to_vec(), "unexpected end"),
+        ("another version", b"\0asm\x0d\0\x01\0".to_vec(), "unknown binary version"),
+        ("an AOT module", b"\0aot\x06\0\0\0".to_vec(), "AOT"),
+        ("no _start", wat::parse_str(no_start).expect("wat"), "_start"),
+    ];
+    for (case, bytes, want) in table {
+        let output = run(&bytes, plan());
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(126), "{case}: {text}");
+        assert!(text.contains("wamr-runner: ") && text.contains(want), "{case}: {text}");
+    }
+}
+
+/// WAMR links lazily, so that a module may import what it never calls.
+#[test]
+fn an_import_that_nobody_provides_is_warned_about_and_traps_when_called() {
+    for (call, status) in [("(call 0)", 134), ("", 0)] {
+        let text = format!(
+            r#"(module (import "env" "no_such" (func)) (memory (export "memory") 1)
+                (func (export "_start") {call}))"#
+        );
+        let output = run(&wat::parse_str(text).expect("wat"), plan());
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(status), "{text}");
+        assert!(
+            text.starts_with("warning: failed to link import function (env, no_such)"),
+            "{text}"
+        );
+        assert_eq!(output.stdout, b"", "WAMR's messages are not the guest's output");
+    }
+}
+
+#[test]
+fn a_truncated_module_is_126_at_every_length() {
+    // No names and no data: the code comes last, so that every cut takes some of it away.
+    let text = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (memory (export "memory") 1) (func (export "_start") (call 0 (i32.const 42))))"#;
+    let whole = wat::parse_str(text).expect("wat");
+    assert_eq!(run(&whole, plan()).status.code(), Some(42));
+    for length in 1..whole.len() {
+        let output = run(&whole[..length], plan());
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(126), "{length} of {}: {text}", whole.len());
+    }
+}
+
+#[test]
+fn started_by_hand_it_says_who_starts_it() {
+    for arguments in [&[][..], &["--help"], &["-1"], &["plan.bin"], &["99999999999"]] {
+        let output = Command::new(runner()).args(arguments).output().expect("the runner starts");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(error_text(&output).contains("usage: wamr-runner"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_named() {
+    let output = Command::new(runner()).arg("900").output().expect("the runner starts");
+    assert_eq!(output.status.code(), Some(126));
+    let text = error_text(&output);
+    assert!(text.contains("descriptor 900: Bad file descriptor"), "{text}");
+}
+
+#[test]
+fn a_module_descriptor_that_is_not_open_is_named() {
+    let bytes = wamr_plan::Plan { module_fd: 901, ..plan() }.encode();
+    let output = Handover::of_bytes(&bytes).command(&[]).output().expect("the runner starts");
+    assert_eq!(output.status.code(), Some(126));
+    let text = error_text(&output);
+    assert!(text.contains("map the module from descriptor 901"), "{text}");
+}

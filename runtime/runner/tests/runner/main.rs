@@ -1,0 +1,10 @@
+//! The built runner as a process: a plan in a memfd, a module in a file, what comes out.
+//!
+//! `WAMR_RUNNER` names the program under test; without it the one that cargo built is tested.
+
+mod exit;
+mod guest;
+mod hostile;
+mod memory;
+mod signals;
+mod support;

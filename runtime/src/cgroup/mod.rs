@@ -1,0 +1,103 @@
+//! The container's control groups: which exist (`v1`, `v2`), what is written to them (`limits`,
+//! `devices`, both pure), and what is done with the processes in them (`freezer`).
+
+pub mod devices;
+pub mod files;
+pub mod freezer;
+pub mod limits;
+pub mod v1;
+pub mod v2;
+
+use crate::error::Result;
+use oci_spec::runtime::LinuxResources;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Where the host mounts its control groups.
+pub const MOUNT: &str = "/sys/fs/cgroup";
+
+/// A container's place in the control groups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "version")]
+pub enum Cgroup {
+    /// One group per hierarchy, also where a v2 hierarchy is mounted beside them (hybrid).
+    #[serde(rename = "1")]
+    V1(v1::Group),
+    /// The single hierarchy.
+    #[serde(rename = "2")]
+    V2(v2::Group),
+}
+
+/// What a container's groups are made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// `linux.cgroupsPath`, cleaned, from the top of each hierarchy.
+    pub path: &'a Path,
+    /// `linux.resources`.
+    pub resources: Option<&'a LinuxResources>,
+    /// A group of its own in every hierarchy, also where nothing is limited: the container may
+    /// write to its groups, and must not reach those of others.
+    pub complete: bool,
+}
+
+impl Cgroup {
+    /// Makes the groups with their limits. After an error nothing is left.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`]: a limit that this host cannot set;
+    /// [`crate::error::Error::Os`]: a refused write, with its file and value.
+    pub fn create(request: &Request) -> Result<Self> {
+        if files::is_v2(Path::new(MOUNT)) {
+            return v2::create(request).map(Self::V2);
+        }
+        v1::create(request).map(Self::V1)
+    }
+
+    /// The directories that hold this container's processes and nobody else's.
+    pub fn own_directories(&self) -> Vec<&Path> {
+        match self {
+            Self::V1(group) => group.own().map(|hierarchy| hierarchy.path.as_path()).collect(),
+            Self::V2(group) => vec![&group.directory],
+        }
+    }
+
+    /// The PIDs in the container's groups, those of sub-groups included.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Os`]: a directory that cannot be read.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        match self.process_directory() {
+            Some(directory) => files::processes(directory),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// One own directory in which every process of the container is listed.
+    pub fn process_directory(&self) -> Option<&Path> {
+        match self {
+            Self::V1(group) => group.own().next().map(|hierarchy| hierarchy.path.as_path()),
+            Self::V2(group) => Some(&group.directory),
+        }
+    }
+
+    /// Removes the groups; the processes in them must be gone or going.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Os`]: a group that stays busy.
+    pub fn remove(&self) -> Result<()> {
+        match self {
+            Self::V1(group) => group.own().try_for_each(|hierarchy| {
+                files::remove(&hierarchy.path, hierarchy.first_made.as_deref())
+            }),
+            Self::V2(group) => files::remove(&group.directory, group.first_made.as_deref()),
+        }
+    }
+}
+
+/// `linux.cgroupsPath` as a path from the top of the hierarchies; unset: the container's name.
+pub fn path_of(cgroups_path: Option<&Path>, id: &str) -> PathBuf {
+    match cgroups_path {
+        Some(path) if !path.as_os_str().is_empty() => crate::rootfs::mounts::clean(path),
+        _ => Path::new("/").join(id),
+    }
+}

@@ -1,0 +1,201 @@
+//! The command line: runc's and crun's global flags and verbs, as data.
+
+use crate::log::{Format, Log};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Where containers' state is kept unless `--root` says otherwise.
+const DEFAULT_ROOT: &str = "/run/wamr-crun";
+
+/// An OCI runtime for WebAssembly containers on WAMR and for native containers.
+#[derive(Debug, Parser)]
+#[command(name = "wamr-crun", disable_version_flag = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags before the verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// Print version information
+    #[arg(short = 'v', long)]
+    pub version: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Directory of the containers' state
+    #[arg(long, default_value = DEFAULT_ROOT, value_name = "DIR")]
+    pub root: PathBuf,
+    /// File that messages are appended to, instead of stderr
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Format of the messages
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: Format,
+    /// Log debug messages too
+    #[arg(long)]
+    pub debug: bool,
+    /// Let systemd make the control groups (not supported yet: refused)
+    #[arg(long)]
+    pub systemd_cgroup: bool,
+    /// Who makes the control groups
+    #[arg(long, value_enum, default_value_t, value_name = "WHO")]
+    pub cgroup_manager: CgroupManager,
+}
+
+/// Who makes the control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CgroupManager {
+    /// This runtime, in the cgroup file system
+    #[default]
+    Cgroupfs,
+    /// systemd (not supported yet: refused)
+    Systemd,
+}
+
+impl Global {
+    /// Where messages go.
+    pub fn log(&self) -> Log {
+        Log { file: self.log.clone(), format: self.log_format, debug: self.debug }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Create a container; its program waits for `start`
+    Create(Create),
+    /// Start the program of a created container
+    Start {
+        /// The container
+        id: String,
+    },
+    /// Create and start a container, and wait for its end
+    Run(Run),
+    /// Print the state of a container as JSON
+    State {
+        /// The container
+        id: String,
+    },
+    /// Send a signal to a container's first process
+    Kill(Kill),
+    /// Remove a container that has ended
+    Delete(Delete),
+    /// List the containers below --root
+    List(List),
+    /// Print what this runtime supports, as JSON
+    Features,
+}
+
+/// Flags of `create`.
+#[derive(Debug, Clone, Args)]
+pub struct Create {
+    /// The container's name
+    pub id: String,
+    /// Directory with config.json
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// File that the PID of the container's first process is written to
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Unix socket that the terminal's master is sent to
+    #[arg(long, value_name = "SOCKET")]
+    pub console_socket: Option<PathBuf>,
+    /// Move the root mount instead of pivot_root: for hosts that run from an initramfs
+    #[arg(long)]
+    pub no_pivot: bool,
+    /// Stay in the caller's session keyring
+    #[arg(long)]
+    pub no_new_keyring: bool,
+    /// Number of descriptors from 3 on that the container inherits
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub preserve_fds: u32,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Those of `create`.
+    #[command(flatten)]
+    pub create: Create,
+    /// Do not wait for the container's end
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Do not delete the container at its end
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Flags of `kill`.
+#[derive(Debug, Clone, Args)]
+pub struct Kill {
+    /// The container
+    pub id: String,
+    /// Number or name, such as 9, KILL or SIGKILL
+    #[arg(default_value = "SIGTERM")]
+    pub signal: String,
+    /// To every process in the container's control group
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// Flags of `delete`.
+#[derive(Debug, Clone, Args)]
+pub struct Delete {
+    /// The container
+    pub id: String,
+    /// Kill it first if it has not ended, and do not mind if it does not exist
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Flags of `list`.
+#[derive(Debug, Clone, Args)]
+pub struct List {
+    /// Format of the list
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: ListFormat,
+    /// Print the names alone
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How `list` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ListFormat {
+    /// Columns for people
+    #[default]
+    Table,
+    /// An array of states
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_containerd_calls_is_understood() {
+        for line in [
+            "r --root /run/c --log /l --log-format json create --bundle /b --pid-file /p ID",
+            "r --root /run/c --log /l --log-format json --systemd-cgroup create --bundle /b \
+             --pid-file /p --console-socket /s --no-pivot --no-new-keyring --preserve-fds 2 ID",
+            "r --root /run/c start ID",
+            "r kill ID 15",
+            "r kill --all ID 9",
+            "r delete --force ID",
+            "r list --format json",
+            "r --version",
+        ] {
+            Cli::try_parse_from(line.split_whitespace()).unwrap();
+        }
+    }
+}

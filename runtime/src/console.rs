@@ -1,0 +1,83 @@
+//! The container's terminal: made inside the container, its master sent to the engine.
+//!
+//! Source: runtime-spec config.md `process.terminal`; pts(4); runc's terminals document.
+
+use crate::error::{Act, Error, Result};
+use crate::rootfs::in_root::Root;
+use crate::sys::fd;
+use crate::sys::mount;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::{Gid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// Connects to the engine's `--console-socket`.
+///
+/// # Errors
+/// [`Error::Os`] with the path.
+pub fn connect(socket: &Path) -> Result<OwnedFd> {
+    let stream = UnixStream::connect(socket)
+        .act(|| format!("connect to the console socket {}", socket.display()))?;
+    Ok(stream.into())
+}
+
+/// A terminal of the container's own devpts.
+#[derive(Debug)]
+pub struct Terminal {
+    master: OwnedFd,
+    slave: OwnedFd,
+}
+
+/// Opens a new terminal in the container's /dev/pts and puts it at /dev/console.
+///
+/// # Errors
+/// [`Error::Os`]; it says so when /dev/pts is not mounted.
+pub fn open(root: &Root) -> Result<Terminal> {
+    let ptmx = Path::new("/dev/pts/ptmx");
+    let master = root.open(ptmx, libc::O_RDWR | libc::O_NOCTTY).act(|| {
+        "open /dev/pts/ptmx: process.terminal needs a devpts mount at /dev/pts".to_owned()
+    })?;
+    fd::unlock_pty(master.as_fd()).act(|| "unlock the new terminal".to_owned())?;
+    let slave = fd::open_pty_peer(master.as_fd()).act(|| "open the new terminal".to_owned())?;
+    let target =
+        root.make_file(Path::new("/dev/console")).act(|| "make /dev/console".to_owned())?;
+    let tree = mount::clone_tree(slave.as_fd(), Path::new(""), false)
+        .act(|| "bind mount the new terminal".to_owned())?;
+    mount::move_mount(tree.as_fd(), target.as_fd())
+        .act(|| "bind mount the new terminal at /dev/console".to_owned())?;
+    Ok(Terminal { master, slave })
+}
+
+impl Terminal {
+    /// Gives the terminal its size (rows, columns) and owner, makes it this session's, moves
+    /// stdio to it and sends its master through `socket`.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the call.
+    pub fn take(self, socket: &OwnedFd, size: Option<(u64, u64)>, uid: u32) -> Result<()> {
+        if let Some((rows, columns)) = size.filter(|size| *size != (0, 0)) {
+            let small = |number: u64| {
+                u16::try_from(number)
+                    .map_err(|_| Error::config("process.consoleSize", "above 65535"))
+            };
+            fd::set_window_size(self.slave.as_fd(), small(rows)?, small(columns)?)
+                .act(|| "set the size of the terminal".to_owned())?;
+        }
+        let group: Option<Gid> = None;
+        fchown(&self.slave, Some(Uid::from_raw(uid)), group)
+            .act(|| format!("give the terminal to user {uid}"))?;
+        let name = [IoSlice::new(b"/dev/ptmx")];
+        let fds = [self.master.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(socket.as_raw_fd(), &name, &rights, MsgFlags::empty(), None)
+            .act(|| "send the terminal's master through the console socket".to_owned())?;
+        fd::set_controlling_terminal(self.slave.as_fd())
+            .act(|| "make the terminal the controlling one".to_owned())?;
+        dup2_stdin(&self.slave)
+            .and_then(|()| dup2_stdout(&self.slave))
+            .and_then(|()| dup2_stderr(&self.slave))
+            .act(|| "move stdin, stdout and stderr to the terminal".to_owned())
+    }
+}

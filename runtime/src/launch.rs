@@ -1,0 +1,231 @@
+//! From a bundle to an init that waits at its gate, for `create` and `run`; or to nothing at all.
+
+use crate::bundle::Bundle;
+use crate::cgroup::{self, Cgroup, Request};
+use crate::container::{self, Container, Lock, SETUP_GATE, Status};
+use crate::error::{Act, Error, Result};
+use crate::log::Log;
+use crate::process::channel::{FromInit, ToInit};
+use crate::process::init::GATE_FLAGS;
+use crate::process::setup::{Options, Setup};
+use crate::process::spawn::{self, Parts, Spawned};
+use crate::sys::process::{pidfd_open, pidfd_send_signal};
+use crate::{console, fds, hooks, id_maps, state_file};
+use nix::sys::stat::Mode;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, mkfifo};
+use oci_spec::runtime::{Hook, Spec};
+use state_file::State;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// What the command line says about a new container.
+#[derive(Debug, Clone)]
+pub struct NewContainer {
+    /// Its name.
+    pub id: String,
+    /// `--bundle`.
+    pub bundle: PathBuf,
+    /// `--pid-file`.
+    pub pid_file: Option<PathBuf>,
+    /// `--console-socket`.
+    pub console_socket: Option<PathBuf>,
+    /// The rest.
+    pub options: Options,
+}
+
+/// A container that was created.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its directory.
+    pub container: Container,
+    /// Its state.
+    pub state: State,
+    /// No other verb changes it until this is dropped.
+    pub lock: Lock,
+}
+
+/// Creates the container. After an error nothing of it is left.
+///
+/// # Errors
+/// Those of every step; the init's arrive as [`Error::Init`] with their full text.
+pub fn launch(root: &Path, request: &NewContainer, log: &Log) -> Result<Launched> {
+    if let Some(number) = fds::first_missing(request.options.inherited.count) {
+        return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
+    }
+    let container = Container::new(root, &request.id)?;
+    let bundle = Bundle::load(&request.bundle)?;
+    for property in &bundle.unknown {
+        log.warning(&format!("config.json: unknown property {property} is passed over"));
+    }
+    let setup = Setup::new(&request.id, &bundle, &request.options)?;
+    check_console(&setup, request.console_socket.as_deref())?;
+    let lock = container.make()?;
+    let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None };
+    match attempt.create(&container, request, &bundle, &setup, log) {
+        Ok(state) => {
+            log.debug(|| format!("created {} as process {}", container.id, state.pid));
+            Ok(Launched { container, state, lock })
+        }
+        Err(error) => {
+            attempt.undo(&container, &bundle.spec, log);
+            Err(error)
+        }
+    }
+}
+
+fn check_console(setup: &Setup, socket: Option<&Path>) -> Result<()> {
+    match (setup.program.terminal, socket) {
+        (Some(_), None) => Err(Error::Usage(
+            "process.terminal is set: give the terminal's receiver by --console-socket".to_owned(),
+        )),
+        (None, Some(_)) => {
+            Err(Error::Usage("--console-socket has no use: process.terminal is not set".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was made so far, to be undone on failure.
+struct Attempt {
+    cgroup: Option<Cgroup>,
+    pid: Option<i32>,
+    /// The state that hooks were given; then poststop hooks are due.
+    hooks_ran: Option<State>,
+}
+
+impl Attempt {
+    fn create(
+        &mut self,
+        container: &Container,
+        request: &NewContainer,
+        bundle: &Bundle,
+        setup: &Setup,
+        log: &Log,
+    ) -> Result<State> {
+        let linux = bundle.spec.linux().as_ref();
+        let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
+        let cgroup = self.cgroup.insert(Cgroup::create(&Request {
+            path: &cgroup::path_of(cgroups_path, &container.id),
+            resources: linux.and_then(|linux| linux.resources().as_ref()),
+            complete: setup.writes_cgroups(),
+        })?);
+        let console = request.console_socket.as_deref().map(console::connect).transpose()?;
+        let fifo = container.directory.join(SETUP_GATE);
+        mkfifo(&fifo, Mode::from_bits_truncate(0o600))
+            .act(|| format!("make the gate {}", fifo.display()))?;
+        let gate = nix::fcntl::open(&fifo, GATE_FLAGS, Mode::empty())
+            .act(|| format!("open the gate {}", fifo.display()))?;
+        let joins = setup.namespaces.open()?;
+        let spawned = spawn::spawn(Parts { setup, cgroup, joins, gate, console })?;
+        self.pid = Some(spawned.pid);
+        let state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
+        // Written while the init works: whoever finds the container from now on can clean up.
+        state.write(&container.directory)?;
+        self.serve(&spawned, setup, &state, log)?;
+        if let Some(path) = &request.pid_file {
+            state_file::replace(path, spawned.pid.to_string().as_bytes())?;
+        }
+        let ready = container.directory.join(container::GATE);
+        fs::rename(&fifo, &ready).act(|| format!("open the gate {}", ready.display()))?;
+        Ok(state)
+    }
+
+    /// Answers the init until it is ready.
+    fn serve(&mut self, init: &Spawned, setup: &Setup, state: &State, log: &Log) -> Result<()> {
+        loop {
+            match init.channel.hear()? {
+                Some(FromInit::NeedMaps) => {
+                    id_maps::write(&setup.maps, init.pid)?;
+                    init.channel.answer(&ToInit::Continue(String::new()))?;
+                }
+                Some(FromInit::RunHooks) => {
+                    self.hooks_ran = Some(state.clone());
+                    let text = container::report_json(state, Status::Creating);
+                    run_create_hooks(setup, &text)?;
+                    // The container's own hooks run later, start hooks when it is created.
+                    init.channel.answer(&ToInit::Continue(text))?;
+                }
+                Some(FromInit::Warning(text)) => log.warning(&text),
+                Some(FromInit::Ready) => return Ok(()),
+                Some(FromInit::Failed(text)) => return Err(Error::Init(text)),
+                Some(FromInit::Cloned(_)) => {}
+                None => return Err(died(self.pid.take())),
+            }
+        }
+    }
+
+    /// Removes everything that was made; what cannot be removed is logged.
+    fn undo(&mut self, container: &Container, spec: &Spec, log: &Log) {
+        let mut problems = Vec::new();
+        if let Some(pid) = self.pid.take() {
+            problems.extend(kill_child(pid).err());
+        }
+        if let Some(state) = &self.hooks_ran {
+            let list = spec.hooks().as_ref().and_then(|hooks| hooks.poststop().as_deref());
+            let text = container::report_json(state, Status::Stopped);
+            problems.extend(hooks::run_all("poststop", list.unwrap_or_default(), &text));
+        }
+        if let Some(cgroup) = &self.cgroup {
+            problems.extend(cgroup.remove().err());
+        }
+        problems.extend(container.remove().err());
+        for problem in problems {
+            log.warning(&crate::error::chain(&problem));
+        }
+    }
+}
+
+fn run_create_hooks(setup: &Setup, state: &str) -> Result<()> {
+    #[allow(deprecated)] // prestart hooks are deprecated, but still to be run
+    let prestart: &Option<Vec<Hook>> = setup.hooks.prestart();
+    hooks::run("prestart", prestart.as_deref().unwrap_or_default(), state)?;
+    let runtime = setup.hooks.create_runtime().as_deref().unwrap_or_default();
+    hooks::run("createRuntime", runtime, state)
+}
+
+/// An init that closed its channel without a word: how it ended tells why.
+fn died(pid: Option<i32>) -> Error {
+    let status = pid.and_then(|pid| waitpid(Pid::from_raw(pid), None).ok());
+    Error::Init(match status {
+        Some(WaitStatus::Signaled(_, signal, _)) => format!(
+            "was killed by {signal} during its setup; SIGKILL may mean that \
+             linux.resources.memory.limit is too small, SIGSYS that linux.seccomp forbids a call \
+             of the setup"
+        ),
+        other => format!("ended during its setup: {other:?}"),
+    })
+}
+
+fn kill_child(pid: i32) -> Result<()> {
+    let act = || format!("kill the init {pid}");
+    let pidfd = pidfd_open(pid).act(act)?;
+    pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).act(act)?;
+    waitpid(Pid::from_raw(pid), None).map(drop).act(act)
+}
+
+fn new_state(
+    container: &Container,
+    bundle: &Bundle,
+    setup: &Setup,
+    cgroup: Cgroup,
+    pid: i32,
+) -> Result<State> {
+    let list = |hooks: &Option<Vec<Hook>>| hooks.clone().unwrap_or_default();
+    let annotations = bundle.spec.annotations().iter().flatten();
+    Ok(State {
+        schema: State::schema(),
+        oci_version: bundle.spec.version().clone(),
+        id: container.id.clone(),
+        pid,
+        start_ticks: container::start_ticks(pid)?,
+        bundle: bundle.directory.clone(),
+        rootfs: setup.root.path.clone(),
+        created: jiff::Timestamp::now().to_string(),
+        cgroup,
+        annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        poststart: list(setup.hooks.poststart()),
+        poststop: list(setup.hooks.poststop()),
+    })
+}

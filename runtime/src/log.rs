@@ -1,0 +1,105 @@
+//! The log of `--log`: one line per message, appended, in the two formats that engines read.
+//!
+//! No logging framework: a runtime writes at most a few lines and exits, and its start is paid
+//! several times per container. The file is only opened when there is something to say.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// time="..." level=error msg="..."
+    #[default]
+    Text,
+    /// {"level":"error","msg":"...","time":"..."}
+    Json,
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// The file; without one, stderr.
+    pub file: Option<PathBuf>,
+    /// How a line looks.
+    pub format: Format,
+    /// Debug messages too.
+    pub debug: bool,
+}
+
+impl Log {
+    /// Something the user may want to change, which stops nothing.
+    pub fn warning(&self, message: &str) {
+        self.write("warning", message);
+    }
+
+    /// What ends this run.
+    pub fn error(&self, message: &str) {
+        if self.file.is_some() {
+            self.write("error", message);
+        }
+        // An engine reads the file, a person the terminal.
+        drop(writeln!(io::stderr(), "wamr-crun: {message}"));
+    }
+
+    /// What only `--debug` shows.
+    pub fn debug(&self, message: impl FnOnce() -> String) {
+        if self.debug {
+            self.write("debug", &message());
+        }
+    }
+
+    fn write(&self, level: &str, message: &str) {
+        let time = jiff::Timestamp::now().to_string();
+        let line = line(self.format, level, message, &time);
+        let written = match &self.file {
+            Some(path) => OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .and_then(|mut file| file.write_all(line.as_bytes())),
+            None => io::stderr().write_all(line.as_bytes()),
+        };
+        // A log that cannot be written must not stop a container; say so where it is seen.
+        if let (Err(error), Some(path)) = (written, &self.file) {
+            let problem = format!("wamr-crun: cannot write the log {}: {error}", path.display());
+            drop(writeln!(io::stderr(), "{problem}"));
+        }
+    }
+}
+
+fn line(format: Format, level: &str, message: &str, time: &str) -> String {
+    match format {
+        Format::Json => {
+            let fields = serde_json::json!({"level": level, "msg": message, "time": time});
+            format!("{fields}\n")
+        }
+        Format::Text => format!("time=\"{time}\" level={level} msg={message:?}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_survive_quotes_and_newlines() {
+        let text = line(Format::Text, "error", "a \"b\"\nc", "T");
+        assert_eq!(text, "time=\"T\" level=error msg=\"a \\\"b\\\"\\nc\"\n");
+        let json = line(Format::Json, "error", "a \"b\"\nc", "T");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["msg"], "a \"b\"\nc");
+        assert_eq!(json.lines().count(), 1);
+    }
+
+    #[test]
+    fn lines_are_appended() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Log { file: Some(file.path().to_owned()), ..Log::default() };
+        log.warning("one");
+        log.debug(|| unreachable!("--debug is off"));
+        log.warning("two");
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap().lines().count(), 2);
+    }
+}

@@ -1,0 +1,54 @@
+//! Dispatch, and the one place that prints an error.
+
+use clap::{CommandFactory, Parser};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use wamr_crun::cli::{Cli, Verb};
+use wamr_crun::error::{Result, chain};
+use wamr_crun::verb;
+
+/// Every failure of the runtime itself; `run` otherwise ends with the container's status.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.version {
+        return print_version();
+    }
+    let Some(verb) = &cli.verb else {
+        drop(Cli::command().print_help());
+        return ExitCode::from(FAILED);
+    };
+    match dispatch(&cli, verb) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            cli.global.log().error(&chain(&error));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
+    let global = &cli.global;
+    match verb {
+        Verb::Create(flags) => verb::create::create(global, flags)?,
+        Verb::Start { id } => verb::start::start(global, id)?,
+        Verb::Run(flags) => return verb::run::run(global, flags).map(|status| status as u8),
+        Verb::State { id } => verb::state::state(global, id)?,
+        Verb::Kill(flags) => verb::kill::kill(global, flags)?,
+        Verb::Delete(flags) => verb::delete::delete(global, flags)?,
+        Verb::List(flags) => verb::list::list(global, flags)?,
+        Verb::Features => verb::features::features()?,
+    }
+    Ok(0)
+}
+
+/// containerd reads the lines of `--version` by their keys.
+fn print_version() -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("wamr-crun version {version}\nspec: 1.2.0\n");
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}

@@ -1,0 +1,221 @@
+//! `linux.namespaces` as a plan: which to make, which to join, and what that asks of the spawn.
+//!
+//! Source: runtime-spec config-linux.md "Namespaces"; namespaces(7), setns(2), clone(2).
+
+use crate::error::{Act, Error, Result};
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType as Kind};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// A namespace to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Its `CLONE_NEW*` flag.
+    pub flag: u64,
+    /// A file that refers to it.
+    pub path: PathBuf,
+}
+
+/// What config.json asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// `CLONE_NEW*` of those to make.
+    pub new: u64,
+    /// Those to join, in an order in which each is still permitted.
+    pub join: Vec<Join>,
+}
+
+/// A namespace to join, opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its `CLONE_NEW*` flag.
+    pub flag: u64,
+    /// Refers to it.
+    pub file: OwnedFd,
+}
+
+/// `CLONE_NEWTIME`, which libc types differently from C library to C library.
+pub const NEW_TIME: u64 = 0x80;
+/// `CLONE_NEWUSER`.
+pub const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
+/// `CLONE_NEWPID`.
+pub const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
+/// `CLONE_NEWNS`.
+pub const NEW_MOUNT: u64 = libc::CLONE_NEWNS as u64;
+/// `CLONE_NEWCGROUP`.
+pub const NEW_CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+
+/// The `CLONE_NEW*` flag of a kind.
+fn flag(kind: Kind) -> u64 {
+    (match kind {
+        Kind::Mount => libc::CLONE_NEWNS,
+        Kind::Cgroup => libc::CLONE_NEWCGROUP,
+        Kind::Uts => libc::CLONE_NEWUTS,
+        Kind::Ipc => libc::CLONE_NEWIPC,
+        Kind::User => libc::CLONE_NEWUSER,
+        Kind::Pid => libc::CLONE_NEWPID,
+        Kind::Network => libc::CLONE_NEWNET,
+        Kind::Time => return NEW_TIME,
+    }) as u64
+}
+
+/// Joined last are the mount namespace, behind which the paths of the others would be gone, and
+/// the user namespace, in which the privilege to join the others may be missing.
+fn rank(flag: u64) -> u8 {
+    match flag {
+        NEW_USER => 2,
+        NEW_MOUNT => 1,
+        _ => 0,
+    }
+}
+
+impl Plan {
+    /// Reads the list. Pure.
+    ///
+    /// # Errors
+    /// [`Error::Config`]: a kind twice; no mount namespace.
+    pub fn new(list: &[LinuxNamespace]) -> Result<Self> {
+        let mut plan = Self::default();
+        let mut seen = 0;
+        for namespace in list {
+            let flag = flag(namespace.typ());
+            let field = || format!("linux.namespaces ({})", namespace.typ());
+            if seen & flag != 0 {
+                return Err(Error::config(field(), "listed twice"));
+            }
+            seen |= flag;
+            match namespace.path() {
+                Some(path) if !path.as_os_str().is_empty() => {
+                    if !path.is_absolute() {
+                        return Err(Error::config(field(), "the path must be absolute"));
+                    }
+                    plan.join.push(Join { flag, path: path.clone() });
+                }
+                _ => plan.new |= flag,
+            }
+        }
+        if seen & NEW_MOUNT == 0 {
+            let reason = "none is listed: the container's mounts would become the host's";
+            return Err(Error::config("linux.namespaces (mount)", reason));
+        }
+        plan.join.sort_by_key(|join| rank(join.flag));
+        Ok(plan)
+    }
+
+    /// Whether the kind of `flag` is made or joined: the container does not share the host's.
+    pub fn has(&self, flag: u64) -> bool {
+        self.new & flag != 0 || self.joins(flag)
+    }
+
+    /// Whether the kind of `flag` is joined.
+    pub fn joins(&self, flag: u64) -> bool {
+        self.join.iter().any(|join| join.flag == flag)
+    }
+
+    /// Whether the init must be cloned by an intermediate process.
+    ///
+    /// The new namespaces of a joined user namespace must be made from inside it; those joined
+    /// beside a new user namespace must be joined before it exists; a new time namespace only
+    /// holds children. The runtime itself must not change its own namespaces for that.
+    pub fn needs_stage(&self) -> bool {
+        self.joins(NEW_USER)
+            || self.new & NEW_USER != 0 && !self.join.is_empty()
+            || self.new & NEW_TIME != 0
+    }
+
+    /// Opens all that are to be joined.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the path.
+    pub fn open(&self) -> Result<Vec<Opened>> {
+        let open = |join: &Join| {
+            let file = File::open(&join.path)
+                .act(|| format!("open the namespace {}", join.path.display()))?;
+            Ok(Opened { flag: join.flag, file: file.into() })
+        };
+        self.join.iter().map(open).collect()
+    }
+}
+
+/// Joins the namespace behind `opened`.
+///
+/// # Errors
+/// [`Error::Os`] with the kind.
+pub fn join(opened: &Opened) -> Result<()> {
+    let flags = nix::sched::CloneFlags::from_bits_retain(opened.flag as i32);
+    nix::sched::setns(opened.file.as_fd(), flags)
+        .act(|| format!("join the {} namespace by its path", name(opened.flag)))
+}
+
+/// How messages call the kind of `flag`.
+pub fn name(flag: u64) -> &'static str {
+    match flag {
+        NEW_TIME => "time",
+        NEW_USER => "user",
+        NEW_PID => "pid",
+        NEW_MOUNT => "mount",
+        NEW_CGROUP => "cgroup",
+        _ if flag == libc::CLONE_NEWUTS as u64 => "uts",
+        _ if flag == libc::CLONE_NEWIPC as u64 => "ipc",
+        _ => "network",
+    }
+}
+
+/// Writes the offsets of the time namespace that this process's children will get.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn write_time_offsets(lines: &str) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    std::fs::write(Path::new("/proc/self/timens_offsets"), lines)
+        .act(|| format!("write {lines:?} to /proc/self/timens_offsets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(json: &str) -> Result<Plan> {
+        let list: Vec<LinuxNamespace> = serde_json::from_str(json).unwrap();
+        Plan::new(&list)
+    }
+
+    #[test]
+    fn paths_are_joined_and_the_rest_is_made() {
+        let got = plan(
+            r#"[{"type": "user", "path": "/u"}, {"type": "mount"}, {"type": "pid"},
+                {"type": "network", "path": "/n"}, {"type": "ipc", "path": ""}]"#,
+        )
+        .unwrap();
+        assert_eq!(got.new, NEW_MOUNT | NEW_PID | libc::CLONE_NEWIPC as u64);
+        let order: Vec<_> = got.join.iter().map(|join| name(join.flag)).collect();
+        assert_eq!(order, ["network", "user"]);
+        assert!(got.needs_stage() && got.has(NEW_USER) && !got.has(NEW_TIME));
+    }
+
+    #[test]
+    fn an_intermediate_process_only_where_it_must_be() {
+        for (json, want) in [
+            (r#"[{"type": "mount"}, {"type": "network", "path": "/n"}]"#, false),
+            (r#"[{"type": "mount"}, {"type": "user"}]"#, false),
+            (r#"[{"type": "mount"}, {"type": "user"}, {"type": "uts", "path": "/x"}]"#, true),
+            (r#"[{"type": "mount"}, {"type": "time"}]"#, true),
+        ] {
+            assert_eq!(plan(json).unwrap().needs_stage(), want, "{json}");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        for (json, want) in [
+            (r#"[{"type": "pid"}, {"type": "mount"}, {"type": "pid"}]"#, "listed twice"),
+            (r#"[{"type": "pid"}]"#, "would become the host's"),
+            (r#"[{"type": "mount", "path": "x"}]"#, "must be absolute"),
+        ] {
+            assert!(plan(json).unwrap_err().to_string().contains(want), "{json}");
+        }
+    }
+}

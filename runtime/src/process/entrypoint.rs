@@ -1,0 +1,137 @@
+//! Finds the entrypoint inside the container's root and says what it is.
+
+use super::setup::Invocation;
+use crate::error::{Act, Error, Result};
+use crate::rootfs::in_root::Root;
+use crate::rootfs::mounts::clean;
+use crate::self_exe;
+use crate::workload::{self, Magic, Wish, Workload};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where the runner is when it is not beside the runtime.
+const INSTALLED_RUNNER: &str = "/usr/libexec/wamr-crun/wamr-runner";
+
+/// The entrypoint, found.
+#[derive(Debug)]
+pub struct Entrypoint {
+    /// Its path inside the container.
+    pub path: PathBuf,
+    /// The runner from the host, if the entrypoint is Wasm.
+    pub runner: Option<OwnedFd>,
+}
+
+/// Looks `args[0]` up as execvp would, but inside `root`, and decides how it is run.
+///
+/// # Errors
+/// [`Error::Workload`]: it is not there, cannot be executed, or is not what the annotations
+/// demand; the runner is missing.
+pub fn find(root: &Root, invocation: &Invocation) -> Result<Entrypoint> {
+    let name = invocation.args.first().map(String::as_str).unwrap_or_default();
+    let (path, magic) = look_up(root, name, invocation)?;
+    let workload = workload::decide(invocation.wish, magic, &path.to_string_lossy())?;
+    let runner = match workload {
+        Workload::Native => None,
+        Workload::Wasm => Some(open_runner()?),
+    };
+    Ok(Entrypoint { path, runner })
+}
+
+fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf, Magic)> {
+    let wish = invocation.wish;
+    let missing = |reason: String| Error::Workload(format!("process.args[0] = {name:?}: {reason}"));
+    if name.contains('/') {
+        let path = clean(&invocation.cwd.join(name));
+        return match examine(root, &path, wish) {
+            Ok(magic) => Ok((path, magic)),
+            Err(error) => Err(missing(format!("{}: {error}", path.display()))),
+        };
+    }
+    let search = invocation.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    let mut refusal = None;
+    for directory in search.unwrap_or_default().split(':') {
+        let path = clean(&invocation.cwd.join(directory).join(name));
+        match examine(root, &path, wish) {
+            Ok(magic) => return Ok((path, magic)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                refusal = Some(format!("{}: {error}", path.display()));
+            }
+            Err(_) => {}
+        }
+    }
+    // A module is often given by its bare name, relative to the working directory.
+    let path = clean(&invocation.cwd.join(name));
+    if wish != Wish::Native
+        && let Ok(magic) = examine(root, &path, wish)
+        && magic != Magic::Other
+    {
+        return Ok((path, magic));
+    }
+    Err(missing(
+        refusal.unwrap_or_else(|| format!("not found in PATH ({:?})", search.unwrap_or("not set"))),
+    ))
+}
+
+/// What is at `path`, if it can be run.
+fn examine(root: &Root, path: &Path, wish: Wish) -> io::Result<Magic> {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let (metadata, magic) = match root.open(path, flags) {
+        Ok(file) => {
+            let mut file = File::from(file);
+            let metadata = file.metadata()?;
+            let magic = if metadata.is_file() { read_magic(&mut file)? } else { Magic::Other };
+            (metadata, magic)
+        }
+        // Executable but not readable, as some images have it: not for us to judge.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Magic::Other),
+        Err(error) => return Err(error),
+    };
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    // A sandbox is native whatever its entrypoint looks like; modules need no x bit.
+    let magic = if wish == Wish::Native { Magic::Other } else { magic };
+    let native = magic == Magic::Other && wish != Wish::Wasm;
+    if native && metadata.mode() & 0o111 == 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "is not executable"));
+    }
+    Ok(magic)
+}
+
+fn read_magic(file: &mut File) -> io::Result<Magic> {
+    let mut head = [0; 8];
+    let mut length = 0;
+    while length < head.len() {
+        match file.read(&mut head[length..])? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    Ok(workload::magic(&head[..length]))
+}
+
+/// Opens the runner: beside the runtime, else where packages put it.
+fn open_runner() -> Result<OwnedFd> {
+    let own = self_exe::path();
+    let directory = own.parent().unwrap_or(Path::new("/"));
+    let places = [
+        directory.join("wamr-runner"),
+        directory.join("../libexec/wamr-crun/wamr-runner"),
+        PathBuf::from(INSTALLED_RUNNER),
+    ];
+    for place in &places {
+        match self_exe::read_only(place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other.act(|| format!("open the Wasm runner {}", place.display())),
+        }
+    }
+    let tried: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+    Err(Error::Workload(format!(
+        "the Wasm runner is not installed: put wamr-runner beside {} (tried {})",
+        own.display(),
+        tried.join(", ")
+    )))
+}

@@ -1,0 +1,169 @@
+//! The last act of the init: it becomes the container's program, or the Wasm runner.
+
+use super::entrypoint::Entrypoint;
+use super::setup::Setup;
+use crate::error::{Act, Error, Result};
+use crate::rootfs::mounts::guest_directories;
+use crate::sys::process::execveat;
+use nix::fcntl::{AT_FDCWD, FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
+use nix::unistd::AccessFlags;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use wamr_plan::{Plan, Preopen};
+
+/// What the exec needs, opened by the container's user before the gate.
+#[derive(Debug)]
+pub enum Ready {
+    /// The program's path, arguments and environment.
+    Native {
+        /// The path.
+        path: CString,
+        /// `argv`.
+        args: Vec<CString>,
+        /// `envp`.
+        env: Vec<CString>,
+    },
+    /// The runner, its arguments and the two descriptors it inherits.
+    Wasm {
+        /// The runner's file.
+        runner: OwnedFd,
+        /// `argv`.
+        args: Vec<CString>,
+        /// The module and the plan.
+        inherited: [OwnedFd; 2],
+    },
+}
+
+/// Opens or checks `entrypoint` as the current user, inside the container.
+///
+/// # Errors
+/// [`Error::Os`]: the user may not; [`Error::Workload`].
+pub fn prepare(setup: &Setup, entrypoint: Entrypoint) -> Result<Ready> {
+    let Entrypoint { path, runner } = entrypoint;
+    let Some(runner) = runner else {
+        let flags = nix::fcntl::AtFlags::AT_EACCESS;
+        nix::unistd::faccessat(AT_FDCWD, &path, AccessFlags::X_OK, flags)
+            .act(|| format!("execute {} as user {}", path.display(), setup.identity.uid))?;
+        let env = native_environment(setup);
+        return Ok(Ready::Native {
+            path: c_string(path.into_os_string().into_vec())?,
+            args: c_strings(setup.program.args.iter().cloned())?,
+            env: c_strings(env.into_iter())?,
+        });
+    };
+    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let module = open(&path, flags, Mode::empty())
+        .act(|| format!("open the module {} as user {}", path.display(), setup.identity.uid))?;
+    let plan = plan(setup, &module).encode();
+    let mut memory = File::from(
+        memfd_create(c"wamr-plan", MFdFlags::MFD_CLOEXEC)
+            .act(|| "memfd_create for the runner's plan".to_owned())?,
+    );
+    memory
+        .write_all(&plan)
+        .and_then(|()| memory.rewind())
+        .act(|| "write the runner's plan".to_owned())?;
+    let memory = OwnedFd::from(memory);
+    let own = ["wamr-runner".to_owned(), memory.as_raw_fd().to_string()];
+    let args = c_strings(own.into_iter().chain(setup.program.args.iter().cloned()))?;
+    Ok(Ready::Wasm { runner, args, inherited: [module, memory] })
+}
+
+fn plan(setup: &Setup, module: &OwnedFd) -> Plan {
+    let program = &setup.program;
+    let bytes = |list: &[String]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let root = Preopen { guest_path: b"/".to_vec(), container_path: b"/".to_vec() };
+    let mounted = guest_directories(&setup.root.mounts)
+        .filter(|path| fs::metadata(path).is_ok_and(|found| found.is_dir()))
+        .map(|path| path.as_os_str().as_bytes().to_vec())
+        .map(|path| Preopen { guest_path: path.clone(), container_path: path });
+    Plan {
+        module_fd: module.as_raw_fd() as u32,
+        args: bytes(&program.args),
+        env: bytes(&program.env),
+        cwd: program.cwd.as_os_str().as_bytes().to_vec(),
+        preopens: std::iter::once(root).chain(mounted).collect(),
+        socket_networks: bytes(&program.wasm.socket_networks),
+        stack_bytes: program.wasm.stack_bytes,
+        heap_bytes: 0,
+        max_memory_pages: program.wasm.max_memory_pages,
+    }
+}
+
+/// `process.env`, with HOME as programs expect it where the bundle leaves it out.
+fn native_environment(setup: &Setup) -> Vec<String> {
+    let mut env = setup.program.env.clone();
+    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let home = home_of(&passwd, setup.identity.uid).unwrap_or("/");
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// The home directory of `uid` in the text of /etc/passwd.
+fn home_of(passwd: &str, uid: u32) -> Option<&str> {
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let found = fields.get(2)?.parse() == Ok(uid);
+        fields.get(5).copied().filter(|home| found && !home.is_empty())
+    })
+}
+
+fn c_string(bytes: Vec<u8>) -> Result<CString> {
+    CString::new(bytes).map_err(io::Error::from).act(|| "pass a string to exec".to_owned())
+}
+
+fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>> {
+    texts.map(|text| c_string(text.into_bytes())).collect()
+}
+
+/// Lets what the runner inherits survive the exec; after everything was marked close-on-exec.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn inherit(ready: &Ready) -> Result<()> {
+    if let Ready::Wasm { inherited, .. } = ready {
+        for file in inherited {
+            fcntl(file.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))
+                .act(|| "let the runner inherit a descriptor".to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// Executes; returns only on failure.
+pub fn execute(ready: &Ready) -> Error {
+    fn refer(strings: &[CString]) -> Vec<&CStr> {
+        strings.iter().map(CString::as_c_str).collect()
+    }
+    let (source, act) = match ready {
+        Ready::Native { path, args, env } => {
+            let error = execveat(AT_FDCWD.as_raw_fd(), path, &refer(args), &refer(env));
+            (error, format!("execute {}", path.to_string_lossy()))
+        }
+        Ready::Wasm { runner, args, .. } => {
+            let error = execveat(runner.as_raw_fd(), c"", &refer(args), &[]);
+            (error, "execute the Wasm runner".to_owned())
+        }
+    };
+    Error::Os { act, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_comes_from_the_image() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nu:x:1000:1000::/home/u:/bin/sh\n";
+        assert_eq!(home_of(passwd, 0), Some("/root"));
+        assert_eq!(home_of(passwd, 1000), Some("/home/u"));
+        assert_eq!(home_of(passwd, 7), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! The child side: performs the steps of `steps.rs`, then becomes the container's program.
+
+use super::channel::{Channel, FromInit, ToInit};
+use super::entrypoint::{self, Entrypoint};
+use super::exec::{self, Ready};
+use super::identity;
+use super::setup::Setup;
+use super::steps::{self, Step};
+use crate::cgroup::Cgroup;
+use crate::console::{self, Terminal};
+use crate::error::{Act, Error, Result, chain};
+use crate::namespaces::{self, NEW_MOUNT, NEW_PID, NEW_USER, Opened};
+use crate::rootfs::in_root::Root;
+use crate::rootfs::mounts::{Kind, clean};
+use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
+use crate::sys::{fd, prctl, process};
+use crate::{hooks, rlimits, seccomp, sysctl};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, umask};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What the init was given.
+#[derive(Debug)]
+pub struct Init<'a> {
+    /// The plan.
+    pub setup: &'a Setup,
+    /// The container's groups.
+    pub cgroup: &'a Cgroup,
+    /// Its end of the channel.
+    pub channel: Channel,
+    /// Files of the groups to write 0 to.
+    pub entrances: Vec<File>,
+    /// Namespaces still to be joined.
+    pub joins: Vec<Opened>,
+    /// The gate, open for reading.
+    pub gate: OwnedFd,
+    /// The engine's console socket.
+    pub console: Option<OwnedFd>,
+}
+
+/// What the steps leave for each other.
+#[derive(Debug, Default)]
+struct Progress {
+    root: Option<Root>,
+    terminal: Option<Terminal>,
+    hook_state: String,
+    entrypoint: Option<Entrypoint>,
+    ready: Option<Ready>,
+    entered_cwd: bool,
+}
+
+/// Exit status of an init that could not become its program, as shells have it.
+const CANNOT_EXECUTE: i32 = 126;
+
+impl Init<'_> {
+    /// Performs all steps and the exec.
+    pub fn run(mut self) -> ! {
+        let mut progress = Progress::default();
+        let mut reported = false;
+        let failure = self.perform_all(&mut progress, &mut reported);
+        let text = chain(&failure);
+        // Before the gate somebody listens; after it only the container's stderr is left.
+        if reported || self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
+            drop(writeln!(io::stderr(), "wamr-crun: {text}"));
+        }
+        process::exit_now(CANNOT_EXECUTE)
+    }
+
+    fn perform_all(&mut self, progress: &mut Progress, reported: &mut bool) -> Error {
+        // Modes of what is made in the root are exact until the user's mask is set.
+        umask(Mode::empty());
+        for step in steps::plan(self.setup) {
+            if let Err(error) = self.perform(step, progress) {
+                return error;
+            }
+            *reported |= step == Step::WaitAtGate;
+        }
+        match &progress.ready {
+            Some(ready) => exec::execute(ready),
+            None => missing("entrypoint"),
+        }
+    }
+
+    fn perform(&mut self, step: Step, progress: &mut Progress) -> Result<()> {
+        let (setup, identity) = (self.setup, &self.setup.identity);
+        match step {
+            Step::EnterCgroups => self.enter_cgroups(),
+            Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
+            Step::BecomeNamespaceRoot => self.become_namespace_root(),
+            Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
+            Step::ChooseProfile => {
+                let profile = identity.apparmor.as_deref();
+                profile.map_or(Ok(()), identity::choose_apparmor_profile)
+            }
+            Step::NewKeyring => self.new_keyring(),
+            Step::NewSession => self.new_session(),
+            Step::NewCgroupNamespace => {
+                unshare(CloneFlags::CLONE_NEWCGROUP).act(|| "make a cgroup namespace".to_owned())
+            }
+            Step::SetNames => self.set_names(),
+            Step::PrepareRoot => {
+                progress.root = Some(pivot::prepare(&setup.root.path, setup.root.propagation)?);
+                Ok(())
+            }
+            Step::Mount
+            | Step::MountCgroups
+            | Step::MakeDevices
+            | Step::MakeTerminal
+            | Step::MakeCwd
+            | Step::Mask
+            | Step::MakePathsReadOnly
+            | Step::FindEntrypoint
+            | Step::FinishRoot
+            | Step::EnterRoot => self.perform_in_root(step, progress),
+            Step::RuntimeHooks => {
+                self.channel.tell(&FromInit::RunHooks)?;
+                let ToInit::Continue(state) = self.channel.wait()?;
+                progress.hook_state = state;
+                Ok(())
+            }
+            Step::ContainerHooks => {
+                let list = setup.hooks.create_container().as_deref().unwrap_or_default();
+                hooks::run("createContainer", list, &progress.hook_state)
+            }
+            Step::WriteSysctl => sysctl::apply(&setup.sysctl),
+            Step::SetLimits => rlimits::apply(&identity.rlimits),
+            Step::FilterEarly | Step::FilterLate => {
+                identity.seccomp.as_ref().map_or(Ok(()), seccomp::install)
+            }
+            Step::DropPrivileges => self.drop_privileges(progress),
+            Step::EnterCwd => self.enter_cwd(progress),
+            Step::ForbidPrivileges => {
+                prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
+            }
+            Step::OpenEntrypoint => {
+                let found = progress.entrypoint.take().ok_or_else(|| missing("entrypoint"))?;
+                progress.ready = Some(exec::prepare(setup, found)?);
+                Ok(())
+            }
+            Step::WaitAtGate => self.wait_at_gate(),
+            Step::StartHooks => {
+                let list = setup.hooks.start_container().as_deref().unwrap_or_default();
+                hooks::run("startContainer", list, &progress.hook_state)
+            }
+            Step::CloseDescriptors => self.close_descriptors(progress),
+        }
+    }
+
+    fn perform_in_root(&self, step: Step, progress: &mut Progress) -> Result<()> {
+        let plan = &self.setup.root;
+        let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
+        match step {
+            Step::Mount => {
+                let mut mounts = plan.mounts.iter().filter(|mount| mount.kind != Kind::Cgroup);
+                mounts.try_for_each(|mount| apply::apply(root, mount))
+            }
+            Step::MountCgroups => {
+                let mut views = plan.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
+                views.try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
+            }
+            Step::MakeDevices => {
+                devices::apply(root, &plan.nodes, self.setup.namespaces.has(NEW_USER))
+            }
+            Step::MakeTerminal => {
+                progress.terminal = Some(console::open(root)?);
+                self.take_terminal(progress)
+            }
+            Step::MakeCwd => {
+                let cwd = clean(&self.setup.program.cwd);
+                root.make_directory(&cwd, 0o755)
+                    .map(drop)
+                    .act(|| format!("make process.cwd {}", cwd.display()))
+            }
+            Step::Mask => masked::mask(root, &plan.masked),
+            Step::MakePathsReadOnly => masked::make_read_only(root, &plan.read_only_paths),
+            Step::FindEntrypoint => {
+                progress.entrypoint = Some(entrypoint::find(root, &self.setup.program)?);
+                Ok(())
+            }
+            Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
+            _ => pivot::enter(root, plan.pivot),
+        }
+    }
+
+    fn enter_cgroups(&self) -> Result<()> {
+        for mut entrance in &self.entrances {
+            entrance.write_all(b"0").act(|| "enter a cgroup of the container".to_owned())?;
+        }
+        Ok(())
+    }
+
+    fn become_namespace_root(&self) -> Result<()> {
+        if self.setup.namespaces.new & NEW_USER != 0 {
+            self.channel.tell(&FromInit::NeedMaps)?;
+            self.channel.wait()?;
+        }
+        identity::become_namespace_root()
+    }
+
+    fn new_keyring(&self) -> Result<()> {
+        let name = CString::new(format!("_ses.{}", self.setup.id)).map_err(io::Error::from);
+        let name = name.act(|| "name the session keyring".to_owned())?;
+        match process::join_session_keyring(&name) {
+            // A kernel without keyrings, or an outer sandbox that forbids them, has nothing to
+            // protect either.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                let text = format!("no session keyring for the container: {error}");
+                self.channel.tell(&FromInit::Warning(text))
+            }
+            other => other.act(|| {
+                "make a session keyring (--no-new-keyring does without; EDQUOT: see \
+                 /proc/sys/kernel/keys/maxkeys)"
+                    .to_owned()
+            }),
+        }
+    }
+
+    fn new_session(&self) -> Result<()> {
+        // Where other containers' processes can see this one, they must not be able to trace it
+        // while it is still the runtime. A new user namespace has no such neighbours, and its
+        // root needs access to its own /proc files.
+        let namespaces = &self.setup.namespaces;
+        if namespaces.new & NEW_PID == 0 && !namespaces.has(NEW_USER) {
+            prctl::set_dumpable(false).act(|| "hide the init from other processes".to_owned())?;
+        }
+        nix::unistd::setsid().map(drop).act(|| "make a session".to_owned())
+    }
+
+    fn set_names(&self) -> Result<()> {
+        if let Some(name) = &self.setup.hostname {
+            nix::unistd::sethostname(name).act(|| format!("set hostname {name:?}"))?;
+        }
+        if let Some(name) = &self.setup.domainname {
+            process::set_domain_name(name).act(|| format!("set domainname {name:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn take_terminal(&self, progress: &mut Progress) -> Result<()> {
+        let terminal = progress.terminal.take().ok_or_else(|| missing("terminal"))?;
+        let socket = self.console.as_ref().ok_or_else(|| missing("console socket"))?;
+        terminal.take(socket, self.setup.program.terminal, self.setup.identity.uid)
+    }
+
+    fn drop_privileges(&self, progress: &mut Progress) -> Result<()> {
+        let identity = &self.setup.identity;
+        umask(Mode::from_bits_truncate(identity.umask));
+        // Tried as root first: a directory of the engine's may be closed to the user.
+        progress.entered_cwd = nix::unistd::chdir(&clean(&self.setup.program.cwd)).is_ok();
+        identity::drop_privileges(identity)
+    }
+
+    fn enter_cwd(&self, progress: &Progress) -> Result<()> {
+        let cwd = clean(&self.setup.program.cwd);
+        if !progress.entered_cwd {
+            nix::unistd::chdir(&cwd).act(|| format!("enter process.cwd {}", cwd.display()))?;
+        }
+        // A link of /proc could lead to a directory of the host (the class of CVE-2024-21626):
+        // such a place has no path inside the container's root.
+        let inside = nix::unistd::getcwd().is_ok_and(|path| path.is_absolute());
+        if inside {
+            return Ok(());
+        }
+        Err(Error::config("process.cwd", "leads out of the container's root"))
+    }
+
+    /// Waits until `start` writes to the FIFO. It was opened without waiting, so that no `start`
+    /// can come too early.
+    fn wait_at_gate(&self) -> Result<()> {
+        self.channel.tell(&FromInit::Ready)?;
+        let mut polled = [PollFd::new(self.gate.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut polled, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => {}
+                other => break other.map(drop).act(|| "wait for start".to_owned())?,
+            }
+        }
+        let gate = self.gate.try_clone().act(|| "read the gate".to_owned())?;
+        let count = File::from(gate).read(&mut [0]).act(|| "read the gate".to_owned())?;
+        if count == 1 {
+            return Ok(());
+        }
+        Err(Error::Init("the gate was closed without a start".to_owned()))
+    }
+
+    fn close_descriptors(&self, progress: &Progress) -> Result<()> {
+        process::reset_signals();
+        fd::close_range_cloexec(3 + self.setup.inherited.count)
+            .act(|| "mark all descriptors close-on-exec".to_owned())?;
+        progress.ready.as_ref().map_or(Ok(()), exec::inherit)
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::Init(format!("the {what} was not prepared by an earlier step"))
+}
+
+/// The stage between the runtime and the init, for namespaces that only a child can be made in:
+/// joins and makes what must come first, then says which clone flags are left for the init.
+///
+/// # Errors
+/// [`Error::Os`] with the namespace.
+pub fn stage(setup: &Setup, joins: &[Opened]) -> Result<u64> {
+    let mut left = setup.namespaces.new;
+    if left & namespaces::NEW_TIME != 0 {
+        left &= !namespaces::NEW_TIME;
+        unshare(CloneFlags::from_bits_retain(namespaces::NEW_TIME as i32))
+            .act(|| "make a time namespace".to_owned())?;
+        namespaces::write_time_offsets(&setup.time_offsets)?;
+    }
+    joins.iter().try_for_each(namespaces::join)?;
+    // With a joined mount namespace the paths are that namespace's from here on.
+    debug_assert!(setup.namespaces.has(NEW_MOUNT));
+    Ok(left & !namespaces::NEW_CGROUP)
+}
+
+/// Flags of the gate: no waiting for a writer.
+pub const GATE_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);

@@ -1,0 +1,220 @@
+//! Everything the init needs, computed from config.json before anything is created. Pure, but
+//! for the seccomp program, which libseccomp builds.
+
+use crate::bundle::Bundle;
+use crate::capabilities::{self, Sets};
+use crate::error::{Error, Result};
+use crate::fds::Inherited;
+use crate::id_maps::{self, Maps};
+use crate::namespaces::{self, NEW_USER};
+use crate::rlimits::{self, Rlimit};
+use crate::rootfs::devices::{self, Node};
+use crate::rootfs::mounts::{self, Kind, Step as Mount};
+use crate::rootfs::pivot;
+use crate::seccomp::{self, Program};
+use crate::workload::{self, WasmOptions, Wish};
+use crate::{sysctl, validate};
+use nix::mount::MsFlags;
+use oci_spec::runtime::{Hooks, Linux, Process, Spec};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// The root file system and what is mounted in it.
+#[derive(Debug)]
+pub struct RootPlan {
+    /// The directory on the host.
+    pub path: PathBuf,
+    /// `root.readonly`.
+    pub read_only: bool,
+    /// `linux.rootfsPropagation`.
+    pub propagation: Option<(MsFlags, bool)>,
+    /// `mounts`.
+    pub mounts: Vec<Mount>,
+    /// Device nodes; empty if the bundle brings its own /dev.
+    pub nodes: Vec<Node>,
+    /// `linux.maskedPaths`.
+    pub masked: Vec<String>,
+    /// `linux.readonlyPaths`.
+    pub read_only_paths: Vec<String>,
+    /// pivot_root rather than a moved mount and chroot.
+    pub pivot: bool,
+}
+
+/// Who the process is and what it may do.
+#[derive(Debug)]
+pub struct Identity {
+    /// User inside the container.
+    pub uid: u32,
+    /// Group inside the container.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Capability sets.
+    pub capabilities: Sets,
+    /// No privileges by exec.
+    pub no_new_privileges: bool,
+    /// Resource limits.
+    pub rlimits: Vec<Rlimit>,
+    /// `process.oomScoreAdj`.
+    pub oom_score_adj: Option<i32>,
+    /// An AppArmor profile.
+    pub apparmor: Option<String>,
+    /// A seccomp filter.
+    pub seccomp: Option<Program>,
+}
+
+/// What is run.
+#[derive(Debug)]
+pub struct Invocation {
+    /// `process.args`.
+    pub args: Vec<String>,
+    /// `process.env` and what socket activation adds.
+    pub env: Vec<String>,
+    /// `process.cwd`.
+    pub cwd: PathBuf,
+    /// What the annotations want.
+    pub wish: Wish,
+    /// What they grant a Wasm guest.
+    pub wasm: WasmOptions,
+    /// `Some(size)`: with a terminal, of these rows and columns (0, 0: as it comes).
+    pub terminal: Option<(u64, u64)>,
+}
+
+/// Options of the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds` and socket activation.
+    pub inherited: Inherited,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Setup {
+    /// The container's name.
+    pub id: String,
+    /// The root and its mounts.
+    pub root: RootPlan,
+    /// Namespaces.
+    pub namespaces: namespaces::Plan,
+    /// Maps of a new user namespace.
+    pub maps: Maps,
+    /// Lines for a new time namespace.
+    pub time_offsets: String,
+    /// Files of /proc/sys and their values.
+    pub sysctl: Vec<(PathBuf, String)>,
+    /// `hostname`.
+    pub hostname: Option<String>,
+    /// `domainname`.
+    pub domainname: Option<String>,
+    /// Who the process is.
+    pub identity: Identity,
+    /// What is run.
+    pub program: Invocation,
+    /// All hooks.
+    pub hooks: Hooks,
+    /// A session keyring of its own.
+    pub keyring: bool,
+    /// Inherited descriptors.
+    pub inherited: Inherited,
+}
+
+impl Setup {
+    /// Plans everything for the bundle.
+    ///
+    /// # Errors
+    /// [`Error::Config`]: what config.json asks for cannot be.
+    pub fn new(id: &str, bundle: &Bundle, options: &Options) -> Result<Self> {
+        let spec = &bundle.spec;
+        validate::check(spec, validate::Host::detect())?;
+        let (Some(process), Some(linux)) = (spec.process(), spec.linux()) else {
+            return Err(Error::config("process", "is needed"));
+        };
+        let namespaces = namespaces::Plan::new(linux.namespaces().as_deref().unwrap_or_default())?;
+        for (field, text, flag) in [
+            ("hostname", spec.hostname(), libc::CLONE_NEWUTS),
+            ("domainname", spec.domainname(), libc::CLONE_NEWUTS),
+        ] {
+            if text.as_ref().is_some_and(|t| !t.is_empty()) && !namespaces.has(flag as u64) {
+                return Err(Error::config(field, "needs a uts namespace"));
+            }
+        }
+        Ok(Self {
+            id: id.to_owned(),
+            root: root_plan(bundle, linux, options)?,
+            maps: id_maps::plan(linux, namespaces.new & NEW_USER != 0)?,
+            time_offsets: id_maps::time_offsets(linux)?,
+            sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
+            hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
+            domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
+            identity: identity(process, linux)?,
+            program: program(spec, process, options)?,
+            hooks: spec.hooks().clone().unwrap_or_default(),
+            keyring: !options.no_new_keyring,
+            inherited: options.inherited.clone(),
+            namespaces,
+        })
+    }
+
+    /// Whether the container may write to its groups through a mount.
+    pub fn writes_cgroups(&self) -> bool {
+        let cgroup = |mount: &&Mount| mount.kind == Kind::Cgroup;
+        self.root.mounts.iter().filter(cgroup).any(|mount| !mount.options.read_only())
+    }
+}
+
+fn root_plan(bundle: &Bundle, linux: &Linux, options: &Options) -> Result<RootPlan> {
+    let spec = &bundle.spec;
+    let mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &bundle.directory)?;
+    Ok(RootPlan {
+        path: bundle.rootfs()?,
+        read_only: spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly) == Some(true),
+        propagation: pivot::parse_propagation(linux.rootfs_propagation().as_deref())?,
+        nodes: devices::plan(linux.devices().as_deref().unwrap_or_default(), &mounts)?,
+        masked: linux.masked_paths().clone().unwrap_or_default(),
+        read_only_paths: linux.readonly_paths().clone().unwrap_or_default(),
+        pivot: !options.no_pivot,
+        mounts,
+    })
+}
+
+fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
+    let user = process.user();
+    let umask = user.umask().unwrap_or(0o022);
+    if umask > 0o777 {
+        return Err(Error::config("process.user.umask", format!("{umask:o} is no file mode")));
+    }
+    Ok(Identity {
+        uid: user.uid(),
+        gid: user.gid(),
+        groups: user.additional_gids().clone().unwrap_or_default(),
+        umask,
+        capabilities: capabilities::plan(process.capabilities().as_ref()),
+        no_new_privileges: process.no_new_privileges() == Some(true),
+        rlimits: rlimits::plan(process.rlimits().as_deref().unwrap_or_default())?,
+        oom_score_adj: process.oom_score_adj(),
+        apparmor: process.apparmor_profile().clone().filter(|name| !name.is_empty()),
+        seccomp: linux.seccomp().as_ref().map(seccomp::build).transpose()?,
+    })
+}
+
+fn program(spec: &Spec, process: &Process, options: &Options) -> Result<Invocation> {
+    let none = HashMap::new();
+    let annotations = spec.annotations().as_ref().unwrap_or(&none);
+    let mut env = process.env().clone().unwrap_or_default();
+    env.extend(options.inherited.env.iter().cloned());
+    let size = process.console_size().map_or((0, 0), |size| (size.height(), size.width()));
+    Ok(Invocation {
+        args: process.args().clone().unwrap_or_default(),
+        env,
+        cwd: process.cwd().clone(),
+        wish: workload::wish(annotations)?,
+        wasm: workload::options(annotations)?,
+        terminal: (process.terminal() == Some(true)).then_some(size),
+    })
+}

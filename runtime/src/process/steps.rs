@@ -1,0 +1,145 @@
+//! What the init does, in which order, and why in that order. Pure: `init.rs` performs the steps.
+
+use super::setup::Setup;
+use crate::namespaces::{NEW_CGROUP, NEW_USER};
+use crate::rootfs::mounts::Kind;
+
+/// One step of the init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Enters the control groups. First: all that the kernel allocates from here on, mounts
+    /// included, is charged to the container, and a limit holds from the start.
+    EnterCgroups,
+    /// Joins the namespaces given by path. With the host's privileges and while the host's paths
+    /// are still visible.
+    JoinNamespaces,
+    /// Becomes user 0 of the user namespace, once its maps are written. Files made before would
+    /// belong to nobody.
+    BecomeNamespaceRoot,
+    /// Sets the OOM score, through the host's /proc: the image may have none.
+    SetOomScore,
+    /// Chooses the AppArmor profile of the coming exec, through the host's /proc as well.
+    ChooseProfile,
+    /// Leaves the engine's keyring: its keys are not the container's.
+    NewKeyring,
+    /// A session of its own: no signal of the engine's terminal reaches the container, and a
+    /// terminal of its own can become the controlling one.
+    NewSession,
+    /// Makes the cgroup namespace. After [`Step::EnterCgroups`]: its root is the current group.
+    NewCgroupNamespace,
+    /// Host and domain name: before the hooks, which may want to see them.
+    SetNames,
+    /// Cuts the mounts off from the host and makes the root a mount.
+    PrepareRoot,
+    /// The mounts of config.json, in its order.
+    Mount,
+    /// The view of the container's groups among them: it needs the groups' paths on the host.
+    MountCgroups,
+    /// Devices and their links: after the mounts, one of which is normally /dev.
+    MakeDevices,
+    /// A terminal: from the /dev/pts just mounted.
+    MakeTerminal,
+    /// The working directory, where it is missing: the root is still writable.
+    MakeCwd,
+    /// The runtime's own hooks (prestart, createRuntime), in the runtime's namespaces. The spec
+    /// wants them after the namespaces and before the pivot; the network may come from them.
+    RuntimeHooks,
+    /// createContainer hooks: in the container's namespaces, but with the host's paths.
+    ContainerHooks,
+    /// Settings of the namespaces: after the hooks that may have made the network interfaces,
+    /// and before /proc/sys becomes read-only.
+    WriteSysctl,
+    /// Covers the masked paths: after everything that mounts, before anything of the image runs.
+    Mask,
+    /// Makes the read-only paths so.
+    MakePathsReadOnly,
+    /// Looks the entrypoint up and decides native or Wasm. Before the pivot: a Wasm container
+    /// takes its runner from the host.
+    FindEntrypoint,
+    /// Leaves the host's tree behind.
+    EnterRoot,
+    /// Makes the root read-only, as nothing writes to it any more, and gives it its propagation:
+    /// pivot_root refuses a shared mount.
+    FinishRoot,
+    /// Resource limits: after the work that the limits are not meant for.
+    SetLimits,
+    /// The filter, for a process that may still gain privileges: installing one then needs
+    /// CAP_SYS_ADMIN, which the next step drops. It must permit the calls of the steps below.
+    FilterEarly,
+    /// User, groups, capabilities. After it nothing needs privilege.
+    DropPrivileges,
+    /// Enters the working directory, as the user: it must not show what the user may not see.
+    EnterCwd,
+    /// No privileges by exec.
+    ForbidPrivileges,
+    /// Opens a Wasm module or checks that the entrypoint can be executed, as the user: an error
+    /// belongs to `create`, not to a container that was reported as created.
+    OpenEntrypoint,
+    /// Reports that all is ready and waits for `start`.
+    WaitAtGate,
+    /// startContainer hooks: inside the container, after `start`.
+    StartHooks,
+    /// Gives stdio and signals the state a fresh process expects, and marks every other
+    /// descriptor close-on-exec: nothing of the host passes.
+    CloseDescriptors,
+    /// The filter, for a process without privileges to gain: as late as can be, so that it
+    /// needs to permit nothing but execve.
+    FilterLate,
+}
+
+/// The steps of `setup`, in their order; the exec follows.
+pub fn plan(setup: &Setup) -> Vec<Step> {
+    use Step::{
+        BecomeNamespaceRoot, ChooseProfile, CloseDescriptors, ContainerHooks, DropPrivileges,
+        EnterCgroups, EnterCwd, EnterRoot, FilterEarly, FilterLate, FindEntrypoint, FinishRoot,
+        ForbidPrivileges, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal,
+        Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring, NewSession, OpenEntrypoint,
+        PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore, StartHooks, WaitAtGate,
+        WriteSysctl,
+    };
+    let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
+    let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    #[allow(deprecated)] // prestart hooks are deprecated, but still to be run
+    let runtime_hooks = any(hooks.prestart()) || any(hooks.create_runtime());
+    let container_hooks = any(hooks.create_container());
+    let start_hooks = any(hooks.start_container());
+    let filter = identity.seccomp.is_some();
+    let privileges = !identity.no_new_privileges;
+    let table = [
+        (EnterCgroups, true),
+        (JoinNamespaces, !namespaces.join.is_empty()),
+        (BecomeNamespaceRoot, namespaces.has(NEW_USER)),
+        (SetOomScore, identity.oom_score_adj.is_some()),
+        (ChooseProfile, identity.apparmor.is_some()),
+        (NewKeyring, setup.keyring),
+        (NewSession, true),
+        (NewCgroupNamespace, namespaces.new & NEW_CGROUP != 0),
+        (SetNames, setup.hostname.is_some() || setup.domainname.is_some()),
+        (PrepareRoot, true),
+        (Mount, true),
+        (MountCgroups, setup.root.mounts.iter().any(|mount| mount.kind == Kind::Cgroup)),
+        (MakeDevices, !setup.root.nodes.is_empty()),
+        (MakeTerminal, setup.program.terminal.is_some()),
+        (MakeCwd, true),
+        // One exchange serves both kinds: the init's own hooks need the state with its PID.
+        (RuntimeHooks, runtime_hooks || container_hooks || start_hooks),
+        (ContainerHooks, container_hooks),
+        (WriteSysctl, !setup.sysctl.is_empty()),
+        (Mask, !setup.root.masked.is_empty()),
+        (MakePathsReadOnly, !setup.root.read_only_paths.is_empty()),
+        (FindEntrypoint, true),
+        (EnterRoot, true),
+        (FinishRoot, true),
+        (SetLimits, !identity.rlimits.is_empty()),
+        (FilterEarly, filter && privileges),
+        (DropPrivileges, true),
+        (EnterCwd, true),
+        (ForbidPrivileges, !privileges),
+        (OpenEntrypoint, true),
+        (WaitAtGate, true),
+        (StartHooks, start_hooks),
+        (CloseDescriptors, true),
+        (FilterLate, filter && !privileges),
+    ];
+    table.into_iter().filter(|(_, needed)| *needed).map(|(step, _)| step).collect()
+}

@@ -1,0 +1,183 @@
+//! config.json's `mounts` as steps. Pure: `apply.rs` performs them.
+
+use super::options::{self, Options};
+use crate::error::{Error, Result};
+use oci_spec::runtime::Mount;
+use std::path::{Component, Path, PathBuf};
+
+/// One mount, ready to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where, from the container's root, without `.` and `..`.
+    pub destination: PathBuf,
+    /// What.
+    pub kind: Kind,
+    /// How.
+    pub options: Options,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the host's tree.
+    Bind {
+        /// The host's file or directory.
+        source: PathBuf,
+        /// With the mounts below it.
+        recursive: bool,
+    },
+    /// A new file system.
+    New {
+        /// Its type, as in /proc/filesystems.
+        fstype: String,
+        /// The name or device it shows in mountinfo.
+        source: String,
+    },
+    /// The container's own control groups.
+    Cgroup,
+}
+
+/// An absolute path without `.`, `..` and doubled slashes; `..` at the top stays at the top.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => cleaned.push(name),
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    cleaned
+}
+
+/// Plans all `mounts`; relative bind sources start at `bundle`.
+///
+/// # Errors
+/// [`Error::Config`]: an option, a type or a mapping that cannot be honoured.
+pub fn plan(mounts: &[Mount], bundle: &Path) -> Result<Vec<Step>> {
+    mounts
+        .iter()
+        .enumerate()
+        .map(|(index, mount)| {
+            step(mount, bundle).map_err(|reason| {
+                let destination = mount.destination().display();
+                Error::config(format!("mounts[{index}] ({destination})"), reason)
+            })
+        })
+        .collect()
+}
+
+fn step(mount: &Mount, bundle: &Path) -> std::result::Result<Step, String> {
+    let mapped = |mappings: &Option<Vec<_>>| mappings.as_ref().is_some_and(|list| !list.is_empty());
+    if mapped(mount.uid_mappings()) || mapped(mount.gid_mappings()) {
+        return Err("id-mapped mounts are not supported".to_owned());
+    }
+    let mut options = options::parse(mount.options().as_deref().unwrap_or_default())?;
+    let fstype = mount.typ().as_deref().unwrap_or_default();
+    if fstype == "bind" && options.bind.is_none() {
+        options.bind = Some(false);
+    }
+    let kind = match options.bind {
+        Some(recursive) => {
+            let source = mount.source().as_ref().ok_or("a bind mount needs a source")?;
+            // join keeps an absolute source as it is.
+            Kind::Bind { source: bundle.join(source), recursive }
+        }
+        None if matches!(fstype, "cgroup" | "cgroup2") => {
+            if let Some(unknown) = options.data.first() {
+                return Err(format!("option {unknown:?} has no meaning for a cgroup mount"));
+            }
+            Kind::Cgroup
+        }
+        None if fstype.is_empty() || fstype == "none" => {
+            return Err("needs a type, or the option bind or rbind".to_owned());
+        }
+        None => Kind::New {
+            fstype: fstype.to_owned(),
+            source: source_text(mount.source().as_deref(), fstype)?,
+        },
+    };
+    if options.copy_up && !matches!(&kind, Kind::New { fstype, .. } if fstype == "tmpfs") {
+        return Err("tmpcopyup needs a mount of type tmpfs".to_owned());
+    }
+    Ok(Step { destination: clean(mount.destination()), kind, options })
+}
+
+fn source_text(source: Option<&Path>, fstype: &str) -> std::result::Result<String, String> {
+    match source {
+        None => Ok(fstype.to_owned()),
+        Some(path) => Ok(path.to_str().ok_or("the source is no UTF-8")?.to_owned()),
+    }
+}
+
+/// The destinations at which a Wasm guest gets a directory besides `/`: all of config.json but
+/// the kernel's own trees, which are none of a guest's business.
+pub fn guest_directories(steps: &[Step]) -> impl Iterator<Item = &Path> {
+    const HIDDEN: [&str; 3] = ["/proc", "/sys", "/dev"];
+    steps.iter().map(|step| step.destination.as_path()).filter(|destination| {
+        *destination != Path::new("/")
+            && !HIDDEN.iter().any(|hidden| destination.starts_with(hidden))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(json: &str) -> Vec<Mount> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn paths_are_cleaned_without_leaving_the_root() {
+        for (path, want) in [
+            ("/proc", "/proc"),
+            ("/../../etc//x/./y", "/etc/x/y"),
+            ("relative/x", "/relative/x"),
+            ("/a/../..", "/"),
+        ] {
+            assert_eq!(clean(Path::new(path)), Path::new(want), "{path}");
+        }
+    }
+
+    #[test]
+    fn each_kind_is_recognised() {
+        let json = r#"[
+          {"destination": "/proc", "type": "proc", "source": "proc"},
+          {"destination": "/d", "type": "bind", "source": "data", "options": ["rbind", "ro"]},
+          {"destination": "/n", "type": "none", "source": "/x", "options": ["bind"]},
+          {"destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro", "nosuid"]}]"#;
+        let steps = plan(&mounts(json), Path::new("/bundle")).unwrap();
+        let kinds: Vec<_> = steps.iter().map(|step| &step.kind).collect();
+        let source = PathBuf::from("/bundle/data");
+        assert_eq!(kinds[0], &Kind::New { fstype: "proc".into(), source: "proc".into() });
+        assert_eq!(kinds[1], &Kind::Bind { source, recursive: true });
+        assert_eq!(kinds[2], &Kind::Bind { source: "/x".into(), recursive: false });
+        assert_eq!(kinds[3], &Kind::Cgroup);
+    }
+
+    #[test]
+    fn refusals_name_the_mount() {
+        for (json, want) in [
+            (r#"[{"destination": "/x"}]"#, "mounts[0] (/x): needs a type"),
+            (r#"[{"destination": "/x", "type": "bind"}]"#, "needs a source"),
+            (r#"[{"destination": "/x", "type": "proc", "options": ["tmpcopyup"]}]"#, "tmpfs"),
+            (r#"[{"destination": "/x", "type": "cgroup", "options": ["all"]}]"#, "cgroup mount"),
+        ] {
+            let error = plan(&mounts(json), Path::new("/")).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn guests_do_not_see_kernel_trees() {
+        let json = r#"[
+          {"destination": "/proc", "type": "proc"}, {"destination": "/dev/shm", "type": "tmpfs"},
+          {"destination": "/data", "type": "tmpfs"}, {"destination": "/device", "type": "tmpfs"}]"#;
+        let steps = plan(&mounts(json), Path::new("/")).unwrap();
+        let seen: Vec<_> = guest_directories(&steps).collect();
+        assert_eq!(seen, [Path::new("/data"), Path::new("/device")]);
+    }
+}

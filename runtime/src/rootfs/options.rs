@@ -1,0 +1,179 @@
+//! Mount options as attributes, propagation and data. Pure.
+//!
+//! Source: runtime-spec config.md "Mounts", config-linux.md; mount(8); mount_setattr(2).
+
+use crate::sys::mount::MountAttr;
+
+const RDONLY: u64 = 0x1;
+const NOSUID: u64 = 0x2;
+const NODEV: u64 = 0x4;
+const NOEXEC: u64 = 0x8;
+const ATIME_MASK: u64 = 0x70;
+const RELATIME: u64 = 0x0;
+const NOATIME: u64 = 0x10;
+const STRICTATIME: u64 = 0x20;
+const NODIRATIME: u64 = 0x80;
+const NOSYMFOLLOW: u64 = 0x0020_0000;
+
+/// What the options of one mount mean.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `Some(recursive)` for a bind mount.
+    pub bind: Option<bool>,
+    /// Attributes of the mount itself.
+    pub attr: MountAttr,
+    /// Attributes of the mount and of all below it (`rro` and the like).
+    pub recursive_attr: MountAttr,
+    /// Propagation changes in their order: `MS_*` and whether recursive.
+    pub propagation: Vec<(u64, bool)>,
+    /// What is left for the file system: `key` or `key=value`.
+    pub data: Vec<String>,
+    /// Fill a new tmpfs with what the image has at its destination.
+    pub copy_up: bool,
+}
+
+impl Options {
+    /// Whether the mount itself shall be read-only.
+    pub fn read_only(&self) -> bool {
+        self.attr.set & RDONLY != 0
+    }
+}
+
+/// One option, decoded.
+enum Effect {
+    Bind(bool),
+    Set(u64),
+    Clear(u64),
+    Atime(u64),
+    Propagation(u64, bool),
+    CopyUp,
+    Nothing,
+}
+
+fn effect(option: &str) -> Option<Effect> {
+    use Effect::{Atime, Bind, Clear, CopyUp, Nothing, Propagation, Set};
+    Some(match option {
+        "defaults" => Nothing,
+        "bind" => Bind(false),
+        "rbind" => Bind(true),
+        "ro" => Set(RDONLY),
+        "rw" => Clear(RDONLY),
+        "nosuid" => Set(NOSUID),
+        "suid" => Clear(NOSUID),
+        "nodev" => Set(NODEV),
+        "dev" => Clear(NODEV),
+        "noexec" => Set(NOEXEC),
+        "exec" => Clear(NOEXEC),
+        "noatime" => Atime(NOATIME),
+        "relatime" | "atime" | "nostrictatime" => Atime(RELATIME),
+        "strictatime" | "norelatime" => Atime(STRICTATIME),
+        "nodiratime" => Set(NODIRATIME),
+        "diratime" => Clear(NODIRATIME),
+        "nosymfollow" => Set(NOSYMFOLLOW),
+        "symfollow" => Clear(NOSYMFOLLOW),
+        "private" => Propagation(libc::MS_PRIVATE, false),
+        "rprivate" => Propagation(libc::MS_PRIVATE, true),
+        "shared" => Propagation(libc::MS_SHARED, false),
+        "rshared" => Propagation(libc::MS_SHARED, true),
+        "slave" => Propagation(libc::MS_SLAVE, false),
+        "rslave" => Propagation(libc::MS_SLAVE, true),
+        "unbindable" => Propagation(libc::MS_UNBINDABLE, false),
+        "runbindable" => Propagation(libc::MS_UNBINDABLE, true),
+        "tmpcopyup" => CopyUp,
+        _ => return None,
+    })
+}
+
+fn change(attr: &mut MountAttr, effect: &Effect) {
+    match *effect {
+        Effect::Set(bits) => {
+            attr.set |= bits;
+            attr.clear &= !bits;
+        }
+        Effect::Clear(bits) => {
+            attr.clear |= bits;
+            attr.set &= !bits;
+        }
+        Effect::Atime(value) => {
+            attr.clear |= ATIME_MASK;
+            attr.set = attr.set & !ATIME_MASK | value;
+        }
+        _ => {}
+    }
+}
+
+/// Decodes `options`; a later one overrides an earlier one.
+///
+/// # Errors
+/// The reason why an option cannot be honoured.
+pub fn parse<S: AsRef<str>>(options: &[S]) -> Result<Options, String> {
+    let mut parsed = Options::default();
+    for option in options.iter().map(AsRef::as_ref) {
+        if matches!(option, "idmap" | "ridmap") {
+            return Err(format!("option {option}: id-mapped mounts are not supported"));
+        }
+        if let Some(effect) = effect(option) {
+            match effect {
+                Effect::Bind(recursive) => parsed.bind = Some(recursive),
+                Effect::Propagation(kind, recursive) => parsed.propagation.push((kind, recursive)),
+                Effect::CopyUp => parsed.copy_up = true,
+                other => change(&mut parsed.attr, &other),
+            }
+            continue;
+        }
+        // `rro`, `rnosuid`, ...: the plain option, for the whole tree below.
+        let recursive = option.strip_prefix('r').and_then(effect);
+        match recursive {
+            Some(other @ (Effect::Set(_) | Effect::Clear(_) | Effect::Atime(_))) => {
+                change(&mut parsed.recursive_attr, &other);
+            }
+            _ => parsed.data.push(option.to_owned()),
+        }
+    }
+    if let (Some(_), Some(unknown)) = (parsed.bind, parsed.data.first()) {
+        return Err(format!("option {unknown:?} has no meaning for a bind mount: remove it"));
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attr(set: u64, clear: u64) -> MountAttr {
+        MountAttr { set, clear, ..MountAttr::default() }
+    }
+
+    #[test]
+    fn options_become_attributes() {
+        let table: &[(&[&str], MountAttr, MountAttr)] = &[
+            (&["nosuid", "noexec", "nodev", "ro"], attr(0xf, 0), attr(0, 0)),
+            (&["ro", "rw"], attr(0, RDONLY), attr(0, 0)),
+            (&["rw", "ro"], attr(RDONLY, 0), attr(0, 0)),
+            (&["noatime", "relatime"], attr(0, ATIME_MASK), attr(0, 0)),
+            (&["strictatime"], attr(STRICTATIME, ATIME_MASK), attr(0, 0)),
+            (&["rro", "rnosuid"], attr(0, 0), attr(RDONLY | NOSUID, 0)),
+            (&["rrelatime"], attr(0, 0), attr(0, ATIME_MASK)),
+        ];
+        for (options, want, want_recursive) in table {
+            let got = parse(options).unwrap();
+            assert_eq!((got.attr, got.recursive_attr), (*want, *want_recursive), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_data_of_the_file_system() {
+        let got = parse(&["nosuid", "mode=755", "size=65536k", "rw"]).unwrap();
+        assert_eq!(got.data, ["mode=755", "size=65536k"]);
+        let got = parse(&["rbind", "rprivate", "ro"]).unwrap();
+        assert_eq!((got.bind, got.read_only()), (Some(true), true));
+        assert_eq!(got.propagation, [(libc::MS_PRIVATE, true)]);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        assert!(parse(&["bind", "size=1m"]).unwrap_err().contains("size=1m"));
+        assert!(parse(&["bind", "sync"]).unwrap_err().contains("sync"));
+        assert!(parse(&["idmap"]).unwrap_err().contains("id-mapped"));
+    }
+}

@@ -1,0 +1,139 @@
+//! state.json: what later verbs must know of a container, written once by `create`.
+//!
+//! Replaced atomically: a reader sees a whole file or none. Its status is not in it; status is
+//! derived from the process and from the gate (`container.rs`).
+
+use crate::cgroup::Cgroup;
+use crate::error::{Act, Error, Result};
+use oci_spec::runtime::Hook;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file's name in the container's directory.
+pub const NAME: &str = "state.json";
+const SCHEMA: u32 = 1;
+
+/// The content of state.json.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    /// The layout of this file; another number is refused.
+    pub schema: u32,
+    /// `ociVersion` of the bundle.
+    pub oci_version: String,
+    /// The container's name.
+    pub id: String,
+    /// The init process, in the runtime's PID namespace.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot: tells it from a later process of its PID.
+    pub start_ticks: u64,
+    /// The bundle's directory.
+    pub bundle: PathBuf,
+    /// The root file system.
+    pub rootfs: PathBuf,
+    /// When the container was created, RFC 3339 in UTC.
+    pub created: String,
+    /// Its control groups.
+    pub cgroup: Cgroup,
+    /// `annotations` of the bundle.
+    pub annotations: BTreeMap<String, String>,
+    /// Hooks for `start`.
+    pub poststart: Vec<Hook>,
+    /// Hooks for `delete`.
+    pub poststop: Vec<Hook>,
+}
+
+impl State {
+    /// The layout this version writes.
+    pub const fn schema() -> u32 {
+        SCHEMA
+    }
+
+    /// Reads state.json in `directory`; `None` where there is none (yet).
+    ///
+    /// # Errors
+    /// [`Error::Os`], [`Error::Json`], [`Error::Usage`]: another version's file.
+    pub fn read(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(NAME);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).act(|| format!("read {}", path.display())),
+        };
+        let state: Self =
+            serde_json::from_slice(&bytes).map_err(|source| Error::Json { path, source })?;
+        if state.schema != SCHEMA {
+            return Err(Error::Usage(format!(
+                "container {}: its state has layout {}, this runtime knows {SCHEMA}: use the \
+                 version that created it",
+                state.id, state.schema
+            )));
+        }
+        Ok(Some(state))
+    }
+
+    /// Writes state.json in `directory`.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        let path = directory.join(NAME);
+        let bytes = serde_json::to_vec(self)
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        replace(&path, &bytes)
+    }
+}
+
+/// Replaces `path` by a file with `bytes`, in one step for every reader.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    fs::write(&new, bytes).act(|| format!("write {}", new.display()))?;
+    fs::rename(&new, path).act(|| format!("rename {} to its place", new.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::v2;
+
+    fn state() -> State {
+        State {
+            schema: SCHEMA,
+            oci_version: "1.2.0".into(),
+            id: "a".into(),
+            pid: 7,
+            start_ticks: 9,
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            created: "2026-01-01T00:00:00Z".into(),
+            cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None }),
+            annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+            poststart: Vec::new(),
+            poststop: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(State::read(directory.path()).unwrap().is_none());
+        state().write(directory.path()).unwrap();
+        let read = State::read(directory.path()).unwrap().unwrap();
+        assert_eq!((read.pid, read.cgroup), (7, state().cgroup));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_layout_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        State { schema: 99, ..state() }.write(directory.path()).unwrap();
+        let error = State::read(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("layout 99"), "{error}");
+    }
+}

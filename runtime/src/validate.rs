@@ -1,0 +1,195 @@
+//! Refuses what config.json asks for and this runtime would ignore. Pure, but for the question
+//! which security modules the kernel has.
+//!
+//! A property that no known version of the spec has is passed over with a warning, as the spec
+//! demands of runtimes; a known one is honoured or refused.
+//!
+//! Source: runtime-spec config.md "Extensibility" and the property lists.
+
+use crate::error::{Error, Result};
+use oci_spec::runtime::{
+    Linux, LinuxMemory, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec,
+};
+use std::path::Path;
+
+/// What the host offers that cannot be read from config.json.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Host {
+    /// AppArmor is enabled.
+    pub apparmor: bool,
+}
+
+impl Host {
+    /// Asks the kernel.
+    pub fn detect() -> Self {
+        let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
+        Self { apparmor: enabled.is_ok_and(|text| text.first() == Some(&b'Y')) }
+    }
+}
+
+/// Checks `spec`; the parts that other modules plan are checked there.
+///
+/// # Errors
+/// [`Error::Config`] with the property.
+pub fn check(spec: &Spec, host: Host) -> Result<()> {
+    check_version(spec.version())?;
+    let platforms = [
+        ("solaris", spec.solaris().is_some()),
+        ("windows", spec.windows().is_some()),
+        ("vm", spec.vm().is_some()),
+        ("zos", spec.zos().is_some()),
+    ];
+    refuse_set(&platforms, "is for another platform than Linux containers")?;
+    let process = spec.process().as_ref();
+    let process = process.ok_or_else(|| Error::config("process", "is needed"))?;
+    check_process(process, host)?;
+    let linux = spec.linux().as_ref();
+    let linux = linux.ok_or_else(|| Error::config("linux", "is needed"))?;
+    check_linux(linux)?;
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    mounts.iter().enumerate().try_for_each(|(index, mount)| check_mount(index, mount))
+}
+
+fn check_version(version: &str) -> Result<()> {
+    // 1.x of any x: later minor versions only add properties, which are warned of one by one.
+    if version.starts_with("1.") {
+        return Ok(());
+    }
+    Err(Error::config("ociVersion", format!("{version:?} is not 1.x")))
+}
+
+fn refuse_set(fields: &[(&str, bool)], reason: &str) -> Result<()> {
+    match fields.iter().find(|(_, set)| *set) {
+        Some((field, _)) => Err(Error::config(*field, reason)),
+        None => Ok(()),
+    }
+}
+
+fn check_process(process: &Process, host: Host) -> Result<()> {
+    if process.args().as_ref().is_none_or(Vec::is_empty) {
+        return Err(Error::config("process.args", "is empty: there is nothing to run"));
+    }
+    if !process.cwd().is_absolute() {
+        return Err(Error::config("process.cwd", "must be an absolute path"));
+    }
+    let texts = process.args().iter().flatten().chain(process.env().iter().flatten());
+    if let Some(text) = texts.into_iter().find(|text| text.contains('\0')) {
+        return Err(Error::config("process", format!("a NUL character in {text:?}")));
+    }
+    let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    if set(process.apparmor_profile()) && !host.apparmor {
+        let reason = "AppArmor is not enabled in this host's kernel";
+        return Err(Error::config("process.apparmorProfile", reason));
+    }
+    let unsupported = [
+        ("process.selinuxLabel", set(process.selinux_label())),
+        ("process.ioPriority", process.io_priority().is_some()),
+        ("process.scheduler", process.scheduler().is_some()),
+        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
+        ("process.commandLine", set(process.command_line())),
+    ];
+    refuse_set(&unsupported, "is not supported yet: remove it")
+}
+
+fn check_linux(linux: &Linux) -> Result<()> {
+    let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let unsupported = [
+        ("linux.mountLabel", set(linux.mount_label())),
+        ("linux.intelRdt", linux.intel_rdt().is_some()),
+        ("linux.personality", linux.personality().is_some()),
+        ("linux.memoryPolicy", linux.memory_policy().is_some()),
+        ("linux.netDevices", linux.net_devices().iter().flatten().next().is_some()),
+    ];
+    refuse_set(&unsupported, "is not supported yet: remove it")?;
+    let namespaces = linux.namespaces().as_deref().unwrap_or_default();
+    let has = |kind| namespaces.iter().any(|namespace| namespace.typ() == kind);
+    let makes = |kind| {
+        let own = |namespace: &LinuxNamespace| {
+            namespace.path().as_ref().is_none_or(|path| path.as_os_str().is_empty())
+        };
+        namespaces.iter().any(|namespace| namespace.typ() == kind && own(namespace))
+    };
+    let maps = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    if (maps(linux.uid_mappings()) || maps(linux.gid_mappings())) && !has(LinuxNamespaceType::User)
+    {
+        return Err(Error::config("linux.uidMappings", "needs a user namespace"));
+    }
+    if linux.time_offsets().iter().flatten().next().is_some() && !makes(LinuxNamespaceType::Time) {
+        return Err(Error::config("linux.timeOffsets", "needs a new time namespace"));
+    }
+    let memory = linux.resources().as_ref().and_then(|resources| resources.memory().as_ref());
+    memory.map_or(Ok(()), check_memory)
+}
+
+#[allow(deprecated)] // a deprecated limit that is set must be refused like any other
+fn check_memory(memory: &LinuxMemory) -> Result<()> {
+    let set = |value: Option<i64>| value.is_some_and(|value| value != 0 && value != -1);
+    let gone = [
+        ("linux.resources.memory.kernel", set(memory.kernel())),
+        ("linux.resources.memory.kernelTCP", set(memory.kernel_tcp())),
+        ("linux.resources.memory.useHierarchy", memory.use_hierarchy() == Some(false)),
+    ];
+    refuse_set(&gone, "is no longer known to the kernel: remove it")?;
+    if memory.check_before_update() == Some(true) {
+        let reason = "has no meaning for a new group";
+        return Err(Error::config("linux.resources.memory.checkBeforeUpdate", reason));
+    }
+    Ok(())
+}
+
+fn check_mount(index: usize, mount: &Mount) -> Result<()> {
+    let destination: &Path = mount.destination();
+    if destination.as_os_str().is_empty() {
+        return Err(Error::config(format!("mounts[{index}].destination"), "is empty"));
+    }
+    if crate::rootfs::mounts::clean(destination) == Path::new("/") {
+        let reason = "the root is mounted by root.path";
+        return Err(Error::config(format!("mounts[{index}].destination"), reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn base() -> Value {
+        json!({"ociVersion": "1.2.0", "root": {"path": "rootfs"},
+            "process": {"user": {}, "args": ["x"], "cwd": "/"},
+            "linux": {"namespaces": [{"type": "mount"}]}})
+    }
+
+    /// The refusal after `value` was put at `pointer`.
+    fn refusal(pointer: &str, value: Value) -> String {
+        let mut config = base();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        config.pointer_mut(parent).unwrap()[name] = value;
+        let spec = serde_json::from_value(config).unwrap();
+        check(&spec, Host::default()).err().map_or(String::new(), |error| error.to_string())
+    }
+
+    #[test]
+    fn what_would_be_ignored_is_refused() {
+        assert_eq!(refusal("/hostname", json!("h")), "");
+        let table = [
+            ("/ociVersion", json!("2.0"), "ociVersion"),
+            ("/process/args", json!([]), "process.args"),
+            ("/process/cwd", json!("x"), "process.cwd"),
+            ("/process/env", json!(["A=\u{0}"]), "NUL"),
+            ("/process/apparmorProfile", json!("p"), "AppArmor is not enabled"),
+            ("/process/selinuxLabel", json!("l"), "process.selinuxLabel"),
+            ("/process/scheduler", json!({"policy": "SCHED_IDLE"}), "process.scheduler"),
+            ("/linux/intelRdt", json!({}), "linux.intelRdt"),
+            ("/linux/personality", json!({"domain": "LINUX"}), "linux.personality"),
+            ("/linux/timeOffsets", json!({"boottime": {}}), "new time namespace"),
+            ("/linux/uidMappings", json!([{"size": 1}]), "needs a user namespace"),
+            ("/linux/resources", json!({"memory": {"kernel": 5}}), "memory.kernel"),
+            ("/mounts", json!([{"destination": "/../"}]), "mounts[0].destination"),
+        ];
+        for (pointer, value, want) in table {
+            let got = refusal(pointer, value);
+            assert!(got.contains(want), "{pointer}: {got:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `delete`: removes what is left of a container.
+
+use super::kill::signal_init;
+use crate::cgroup::freezer;
+use crate::cli::{Delete, Global};
+use crate::container::{self, Container, Status};
+use crate::error::{Act, Error, Result, chain};
+use crate::hooks;
+use crate::log::Log;
+use crate::state_file::State;
+use crate::sys::process::pidfd_open;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+
+/// How long a killed init may take to go.
+const KILL_PATIENCE_MS: u16 = 10_000;
+
+/// Removes the container.
+///
+/// # Errors
+/// [`Error::Missing`] unless forced; [`Error::Status`]: it has not ended.
+pub fn delete(global: &Global, flags: &Delete) -> Result<()> {
+    let container = Container::new(&global.root, &flags.id)?;
+    match remove(&container, flags.force, &global.log()) {
+        Err(Error::Missing(_)) if flags.force => Ok(()),
+        other => other,
+    }
+}
+
+fn remove(container: &Container, force: bool, log: &Log) -> Result<()> {
+    let _lock = if let Some(lock) = container.try_lock()? {
+        lock
+    } else {
+        // A create that hangs, in a hook say, holds the lock as long as its init lives.
+        if force && let Ok(state) = container.state() {
+            drop(signal_init(&state, libc::SIGKILL));
+        }
+        container.lock()?
+    };
+    let Some(state) = State::read(&container.directory)? else {
+        // A create that was killed before it had a process: only the directory is left. One that
+        // failed while we waited for the lock has removed it.
+        return if container.directory.exists() {
+            container.remove()
+        } else {
+            Err(Error::Missing(container.id.clone()))
+        };
+    };
+    let status = container.status(&state);
+    if status != Status::Stopped {
+        // The spec only lets stopped containers go; engines also delete created ones.
+        if !force && status != Status::Created {
+            return Err(Error::Status {
+                verb: "delete",
+                id: container.id.clone(),
+                status: status.as_str(),
+                remedy: "kill it first, or use --force",
+            });
+        }
+        kill_and_wait(&state)?;
+    }
+    finish(container, &state, log)
+}
+
+fn kill_and_wait(state: &State) -> Result<()> {
+    let pidfd = pidfd_open(state.pid);
+    match signal_init(state, libc::SIGKILL) {
+        Err(Error::NotRunning(_)) => return Ok(()),
+        other => other?,
+    }
+    if let Ok(pidfd) = pidfd {
+        let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::from(KILL_PATIENCE_MS))
+            .act(|| format!("wait for the end of container {:?}", state.id))?;
+    }
+    Ok(())
+}
+
+/// Removes groups and directory of a container whose init has ended, then runs its last hooks.
+///
+/// # Errors
+/// [`Error::Os`]: its groups stay busy.
+pub fn finish(container: &Container, state: &State, log: &Log) -> Result<()> {
+    // In a PID namespace of its own all processes died with the init; elsewhere they did not.
+    if !state.cgroup.processes()?.is_empty() {
+        freezer::signal_all(&state.cgroup, libc::SIGKILL)?;
+    }
+    state.cgroup.remove()?;
+    container.remove()?;
+    if state.poststop.is_empty() {
+        return Ok(());
+    }
+    let text = container::report_json(state, Status::Stopped);
+    for problem in hooks::run_all("poststop", &state.poststop, &text) {
+        log.warning(&chain(&problem));
+    }
+    Ok(())
+}

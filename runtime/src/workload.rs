@@ -1,0 +1,254 @@
+//! Which containers run on the Wasm runner: one pure table, and the annotations it reads.
+//!
+//! | annotation | value | effect |
+//! |---|---|---|
+//! | `io.kubernetes.cri.container-type` | `sandbox` | native, whatever else is set |
+//! | `io.kubernetes.cri-o.ContainerType` | `sandbox` | the same |
+//! | `run.oci.handler` | `wasm`, `wamr` | the entrypoint must be Wasm |
+//! | | `wasm-smart` | the entrypoint's first bytes decide |
+//! | | anything else | refused |
+//! | `module.wasm.image/variant` | `compat` | the entrypoint must be Wasm |
+//! | | `compat-smart` | the entrypoint's first bytes decide |
+//! | | anything else | refused |
+//! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
+//! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
+//! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
+//!
+//! A pod's annotations also reach its sandbox container, hence the first rows. Without
+//! annotations the entrypoint's first bytes decide: `\0asm` and `\0aot` are Wasm, all else is
+//! left to the kernel.
+
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+const HANDLER: &str = "run.oci.handler";
+const VARIANT: &str = "module.wasm.image/variant";
+const SANDBOX: [&str; 2] =
+    ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
+const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
+const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
+const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
+
+/// WAMR's operand stack unless an annotation says otherwise.
+const STACK_BYTES: u32 = 64 * 1024;
+
+/// What the annotations want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// A sandbox: native.
+    Native,
+    /// Wasm, or an error.
+    Wasm,
+    /// What the entrypoint is.
+    ByMagic,
+}
+
+/// What an entrypoint's first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magic {
+    /// A core Wasm module.
+    Module,
+    /// A module compiled ahead of time by wamrc.
+    Aot,
+    /// A component of the component model, which WAMR does not run.
+    Component,
+    /// Not Wasm.
+    Other,
+}
+
+/// How a container is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workload {
+    /// By execve of its entrypoint.
+    Native,
+    /// By the runner.
+    Wasm,
+}
+
+/// What the annotations grant a Wasm guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WasmOptions {
+    /// WAMR's operand stack.
+    pub stack_bytes: u32,
+    /// Upper limit of the linear memory in 64 KiB pages; 0: the module's own.
+    pub max_memory_pages: u32,
+    /// Networks (CIDR) that the guest may use.
+    pub socket_networks: Vec<String>,
+}
+
+type Annotations = HashMap<String, String>;
+
+fn refuse(name: &str, value: &str, reason: &str) -> Error {
+    Error::config(format!("annotations.{name} = {value:?}"), reason)
+}
+
+/// Reads the annotations that choose a handler. Pure.
+///
+/// # Errors
+/// [`Error::Config`]: a handler or variant that is not here.
+pub fn wish(annotations: &Annotations) -> Result<Wish> {
+    let get = |name: &str| annotations.get(name).map(String::as_str);
+    if SANDBOX.iter().any(|name| get(name) == Some("sandbox")) {
+        return Ok(Wish::Native);
+    }
+    let handler = match get(HANDLER) {
+        None | Some("wasm-smart") => Wish::ByMagic,
+        Some("wasm" | "wamr") => Wish::Wasm,
+        Some(value) => {
+            let reason = "this runtime has the handlers wasm, wamr and wasm-smart; use another \
+                          runtime class or remove the annotation";
+            return Err(refuse(HANDLER, value, reason));
+        }
+    };
+    let variant = match get(VARIANT) {
+        None | Some("compat-smart") => Wish::ByMagic,
+        Some("compat") => Wish::Wasm,
+        Some(value) => return Err(refuse(VARIANT, value, "is none of compat, compat-smart")),
+    };
+    Ok(if handler == Wish::Wasm || variant == Wish::Wasm { Wish::Wasm } else { Wish::ByMagic })
+}
+
+/// What the first bytes of an entrypoint say; 8 bytes are enough. Pure.
+///
+/// Source: WebAssembly core spec "Modules"; component-model Binary.md "Preamble"; WAMR's
+/// aot_runtime.h.
+pub fn magic(head: &[u8]) -> Magic {
+    match head {
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Magic::Component,
+        [0, b'a', b's', b'm', ..] => Magic::Module,
+        [0, b'a', b'o', b't', ..] => Magic::Aot,
+        _ => Magic::Other,
+    }
+}
+
+/// Decides for the entrypoint `program`. Pure.
+///
+/// # Errors
+/// [`Error::Workload`]: Wasm is wanted but is not there, or is of a kind WAMR does not run.
+pub fn decide(wish: Wish, magic: Magic, program: &str) -> Result<Workload> {
+    match (wish, magic) {
+        (Wish::Native, _) | (Wish::ByMagic, Magic::Other) => Ok(Workload::Native),
+        (_, Magic::Module | Magic::Aot) => Ok(Workload::Wasm),
+        (_, Magic::Component) => Err(Error::Workload(format!(
+            "{program} is a WebAssembly component, and WAMR runs core modules: build it for \
+             wasm32-wasip1, or take the core module out of it"
+        ))),
+        (Wish::Wasm, Magic::Other) => Err(Error::Workload(format!(
+            "{program} is no WebAssembly module, but the annotation {HANDLER} or {VARIANT} demands \
+             one: use wasm-smart or compat-smart if the pod has native containers too"
+        ))),
+    }
+}
+
+/// Reads the annotations that grant things to a guest. Pure.
+///
+/// # Errors
+/// [`Error::Config`]: a value that is malformed or out of range.
+pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
+    let number = |name: &str, least: u32, most: u32| {
+        let Some(text) = annotations.get(name) else { return Ok(None) };
+        let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+        let reason = || format!("is no number from {least} to {most}");
+        value.map(Some).ok_or_else(|| refuse(name, text, &reason()))
+    };
+    let mut socket_networks = Vec::new();
+    let networks = annotations.get(NETWORKS).map(String::as_str).unwrap_or_default();
+    for network in networks.split(',').map(str::trim).filter(|network| !network.is_empty()) {
+        if !is_cidr(network) {
+            let reason = format!("{network:?} is no network such as 10.0.0.0/8 or ::/0");
+            return Err(refuse(NETWORKS, networks, &reason));
+        }
+        socket_networks.push(network.to_owned());
+    }
+    Ok(WasmOptions {
+        stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(STACK_BYTES),
+        max_memory_pages: number(PAGES, 1, 65536)?.unwrap_or(0),
+        socket_networks,
+    })
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn annotations(pairs: &[(&str, &str)]) -> Annotations {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn magic_of_first_bytes() {
+        for (head, want) in [
+            (&b"\0asm\x01\0\0\0"[..], Magic::Module),
+            (b"\0asm\x0d\0\x01\0", Magic::Component),
+            (b"\0aot\x03\0\0\0", Magic::Aot),
+            (b"\x7fELF\x02\x01\x01\0", Magic::Other),
+            (b"#!/bin/sh", Magic::Other),
+            (b"\0as", Magic::Other),
+            (b"", Magic::Other),
+        ] {
+            assert_eq!(magic(head), want, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        use Magic::{Aot, Component, Module, Other};
+        type Row<'a> = (&'a [(&'a str, &'a str)], Magic, std::result::Result<Workload, &'a str>);
+        let sandbox = (SANDBOX[0], "sandbox");
+        let rows: &[Row] = &[
+            (&[], Module, Ok(Workload::Wasm)),
+            (&[], Aot, Ok(Workload::Wasm)),
+            (&[], Other, Ok(Workload::Native)),
+            (&[], Component, Err("component")),
+            (&[sandbox, (HANDLER, "wasm")], Other, Ok(Workload::Native)),
+            (&[sandbox, (HANDLER, "nonsense")], Other, Ok(Workload::Native)),
+            (&[(SANDBOX[1], "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
+            (&[(SANDBOX[0], "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
+            (&[(HANDLER, "wasm")], Other, Err("no WebAssembly module")),
+            (&[(HANDLER, "wamr")], Aot, Ok(Workload::Wasm)),
+            (&[(HANDLER, "wasm-smart")], Other, Ok(Workload::Native)),
+            (&[(HANDLER, "wasm-smart")], Module, Ok(Workload::Wasm)),
+            (&[(HANDLER, "wasmedge")], Module, Err("run.oci.handler = \"wasmedge\"")),
+            (&[(VARIANT, "compat")], Other, Err("no WebAssembly module")),
+            (&[(VARIANT, "compat-smart")], Other, Ok(Workload::Native)),
+            (&[(VARIANT, "compat-smart"), (HANDLER, "wasm")], Other, Err("no WebAssembly")),
+            (&[(VARIANT, "other")], Module, Err("none of compat")),
+        ];
+        for (pairs, magic, want) in rows {
+            let got = wish(&annotations(pairs)).and_then(|wish| decide(wish, *magic, "/x"));
+            match (got, want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, *want, "{pairs:?} {magic:?}"),
+                (Err(got), Err(want)) => assert!(got.to_string().contains(want), "{got}"),
+                (got, _) => panic!("{pairs:?} {magic:?}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn grants_are_parsed_or_refused() {
+        let got = options(&annotations(&[
+            (STACK, "131072"),
+            (PAGES, "16"),
+            (NETWORKS, "10.0.0.0/8, ::/0"),
+        ]));
+        let got = got.unwrap();
+        assert_eq!((got.stack_bytes, got.max_memory_pages), (131_072, 16));
+        assert_eq!(got.socket_networks, ["10.0.0.0/8", "::/0"]);
+        assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, STACK_BYTES);
+        for pair in [(STACK, "1k"), (STACK, "0"), (PAGES, "65537"), (NETWORKS, "10.0.0.0")] {
+            let error = options(&annotations(&[pair])).unwrap_err().to_string();
+            assert!(error.contains(pair.0), "{error}");
+        }
+    }
+}

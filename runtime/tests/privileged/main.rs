@@ -1,0 +1,15 @@
+//! Whole containers on this machine's kernel: needs root and a static busybox.
+//!
+//! Inputs: `WAMR_TEST_RUNTIME`, the runtime under test (crun and runc too; what is ours alone is
+//! then skipped); `WAMR_RUNNER`, the Wasm runner; `WAMR_TEST_BUSYBOX`. Where something is
+//! missing, a test prints `skipped:` and its reason; with `WAMR_TEST_PRIVILEGED=required` it
+//! fails instead.
+
+mod container;
+mod identity;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod mounts;
+mod sys;
+mod wasm;

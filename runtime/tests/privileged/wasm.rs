@@ -1,0 +1,165 @@
+//! Wasm containers with the real runner.
+
+use super::container::{Container, is_ours, skip};
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A container whose runtime has the runner beside it.
+fn container() -> Option<Container> {
+    if !is_ours() {
+        skip("the runner belongs to our runtime");
+        return None;
+    }
+    let Some(runner) = std::env::var_os("WAMR_RUNNER").map(PathBuf::from) else {
+        skip("WAMR_RUNNER does not name the Wasm runner");
+        return None;
+    };
+    let mut container = Container::empty()?;
+    let bin = container.bundle.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_wamr-crun"), bin.join("wamr-crun")).unwrap();
+    fs::copy(runner, bin.join("wamr-runner")).unwrap();
+    container.use_runtime(&bin.join("wamr-crun"));
+    Some(container)
+}
+
+/// `proc_exit(status)` as a module, written by hand.
+fn exits(status: u8) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    let mut section = |id: u8, content: &[u8]| {
+        module.extend([id, content.len() as u8]);
+        module.extend(content);
+    };
+    section(1, &[2, 0x60, 1, 0x7f, 0, 0x60, 0, 0]); // types: (i32) -> (), () -> ()
+    let mut import = vec![1, 22];
+    import.extend(b"wasi_snapshot_preview1");
+    import.push(9);
+    import.extend(b"proc_exit");
+    import.extend([0, 0]);
+    section(2, &import);
+    section(3, &[1, 1]);
+    section(5, &[1, 0, 1]);
+    let mut export = vec![2, 6];
+    export.extend(b"_start");
+    export.extend([0, 1, 6]);
+    export.extend(b"memory");
+    export.extend([2, 0]);
+    section(7, &export);
+    // i32.const takes a signed LEB128: two bytes hold every status.
+    let constant = [status & 0x7f | 0x80, status >> 7];
+    section(10, &[1, 7, 0, 0x41, constant[0], constant[1], 0x10, 0, 0x0b]);
+    module
+}
+
+#[test]
+fn exit_codes_of_modules() {
+    for status in [0, 1, 42, 255] {
+        let Some(mut container) = container() else { return };
+        fs::write(container.rootfs().join("m.wasm"), exits(status)).unwrap();
+        container.set("/process/args", json!(["/m.wasm"]));
+        let ran = container.run();
+        assert_eq!(ran.status, i32::from(status), "{ran:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn modules_are_found_like_programs() {
+    for (name, cwd, path) in [
+        ("/app/m.wasm", "/", "/bin"),
+        ("m.wasm", "/app", "/bin"),
+        ("./m.wasm", "/app", "/bin"),
+        ("m.wasm", "/", "/bin:/app"),
+    ] {
+        let Some(mut container) = container() else { return };
+        fs::create_dir(container.rootfs().join("app")).unwrap();
+        fs::write(container.rootfs().join("app/m.wasm"), exits(7)).unwrap();
+        container.set("/process/args", json!([name]));
+        container.set("/process/cwd", json!(cwd));
+        container.set("/process/env", json!([format!("PATH={path}")]));
+        let ran = container.run();
+        assert_eq!(ran.status, 7, "{name} {cwd} {path}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_root_without_proc_and_a_read_only_root() {
+    let Some(mut container) = container() else { return };
+    fs::write(container.rootfs().join("m.wasm"), exits(5)).unwrap();
+    container.set("/process/args", json!(["/m.wasm"]));
+    container.set("/mounts", json!([]));
+    container.set("/root/readonly", json!(true));
+    container.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    let ran = container.run();
+    assert_eq!(ran.status, 5, "{ran:?}");
+}
+
+#[test]
+fn annotations_decide() {
+    for (name, value, file, want) in [
+        ("run.oci.handler", "wasm", "\0asm\x01\0\0\0", "runner"),
+        ("run.oci.handler", "wasm", "\x7fELF", "no WebAssembly module"),
+        ("module.wasm.image/variant", "compat", "#!/x", "no WebAssembly module"),
+        ("run.oci.handler", "wasmedge", "\0asm\x01\0\0\0", "wasmedge"),
+        ("x", "y", "\0asm\x0d\0\x01\0", "component"),
+        ("org.wamr-crun.wasm.stack-bytes", "many", "\0asm\x01\0\0\0", "stack-bytes"),
+    ] {
+        let Some(mut container) = container() else { return };
+        fs::write(container.rootfs().join("m.wasm"), file).unwrap();
+        container.set("/process/args", json!(["/m.wasm"]));
+        container.set("/annotations", json!({name: value}));
+        if want == "runner" {
+            fs::remove_file(container.bundle.path().join("bin/wamr-runner")).unwrap();
+        }
+        let failed = container.create(&[]);
+        assert_ne!(failed.status, 0, "{name} = {value}");
+        assert!(failed.stderr.contains(want), "{failed:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn a_guest_sees_args_env_and_mounts() {
+    let Some(mut container) = container() else { return };
+    let source = container.bundle.path().join("guest.c");
+    fs::write(&source, GUEST).unwrap();
+    let module = container.rootfs().join("guest.wasm");
+    let built = Command::new("clang")
+        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O1", "-o"])
+        .args([&module, &source])
+        .output();
+    if !built.is_ok_and(|output| output.status.success()) {
+        return skip(
+            "clang cannot build for wasm32-wasi (apt-get install clang lld wasi-libc \
+            libclang-rt-14-dev-wasm32)",
+        );
+    }
+    let data = container.bundle.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("f"), "from a mount").unwrap();
+    container.push(
+        "/mounts",
+        json!({"destination": "/data", "type": "bind", "source": data, "options": ["rbind"]}),
+    );
+    container.set("/process/args", json!(["/guest.wasm", "one", "two words"]));
+    container.set("/process/env", json!(["NAME=value", "EMPTY="]));
+    let ran = container.run();
+    assert_eq!(ran.stdout, "/guest.wasm|one|two words|value|from a mount|", "{ran:?}");
+    assert_eq!(ran.status, 3, "{ran:?}");
+}
+
+const GUEST: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv) {
+    for (int i = 0; i < argc; i++) printf("%s|", argv[i]);
+    printf("%s|", getenv("NAME"));
+    char text[64] = "";
+    FILE *file = fopen("/data/f", "r");
+    if (file) fgets(text, sizeof text, file);
+    printf("%s|", text);
+    return argc;
+}
+"#;
