@@ -41,6 +41,7 @@ Exit status:
   1    an error; its text says what to do
   2    the command line is wrong
   3    the run is complete, but some cells are invalid or failed
+  4    the run is complete, but something else on the machine disturbed some cells
   130  interrupted; the node is down, the run has no manifest.json
 
 Root is needed for everything but --help, doctor and --dry-run. All that a command makes lies in
@@ -55,7 +56,7 @@ Example:
   sudo wamr-lab demo
 
 The first time the node image is built, which takes some 10 minutes; after that a demonstration
-takes about 5. The report is runs/DATE-TIME-demo/report/report.html.")]
+takes about 5. The report is runs/DATE-TIME-demo/report/index.html.")]
     Demo(DemoArgs),
     /// Measure an experiment
     #[command(after_help = "\

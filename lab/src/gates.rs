@@ -33,6 +33,8 @@ pub struct Facts<'a> {
     pub free_drift_bytes: i64,
     /// Growth of the node's own control group without page cache, medians, if it was read.
     pub node_cost_bytes: Option<i64>,
+    /// Growth of it from the earlier baseline to the later, if it was read.
+    pub node_drift_bytes: Option<i64>,
     /// Processes that outlived the cell.
     pub leftover: Vec<String>,
 }
@@ -45,6 +47,8 @@ const FOREIGN_SHARE: f64 = 0.25;
 const FOREIGN_BYTES: i64 = 5_000_000;
 /// Above this share the cost means nothing: something else moved the machine's memory.
 const DRIFT_REFUSED: f64 = 0.25;
+/// How a reason ends that blames the machine and not the cell.
+const BUSY: &str = ": is the machine busy?";
 
 /// Judges a cell.
 pub fn judge(facts: &Facts) -> Verdict {
@@ -59,9 +63,11 @@ pub fn judge(facts: &Facts) -> Verdict {
     }
     reasons.extend(stamp_reasons(facts));
     reasons.extend(evidence_reasons(facts));
-    if drift_share(facts) > DRIFT_REFUSED {
+    // What the node's own daemons kept is known and can be corrected for; the rest cannot.
+    let foreign_drift_bytes = facts.drift_bytes + facts.node_drift_bytes.unwrap_or(0);
+    if share(foreign_drift_bytes, facts.cost_bytes) > DRIFT_REFUSED {
         let cost = megabytes(facts.cost_bytes);
-        let text = format!("{}, and the pods took {cost}: is the machine busy?", drift(facts));
+        let text = format!("{}, and the pods took {cost}{BUSY}", drift(facts));
         reasons.push(text);
     }
     reasons.extend(foreign_reason(facts));
@@ -74,6 +80,11 @@ pub fn judge(facts: &Facts) -> Verdict {
     Verdict::Valid { notes: notes(facts) }
 }
 
+/// True if a cell with these reasons is sound but for what else the machine did.
+pub fn only_disturbed(reasons: &[String]) -> bool {
+    reasons.iter().all(|reason| reason.ends_with(BUSY))
+}
+
 /// MemAvailable must tell of the node and of nothing else. Beside what is charged to the node's
 /// control group it holds kernel memory that is charged to nobody, some 10 % of a pod.
 fn foreign_reason(facts: &Facts) -> Option<String> {
@@ -82,7 +93,7 @@ fn foreign_reason(facts: &Facts) -> Option<String> {
     let foreign_bytes = facts.cost_bytes - node_cost_bytes;
     (foreign_bytes.abs() > tolerance_bytes).then(|| {
         format!(
-            "MemAvailable fell by {}, the node itself grew by {}: is the machine busy?",
+            "MemAvailable fell by {}, the node itself grew by {}{BUSY}",
             megabytes(facts.cost_bytes),
             megabytes(node_cost_bytes)
         )
@@ -143,7 +154,7 @@ fn notes(facts: &Facts) -> Vec<String> {
     if got < wanted {
         notes.push(format!("metrics-server gave {got} of {wanted} figures"));
     }
-    if drift_share(facts) > DRIFT_REMARKED {
+    if share(facts.drift_bytes, facts.cost_bytes) > DRIFT_REMARKED {
         notes.push(drift(facts));
     }
     // Page cache that comes or goes by itself moves MemFree, and MemAvailable hardly.
@@ -156,15 +167,19 @@ fn notes(facts: &Facts) -> Vec<String> {
 }
 
 /// Drift in relation to the cost; pods that seem to cost nothing have an infinite one.
-fn drift_share(facts: &Facts) -> f64 {
-    if facts.drift_bytes == 0 {
+fn share(drift_bytes: i64, cost_bytes: i64) -> f64 {
+    if drift_bytes == 0 {
         return 0.0;
     }
-    facts.drift_bytes.abs() as f64 / facts.cost_bytes.max(0) as f64
+    drift_bytes.abs() as f64 / cost_bytes.max(0) as f64
 }
 
 fn drift(facts: &Facts) -> String {
-    format!("the baseline drifted by {} of MemAvailable", megabytes(facts.drift_bytes))
+    let all = megabytes(facts.drift_bytes);
+    let own = facts
+        .node_drift_bytes
+        .map_or_else(String::new, |bytes| format!(" (the node's own part: {})", megabytes(-bytes)));
+    format!("the baseline drifted by {all} of MemAvailable{own}")
 }
 
 fn megabytes(bytes: i64) -> String {
@@ -230,6 +245,7 @@ mod tests {
             cost_bytes: 100_000_000,
             free_drift_bytes: 2_000_000,
             node_cost_bytes: Some(95_000_000),
+            node_drift_bytes: Some(-1_000_000),
             leftover: vec![],
         };
         let mut changed = facts.clone();
@@ -262,6 +278,9 @@ mod tests {
             ("no metrics", |facts, _, _| facts.scrapes_got = 0),
             ("drift", |facts, _, _| facts.drift_bytes = -6_000_000),
             ("much drift", |facts, _, _| facts.drift_bytes = -26_000_000),
+            ("the node's own drift", |facts, _, _| {
+                (facts.drift_bytes, facts.node_drift_bytes) = (-26_000_000, Some(25_000_000));
+            }),
             ("cache drift", |facts, _, _| facts.free_drift_bytes = 150_000_000),
             ("another program grew", |facts, _, _| facts.cost_bytes = 125_000_000),
             ("another program shrank", |facts, _, _| facts.cost_bytes = 65_000_000),
@@ -294,6 +313,7 @@ mod tests {
             cost_bytes: 0,
             free_drift_bytes: 0,
             node_cost_bytes: None,
+            node_drift_bytes: None,
             leftover: vec![],
         };
         assert!(!judge(&facts).is_valid());

@@ -10,6 +10,7 @@ use crate::cell::protocol::measure;
 use crate::cell::ramp::ramp;
 use crate::cell::removal::remove;
 use crate::experiment::{Experiment, Series};
+use crate::gates::only_disturbed;
 use crate::lab::Lab;
 use crate::matrix::{self, PlannedCell};
 
@@ -18,21 +19,28 @@ use crate::matrix::{self, PlannedCell};
 pub struct Tally {
     /// Usable.
     pub valid: u32,
-    /// Measured, but a gate failed.
+    /// Measured, but only the machine was too busy.
+    pub disturbed: u32,
+    /// Measured, but another gate failed.
     pub invalid: u32,
     /// Pods did not start.
     pub failed: u32,
 }
 
 impl Tally {
-    /// True if every cell may be used.
-    pub fn all_valid(&self) -> bool {
-        self.invalid == 0 && self.failed == 0
+    /// What a complete run exits with.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self { invalid: 0, failed: 0, disturbed: 0, .. } => 0,
+            Self { invalid: 0, failed: 0, .. } => EXIT_DISTURBED,
+            _ => EXIT_NOT_ALL_VALID,
+        }
     }
 
     fn count(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Valid { .. } => self.valid += 1,
+            Verdict::Invalid { reasons } if only_disturbed(reasons) => self.disturbed += 1,
             Verdict::Invalid { .. } => self.invalid += 1,
             Verdict::Failed { .. } => self.failed += 1,
         }
@@ -90,30 +98,46 @@ pub async fn sweep(lab: &Lab<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Exit status of a complete run with cells that may not be used.
+const EXIT_NOT_ALL_VALID: u8 = 3;
+/// Exit status of a complete run whose only defect is what else the machine did.
+const EXIT_DISTURBED: u8 = 4;
+
 /// Pods of a warm-up that lets the daemons' heaps grow; more would cost more than it tells.
 const WARM_UP_PODS_MAX: u32 = 20;
 
+/// Batches of them: after the first one the daemons' heaps still grow.
+const WARM_UP_BATCHES: u64 = 2;
+
 /// One pod of each series, started and deleted: images are unpacked and programs have run once
-/// before anything is measured. Then a batch as large as a cell's: the daemons' heaps grow with
-/// the first one they see, which else would be charged to the first cell. A series that fails here
+/// before anything is measured. Then batches as large as a cell's: the daemons' heaps grow with the
+/// first ones they see, which else would be charged to the first cell. A series that fails here
 /// will say so in its own cell.
 async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
     let series = &lab.experiment.series;
-    let step = lab.progress.counted("warm-up", series.len() as u64 + 1);
-    let mut sound = None;
+    let step = lab.progress.counted("warm-up", series.len() as u64 + WARM_UP_BATCHES);
+    let (mut sound, mut failed) = (None, 0);
     for (index, series) in series.iter().enumerate() {
         step.set(&series.runtime);
         if start_and_delete(lab, &format!("warm-up-{index}"), series, 1).await? {
             sound = Some(series);
+        } else {
+            failed += 1;
         }
         step.advance(1);
     }
     if let Some(series) = sound {
         let pods = most_pods.min(WARM_UP_PODS_MAX);
         step.set(&format!("{pods} pods at once"));
-        start_and_delete(lab, "warm-up-many", series, pods).await?;
+        for batch in 1..=WARM_UP_BATCHES {
+            start_and_delete(lab, &format!("warm-up-many-{batch}"), series, pods).await?;
+            step.advance(1);
+        }
     }
-    step.done("images unpacked, every program has run");
+    match failed {
+        0 => step.done("images unpacked, every program has run"),
+        _ => step.done(&format!("{failed} series did not start; their cells will say why")),
+    }
     Ok(())
 }
 

@@ -188,6 +188,8 @@ fn facts<'a>(
         node_cost_bytes: alive.and_then(|alive| {
             Some(node_median(&alive.plateau.samples)? - node_median(before_level)?)
         }),
+        node_drift_bytes: node_median(after_level)
+            .and_then(|later| Some(later - node_median(before_level)?)),
         free_drift_bytes: free(after_level) - free(before_level),
         leftover,
     }

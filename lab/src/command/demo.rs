@@ -51,7 +51,7 @@ fn write_report(context: &Context, run_dir: &Path) -> Result<PathBuf> {
         ));
     }
     let report = run_dir.join("report");
-    let pages = ["report.html", "index.html"].map(|name| report.join(name));
+    let pages = ["index.html", "report.html"].map(|name| report.join(name));
     let page = pages.into_iter().find(|page| page.is_file()).unwrap_or(report);
     step.done("written");
     Ok(page)

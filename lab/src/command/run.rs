@@ -31,9 +31,6 @@ use crate::sample::meminfo::MeminfoFile;
 use crate::summary;
 use crate::sweep::{Tally, planned_cells, sweep};
 
-/// Exit status of a complete run with cells that may not be used.
-const EXIT_NOT_ALL_VALID: u8 = 3;
-
 /// How a run ended.
 pub enum Outcome {
     /// All cells were run.
@@ -94,6 +91,14 @@ pub fn measure(
     journal.note("begin", None, json!({ "title": experiment.title }));
     let machine = Machine::read(Path::new("/"));
     journal.note("machine", None, json!({ "facts": machine, "warnings": machine.warnings() }));
+    let others: Vec<String> =
+        NativeNode::names().into_iter().filter(|(_, up)| *up).map(|(name, _)| name).collect();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        let text = format!("another node is up ({others}): what it does is measured, too");
+        context.progress.line(&text);
+        journal.note("other-nodes", None, json!(others));
+    }
     // The cache of a machine that just built something is large. Given back now, it is done with
     // long before the first baseline; dropped there, it would unsettle it.
     prepare_caches(experiment.caches, &journal)?;
@@ -133,8 +138,7 @@ pub fn measure(
     let record = read_run(run.dir()).into_diagnostic().wrap_err("read the finished run")?;
     anstream::print!("\n{}", summary::render(&record));
     anstream::println!("run: {}", run.dir().display());
-    let code = if tally.all_valid() { ExitCode::SUCCESS } else { EXIT_NOT_ALL_VALID.into() };
-    Ok(Outcome::Complete { dir: run.dir().to_owned(), code })
+    Ok(Outcome::Complete { dir: run.dir().to_owned(), code: tally.exit_status().into() })
 }
 
 fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Result<NativeNode> {
