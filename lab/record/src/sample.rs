@@ -97,11 +97,11 @@ pub struct Meminfo {
 impl Meminfo {
     /// Memory that is free: MemFree and the processors' lists.
     pub fn all_free_bytes(&self) -> u64 {
-        self.free_bytes + self.per_cpu_lists_bytes
+        self.free_bytes.saturating_add(self.per_cpu_lists_bytes)
     }
 
     /// Memory that programs can get: MemAvailable and the processors' lists.
     pub fn all_available_bytes(&self) -> u64 {
-        self.available_bytes + self.per_cpu_lists_bytes
+        self.available_bytes.saturating_add(self.per_cpu_lists_bytes)
     }
 }
