@@ -71,8 +71,8 @@ fn doubts(study: &Study) -> Vec<String> {
     if drifted > 0 {
         doubts.push(format!(
             "In {drifted} of {all} the node's memory did not come back to its level: it moved by \
-             more than a tenth of what the pods took. Something else used memory meanwhile, so \
-             figures of the node's memory are doubtful; those of single processes are not."
+             more than a tenth of what the pods took. The node's daemons kept some, or something \
+             else used it: figures of the node's memory are rough, those of single processes not."
         ));
     }
     if remarked > 0 {
