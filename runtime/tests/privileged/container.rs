@@ -188,7 +188,7 @@ impl Container {
     pub fn cgroup(&self, controller: &str) -> PathBuf {
         let top = Path::new("/sys/fs/cgroup");
         let top = if is_v2() { top.to_owned() } else { top.join(controller) };
-        top.join("wamr-test").join(&self.id)
+        top.join(&self.id)
     }
 
     /// Whether any trace of it is left: state, groups.
@@ -197,7 +197,7 @@ impl Container {
         let entries = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
         let tops = entries.map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
         for top in tops {
-            let group = top.join("wamr-test").join(&self.id);
+            let group = top.join(&self.id);
             assert!(!group.exists(), "{} is left", group.display());
         }
     }
@@ -272,7 +272,7 @@ fn base(id: &str) -> Value {
                 "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
         ],
         "linux": {
-            "cgroupsPath": format!("/wamr-test/{id}"),
+            "cgroupsPath": format!("/{id}"),
             "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"},
                 {"type": "mount"}, {"type": "cgroup"}],
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
