@@ -141,8 +141,8 @@ fn memory(text: &str) -> Finding {
     let Ok(meminfo) = meminfo::parse(text) else {
         return finding(Level::Warning, WHAT, "/proc/meminfo cannot be read");
     };
-    let gigabytes = meminfo.available_bytes as f64 / 1e9;
-    if meminfo.available_bytes >= MEMORY_BYTES {
+    let gigabytes = meminfo.all_available_bytes() as f64 / 1e9;
+    if meminfo.all_available_bytes() >= MEMORY_BYTES {
         return finding(Level::Ok, WHAT, format!("{gigabytes:.1} GB available"));
     }
     let text = format!("{gigabytes:.1} GB available; the demonstration needs 3 GB: free some");

@@ -14,6 +14,11 @@ use crate::gates::only_disturbed;
 use crate::lab::Lab;
 use crate::matrix::{self, PlannedCell};
 
+/// Exit status of a complete run with cells that may not be used.
+const EXIT_NOT_ALL_VALID: u8 = 3;
+/// Exit status of a complete run whose only defect is what else the machine did.
+const EXIT_DISTURBED: u8 = 4;
+
 /// How many cells came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -98,11 +103,6 @@ pub async fn sweep(lab: &Lab<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Exit status of a complete run with cells that may not be used.
-const EXIT_NOT_ALL_VALID: u8 = 3;
-/// Exit status of a complete run whose only defect is what else the machine did.
-const EXIT_DISTURBED: u8 = 4;
-
 /// Pods of a warm-up that lets the daemons' heaps grow; more would cost more than it tells.
 const WARM_UP_PODS_MAX: u32 = 20;
 
@@ -152,4 +152,30 @@ async fn start_and_delete(lab: &Lab<'_>, name: &str, series: &Series, pods: u32)
     let detail = json!({ "batch": batch.name, "failures": ramp.failures, "left": left });
     lab.journal.note("warm-up", None, detail);
     Ok(ramp.failures.is_empty())
+}
+
+#[test]
+fn only_a_disturbed_run_blames_the_machine() {
+    let valid = Verdict::Valid { notes: vec![] };
+    let invalid = |reason: &str| Verdict::Invalid { reasons: vec![reason.to_owned()] };
+    let busy = invalid("memory moved: is the machine busy?");
+    let failed = Verdict::Failed { reasons: vec![] };
+    let both = Verdict::Invalid {
+        reasons: vec!["another engine".to_owned(), "x: is the machine busy?".to_owned()],
+    };
+    let table: [(&str, &[&Verdict], u8); 6] = [
+        ("nothing wrong", &[&valid], 0),
+        ("busy", &[&valid, &busy], 4),
+        ("another gate", &[&busy, &invalid("another engine")], 3),
+        ("both in one cell", &[&both], 3),
+        ("pods did not start", &[&busy, &failed], 3),
+        ("no cell", &[], 0),
+    ];
+    for (case, verdicts, status) in table {
+        let mut tally = Tally::default();
+        for verdict in verdicts {
+            tally.count(verdict);
+        }
+        assert_eq!(tally.exit_status(), status, "{case}");
+    }
 }

@@ -50,9 +50,6 @@ fn write_report(context: &Context, run_dir: &Path) -> Result<PathBuf> {
             String::from_utf8_lossy(&output.stderr).trim()
         ));
     }
-    let report = run_dir.join("report");
-    let pages = ["index.html", "report.html"].map(|name| report.join(name));
-    let page = pages.into_iter().find(|page| page.is_file()).unwrap_or(report);
     step.done("written");
-    Ok(page)
+    Ok(run_dir.join("report/index.html"))
 }

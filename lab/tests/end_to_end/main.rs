@@ -82,13 +82,11 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
     assert!(reasons.iter().any(|reason| reason.contains("exec format error")), "{reasons:?}");
     let failure = fixture.run_dir().join("cells").join(&broken.cell.id).join("failure");
     let batch = format!("cell-{:04}", broken.cell.order);
-    for (file, wanted) in [
-        ("pods.json", "terminated"),
-        ("events.json", &batch),
-        // containerd writes down warnings only, and this failure is none to it.
-        ("containerd.log", ""),
-        ("kubelet.log", "kubelet"),
-    ] {
+    // containerd writes down warnings only, and this failure is none to it: its log may be empty.
+    assert!(failure.join("containerd.log").is_file(), "containerd.log is missing");
+    for (file, wanted) in
+        [("pods.json", "terminated"), ("events.json", &batch), ("kubelet.log", "kubelet")]
+    {
         let text = fs::read_to_string(failure.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         assert!(text.contains(wanted), "{file} does not mention {wanted}");
     }
