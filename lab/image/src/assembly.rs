@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use miette::{Context as _, IntoDiagnostic as _, Result};
@@ -102,11 +103,23 @@ impl Recipes {
         Ok(NodeImage { rootfs, versions, programs, workloads: images })
     }
 
+    /// Two modules at a time: while one fetches or links, which keeps one processor busy at most,
+    /// the other compiles.
     fn modules(&self, cache: &Cache, progress: &Progress) -> Result<Modules> {
-        self.stack
-            .iter()
-            .map(|(name, module)| Ok((name.clone(), module.ensure(name, cache, progress)?)))
-            .collect()
+        let waiting = Mutex::new(self.stack.iter());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || -> Result<Modules> {
+            std::iter::from_fn(next)
+                .map(|(name, module)| Ok((name.clone(), module.ensure(name, cache, progress)?)))
+                .collect()
+        };
+        let (one, other) = thread::scope(|scope| {
+            let other = scope.spawn(work);
+            (work(), other.join())
+        });
+        let mut modules = one?;
+        modules.extend(other.map_err(|_| miette::miette!("building a Go module panicked"))??);
+        Ok(modules)
     }
 
     fn images(&self, cache: &Cache, progress: &Progress) -> Result<Images> {
