@@ -1,6 +1,7 @@
 //! The command line: runc's and crun's global flags and verbs, as data.
 
-use crate::log::{Format, Log};
+use crate::cgroup::Driver;
+use crate::log::{Format, Level, Log};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -34,31 +35,45 @@ pub struct Global {
     /// Format of the messages
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: Format,
-    /// Log debug messages too
+    /// The least urgent messages to log
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log_level: Level,
+    /// Log debug messages too; the same as --log-level debug
     #[arg(long)]
     pub debug: bool,
-    /// Let systemd make the control groups (not supported yet: refused)
+    /// Let systemd make the control groups; the same as --cgroup-manager systemd
     #[arg(long)]
     pub systemd_cgroup: bool,
     /// Who makes the control groups
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
-    pub cgroup_manager: CgroupManager,
+    pub cgroup_manager: Driver,
+    /// Whether control groups that may not be written are done without
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub rootless: Rootless,
 }
 
-/// Who makes the control groups.
+/// Whether control groups that may not be written are done without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum CgroupManager {
-    /// This runtime, in the cgroup file system
+pub enum Rootless {
+    /// Yes: containers then have no limits of their own
+    True,
+    /// No: such a refusal is an error
+    False,
+    /// Only where the runtime is not run by root
     #[default]
-    Cgroupfs,
-    /// systemd (not supported yet: refused)
-    Systemd,
+    Auto,
 }
 
 impl Global {
     /// Where messages go.
     pub fn log(&self) -> Log {
-        Log { file: self.log.clone(), format: self.log_format, debug: self.debug }
+        let level = if self.debug { Level::Debug } else { self.log_level };
+        Log { file: self.log.clone(), format: self.log_format, level }
+    }
+
+    /// Who makes the control groups, by either of the two flags.
+    pub fn cgroup_driver(&self) -> Driver {
+        if self.systemd_cgroup { Driver::Systemd } else { self.cgroup_manager }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a bundle to an init that waits at its gate, for `create` and `run`; or to nothing at all.
 
 use crate::bundle::Bundle;
-use crate::cgroup::{self, Cgroup, Request};
+use crate::cgroup::{self, Cgroup, Driver, Request};
 use crate::container::{self, Container, Lock, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
@@ -31,6 +31,8 @@ pub struct NewContainer {
     pub pid_file: Option<PathBuf>,
     /// `--console-socket`.
     pub console_socket: Option<PathBuf>,
+    /// Who makes its control groups.
+    pub driver: Driver,
     /// The rest.
     pub options: Options,
 }
@@ -107,6 +109,7 @@ impl Attempt {
         let linux = bundle.spec.linux().as_ref();
         let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
         let cgroup = self.cgroup.insert(Cgroup::create(&Request {
+            driver: request.driver,
             path: &cgroup::path_of(cgroups_path, &container.id),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
             complete: setup.writes_cgroups(),
@@ -120,7 +123,8 @@ impl Attempt {
         let joins = setup.namespaces.open()?;
         let spawned = spawn::spawn(Parts { setup, cgroup, joins, gate, console })?;
         self.pid = Some(spawned.pid);
-        let state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
+        let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
+        state.cgroup_driver = request.driver;
         // Written while the init works: whoever finds the container from now on can clean up.
         state.write(&container.directory)?;
         self.serve(&spawned, setup, &state, log)?;
@@ -224,6 +228,7 @@ fn new_state(
         rootfs: setup.root.path.clone(),
         created: jiff::Timestamp::now().to_string(),
         cgroup,
+        cgroup_driver: Driver::default(),
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
         poststart: list(setup.hooks.poststart()),
         poststop: list(setup.hooks.poststop()),

@@ -17,6 +17,22 @@ pub enum Format {
     Json,
 }
 
+/// The least urgent messages that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]
+pub enum Level {
+    /// What the runtime does, for those who look for a fault
+    Debug,
+    /// The same as warning: there is nothing between the two
+    Info,
+    /// What a user may want to change
+    #[default]
+    #[value(alias = "warn")]
+    Warning,
+    /// What ends a run
+    #[value(aliases = ["fatal", "panic"])]
+    Error,
+}
+
 /// Where messages go.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
@@ -24,14 +40,16 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// How a line looks.
     pub format: Format,
-    /// Debug messages too.
-    pub debug: bool,
+    /// The least urgent messages to write.
+    pub level: Level,
 }
 
 impl Log {
     /// Something the user may want to change, which stops nothing.
     pub fn warning(&self, message: &str) {
-        self.write("warning", message);
+        if self.level <= Level::Warning {
+            self.write("warning", message);
+        }
     }
 
     /// What ends this run.
@@ -43,9 +61,9 @@ impl Log {
         drop(writeln!(io::stderr(), "wamr-crun: {message}"));
     }
 
-    /// What only `--debug` shows.
+    /// What only `--debug` or `--log-level debug` shows.
     pub fn debug(&self, message: impl FnOnce() -> String) {
-        if self.debug {
+        if self.level == Level::Debug {
             self.write("debug", &message());
         }
     }
@@ -101,5 +119,19 @@ mod tests {
         log.debug(|| unreachable!("--debug is off"));
         log.warning("two");
         assert_eq!(std::fs::read_to_string(file.path()).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn levels_hide_what_is_less_urgent() {
+        for (level, want) in
+            [(Level::Debug, 2), (Level::Info, 1), (Level::Warning, 1), (Level::Error, 0)]
+        {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let log = Log { file: Some(file.path().to_owned()), level, ..Log::default() };
+            log.debug(|| "debug".to_owned());
+            log.warning("warning");
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            assert_eq!(text.lines().count(), want, "{level:?}");
+        }
     }
 }

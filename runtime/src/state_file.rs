@@ -3,7 +3,7 @@
 //! Replaced atomically: a reader sees a whole file or none. Its status is not in it; status is
 //! derived from the process and from the gate (`container.rs`).
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Driver};
 use crate::error::{Act, Error, Result};
 use oci_spec::runtime::Hook;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct State {
     pub created: String,
     /// Its control groups.
     pub cgroup: Cgroup,
+    /// Who made them.
+    #[serde(default)]
+    pub cgroup_driver: Driver,
     /// `annotations` of the bundle.
     pub annotations: BTreeMap<String, String>,
     /// Hooks for `start`.
@@ -113,6 +116,7 @@ mod tests {
             rootfs: "/b/rootfs".into(),
             created: "2026-01-01T00:00:00Z".into(),
             cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None }),
+            cgroup_driver: Driver::Cgroupfs,
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             poststart: Vec::new(),
             poststop: Vec::new(),

@@ -8,13 +8,45 @@ pub mod limits;
 pub mod v1;
 pub mod v2;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use clap::ValueEnum;
 use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Where the host mounts its control groups.
 pub const MOUNT: &str = "/sys/fs/cgroup";
+
+/// Who makes the control groups: `--cgroup-manager`, and `--systemd-cgroup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// This runtime, in the cgroup file system
+    #[default]
+    Cgroupfs,
+    /// systemd (not supported yet: refused)
+    Systemd,
+    /// Nobody: containers stay in the caller's groups (not supported yet: refused)
+    Disabled,
+}
+
+impl Driver {
+    /// Refuses what this runtime cannot do, before anything is made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with what to do.
+    pub fn check(self) -> Result<()> {
+        let reason = match self {
+            Self::Cgroupfs => return Ok(()),
+            Self::Systemd => {
+                "--systemd-cgroup: control groups by systemd are not supported yet; configure the \
+                 engine for cgroupfs (containerd: SystemdCgroup = false)"
+            }
+            Self::Disabled => "--cgroup-manager disabled is not supported yet: use cgroupfs",
+        };
+        Err(Error::Usage(reason.to_owned()))
+    }
+}
 
 /// A container's place in the control groups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +63,8 @@ pub enum Cgroup {
 /// What a container's groups are made for.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
+    /// Who makes them.
+    pub driver: Driver,
     /// `linux.cgroupsPath`, cleaned, from the top of each hierarchy.
     pub path: &'a Path,
     /// `linux.resources`.

@@ -1,7 +1,7 @@
 //! `create`: makes the container up to its gate.
 
-use crate::cli::{CgroupManager, Create, Global};
-use crate::error::{Error, Result};
+use crate::cli::{Create, Global};
+use crate::error::Result;
 use crate::fds;
 use crate::launch::{self, Launched, NewContainer};
 use crate::process::setup::Options;
@@ -20,13 +20,7 @@ pub fn create(global: &Global, flags: &Create) -> Result<()> {
 /// # Errors
 /// See [`launch::launch`].
 pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
-    if global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd {
-        return Err(Error::Usage(
-            "--systemd-cgroup: control groups by systemd are not supported yet; configure the \
-             engine for cgroupfs (containerd: SystemdCgroup = false)"
-                .to_owned(),
-        ));
-    }
+    global.cgroup_driver().check()?;
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
     let listen = std::env::var("LISTEN_FDS").ok();
@@ -36,6 +30,7 @@ pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
         bundle: flags.bundle.clone(),
         pid_file: flags.pid_file.clone(),
         console_socket: flags.console_socket.clone(),
+        driver: global.cgroup_driver(),
         options: Options {
             no_pivot: flags.no_pivot,
             no_new_keyring: flags.no_new_keyring,
