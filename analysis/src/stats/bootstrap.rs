@@ -1,5 +1,7 @@
 //! Percentile intervals by block bootstrap; a block is one repetition of the experiment.
 
+use std::collections::HashMap;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
@@ -39,19 +41,38 @@ pub fn spread(blocks: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Spr
         return ends(&ascending, 0.0)
             .map_or(Spread::Single, |(low, high)| Spread::Range { low, high });
     }
+    interval(&draws(blocks, statistic))
+}
+
+/// Percentile interval of results in ascending order.
+pub fn interval(ascending: &[f64]) -> Spread {
+    let tail = (1.0 - SETTINGS.level) / 2.0;
+    ends(ascending, tail).map_or(Spread::Single, |(low, high)| Spread::Interval { low, high })
+}
+
+/// Results of `statistic` on all draws from `blocks` blocks, in ascending order.
+///
+/// The order of the drawn blocks must not matter to it: few blocks have few different draws (126
+/// of 5), and each of them is computed once.
+pub fn draws(blocks: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Vec<f64> {
     let mut random = ChaCha8Rng::seed_from_u64(SETTINGS.seed);
     let mut chosen = vec![0_usize; blocks];
+    let mut known: HashMap<Vec<usize>, Option<f64>> = HashMap::new();
     let mut results = Vec::with_capacity(SETTINGS.draws as usize);
     for _ in 0..SETTINGS.draws {
         for place in &mut chosen {
             // Multiply and shift maps the 64 bits evenly on 0..blocks.
             *place = ((u128::from(random.next_u64()) * blocks as u128) >> 64) as usize;
         }
-        results.extend(statistic(&chosen));
+        chosen.sort_unstable();
+        let result = known.get(&chosen).copied().unwrap_or_else(|| {
+            let result = statistic(&chosen);
+            known.insert(chosen.clone(), result);
+            result
+        });
+        results.extend(result);
     }
-    let tail = (1.0 - SETTINGS.level) / 2.0;
-    ends(&sorted(&results), tail)
-        .map_or(Spread::Single, |(low, high)| Spread::Interval { low, high })
+    sorted(&results)
 }
 
 fn ends(ascending: &[f64], tail: f64) -> Option<(f64, f64)> {

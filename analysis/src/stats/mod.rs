@@ -1,8 +1,11 @@
 //! Statistics on slices of `f64`; nothing here knows what the numbers mean.
 
 pub mod bootstrap;
+pub mod equivalence;
+pub mod holm;
 pub mod quantile;
 pub mod regression;
+pub mod student;
 
 use serde::Serialize;
 

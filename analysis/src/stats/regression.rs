@@ -37,6 +37,39 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
     Some(Line { slope, intercept: median(&rests)? })
 }
 
+/// The line of least squares. `None` if all x are equal.
+pub fn least_squares(points: &[(f64, f64)]) -> Option<Line> {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
+    let across: f64 = points.iter().map(|point| (point.0 - mean_x).powi(2)).sum();
+    let along: f64 = points.iter().map(|point| (point.0 - mean_x) * (point.1 - mean_y)).sum();
+    let slope = along / across;
+    slope.is_finite().then_some(Line { slope, intercept: mean_y - slope * mean_x })
+}
+
+/// Largest distance of a point from the line, as a share of the largest |y|: how far the cost of a
+/// pod is from being the same at every density. `None` without a point that is not zero.
+pub fn worst_misfit(points: &[(f64, f64)], line: Line) -> Option<f64> {
+    let scale = points.iter().map(|point| point.1.abs()).fold(0.0, f64::max);
+    let worst = points
+        .iter()
+        .map(|point| (point.1 - line.intercept - line.slope * point.0).abs())
+        .fold(0.0, f64::max);
+    (scale > 0.0).then(|| worst / scale)
+}
+
+#[test]
+fn least_squares_of_a_known_series() {
+    let line = least_squares(&[(1.0, 2.0), (2.0, 4.0), (3.0, 9.0)]).unwrap();
+    assert!((line.slope - 3.5).abs() < 1e-12 && (line.intercept + 2.0).abs() < 1e-12, "{line:?}");
+    assert_eq!(least_squares(&[(1.0, 2.0), (1.0, 4.0)]), None);
+    assert_eq!(least_squares(&[]), None);
+    let exact = Line { slope: 2.0, intercept: 0.0 };
+    assert_eq!(worst_misfit(&[(1.0, 2.0), (2.0, 5.0)], exact), Some(0.2));
+    assert_eq!(worst_misfit(&[(1.0, 0.0)], exact), None);
+}
+
 #[test]
 fn a_line_with_one_wild_point_is_found() {
     let mut points: Vec<(f64, f64)> =

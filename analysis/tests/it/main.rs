@@ -5,4 +5,5 @@ mod defects;
 mod golden;
 mod hostile;
 mod recover;
+mod reference;
 mod synthetic;
