@@ -1,5 +1,6 @@
 //! A bundle on disk: config.json and the root file system it names.
 
+use crate::config_json::{self, Parsed};
 use crate::error::{Act, Error, Result};
 use oci_spec::runtime::Spec;
 use std::fs;
@@ -12,22 +13,22 @@ pub struct Bundle {
     pub directory: PathBuf,
     /// config.json.
     pub spec: Spec,
-    /// Properties of config.json that no version of the spec known here has, as paths.
-    pub unknown: Vec<String>,
+    /// What of config.json was passed over, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Bundle {
     /// Reads the bundle in `directory`.
     ///
     /// # Errors
-    /// [`Error::Os`]: not readable; [`Error::Json`]: not a config.json.
+    /// [`Error::Os`]: not readable; those of [`config_json::parse`].
     pub fn load(directory: &Path) -> Result<Self> {
         let directory = fs::canonicalize(directory)
             .act(|| format!("open the bundle {}", directory.display()))?;
         let path = directory.join("config.json");
         let bytes = fs::read(&path).act(|| format!("read {}", path.display()))?;
-        let (spec, unknown) = parse(&bytes).map_err(|source| Error::Json { path, source })?;
-        Ok(Self { directory, spec, unknown })
+        let Parsed { value: spec, notes } = config_json::parse(&bytes, &path.to_string_lossy())?;
+        Ok(Self { directory, spec, notes })
     }
 
     /// The root file system, absolute and without symlinks.
@@ -49,32 +50,9 @@ impl Bundle {
     }
 }
 
-/// Parses config.json; returns the properties that were passed over.
-///
-/// # Errors
-/// Those of serde_json.
-pub fn parse(bytes: &[u8]) -> serde_json::Result<(Spec, Vec<String>)> {
-    let mut unknown = Vec::new();
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let spec = serde_ignored::deserialize(&mut json, |path| unknown.push(path.to_string()))?;
-    json.end()?;
-    Ok((spec, unknown))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unknown_properties_are_told() {
-        let json = br#"{"ociVersion": "1.2.0", "linux": {"namespaces": [{"type": "pid",
-            "colour": 1}], "magic": {}}}"#;
-        let (spec, unknown) = parse(json).unwrap();
-        assert_eq!(spec.version(), "1.2.0");
-        assert_eq!(unknown.len(), 2, "{unknown:?}");
-        assert!(unknown[1].contains("linux") && unknown[1].contains("magic"), "{unknown:?}");
-        assert!(parse(b"{} x").is_err());
-    }
 
     #[test]
     fn the_root_is_never_the_hosts() {

@@ -21,6 +21,51 @@ pub struct Sets {
     pub ambient: u64,
 }
 
+/// The names, by the kernel's numbers.
+pub const NAMES: [&str; 41] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
 /// The sets of config.json; without `process.capabilities` the process has none. Pure.
 pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Sets {
     let Some(capabilities) = capabilities else { return Sets::default() };
@@ -34,6 +79,55 @@ pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Sets {
         permitted: mask(capabilities.permitted()),
         ambient: mask(capabilities.ambient()),
     }
+}
+
+/// Leaves out of `wanted` what the runtime cannot give, with a note each. `have`: what it has, or
+/// all where the process gets a user namespace, in which it has everything. Pure.
+///
+/// The spec wants a warning for it, not a failure.
+pub fn granted(wanted: Sets, have: u64) -> (Sets, Vec<String>) {
+    let permitted = wanted.permitted & have;
+    let inheritable = wanted.inheritable & have;
+    let sets = Sets {
+        bounding: wanted.bounding & have,
+        effective: wanted.effective & permitted,
+        inheritable,
+        permitted,
+        ambient: wanted.ambient & permitted & inheritable,
+    };
+    let all = wanted.bounding | wanted.permitted | wanted.effective | wanted.inheritable;
+    let rows = [
+        ("", (all | wanted.ambient) & !have, "the runtime does not have it itself"),
+        (".effective", wanted.effective & have & !permitted, "it is not in permitted"),
+        (
+            ".ambient",
+            wanted.ambient & have & !sets.ambient,
+            "it is not in both permitted and inheritable",
+        ),
+    ];
+    let mut notes = Vec::new();
+    for (set, left_out, reason) in rows {
+        for name in names(left_out) {
+            notes.push(format!("process.capabilities{set}: {name} is left out: {reason}"));
+        }
+    }
+    (sets, notes)
+}
+
+/// The names of the capabilities in `mask`.
+pub fn names(mask: u64) -> impl Iterator<Item = &'static str> {
+    NAMES.iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| *name)
+}
+
+/// What this process can give to a container: permitted to it, and in its bounding set.
+///
+/// # Errors
+/// [`crate::error::Error::Os`].
+pub fn own() -> Result<u64> {
+    let permitted = prctl::permitted_capabilities().act(|| "read own capabilities".to_owned())?;
+    let bounding = |bit: &u32| prctl::in_bounding_set(*bit) == Some(true);
+    let bounding = (0..64).filter(bounding).fold(0_u64, |mask, bit| mask | 1 << bit);
+    Ok(permitted & bounding)
 }
 
 /// Takes everything outside `sets.bounding` out of the bounding set. Before the change of user:
@@ -122,6 +216,30 @@ fn number(capability: Capability) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_in_the_kernels_order() {
+        for (bit, name) in NAMES.iter().enumerate() {
+            let known: Capability = serde_json::from_value((*name).into()).unwrap();
+            assert_eq!(number(known) as usize, bit, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_runtime_lacks_is_left_out_with_a_note() {
+        let all = Sets { bounding: 7, effective: 7, inheritable: 3, permitted: 7, ambient: 7 };
+        let (got, notes) = granted(all, 0b101);
+        let want = Sets { bounding: 5, effective: 5, inheritable: 1, permitted: 5, ambient: 1 };
+        assert_eq!(got, want);
+        let want = [
+            "process.capabilities: CAP_DAC_OVERRIDE is left out: the runtime does not have it \
+             itself",
+            "process.capabilities.ambient: CAP_DAC_READ_SEARCH is left out: it is not in both \
+             permitted and inheritable",
+        ];
+        assert_eq!(notes, want);
+        assert_eq!(granted(all, u64::MAX).1.len(), 1, "ambient but not inheritable");
+    }
 
     #[test]
     fn names_become_bits() {

@@ -58,10 +58,10 @@ pub fn launch(root: &Path, request: &NewContainer, log: &Log) -> Result<Launched
     }
     let container = Container::new(root, &request.id)?;
     let bundle = Bundle::load(&request.bundle)?;
-    for property in &bundle.unknown {
-        log.warning(&format!("config.json: unknown property {property} is passed over"));
-    }
     let setup = Setup::new(&request.id, &bundle, &request.options)?;
+    for note in bundle.notes.iter().chain(&setup.notes) {
+        log.warning(&format!("config.json: {note}"));
+    }
     check_console(&setup, request.console_socket.as_deref())?;
     let lock = container.make()?;
     let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None };

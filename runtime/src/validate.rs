@@ -1,5 +1,4 @@
-//! Refuses what config.json asks for and this runtime would ignore. Pure, but for the question
-//! which security modules the kernel has.
+//! Refuses what config.json asks for and this runtime would ignore. Pure.
 //!
 //! A property that no known version of the spec has is passed over with a warning, as the spec
 //! demands of runtimes; a known one is honoured or refused.
@@ -12,26 +11,11 @@ use oci_spec::runtime::{
 };
 use std::path::Path;
 
-/// What the host offers that cannot be read from config.json.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Host {
-    /// AppArmor is enabled.
-    pub apparmor: bool,
-}
-
-impl Host {
-    /// Asks the kernel.
-    pub fn detect() -> Self {
-        let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
-        Self { apparmor: enabled.is_ok_and(|text| text.first() == Some(&b'Y')) }
-    }
-}
-
 /// Checks `spec`; the parts that other modules plan are checked there.
 ///
 /// # Errors
 /// [`Error::Config`] with the property.
-pub fn check(spec: &Spec, host: Host) -> Result<()> {
+pub fn check(spec: &Spec) -> Result<()> {
     check_version(spec.version())?;
     let platforms = [
         ("solaris", spec.solaris().is_some()),
@@ -42,7 +26,7 @@ pub fn check(spec: &Spec, host: Host) -> Result<()> {
     refuse_set(&platforms, "is for another platform than Linux containers")?;
     let process = spec.process().as_ref();
     let process = process.ok_or_else(|| Error::config("process", "is needed"))?;
-    check_process(process, host)?;
+    check_process(process)?;
     let linux = spec.linux().as_ref();
     let linux = linux.ok_or_else(|| Error::config("linux", "is needed"))?;
     check_linux(linux)?;
@@ -65,7 +49,7 @@ fn refuse_set(fields: &[(&str, bool)], reason: &str) -> Result<()> {
     }
 }
 
-fn check_process(process: &Process, host: Host) -> Result<()> {
+fn check_process(process: &Process) -> Result<()> {
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(Error::config("process.args", "is empty: there is nothing to run"));
     }
@@ -77,27 +61,16 @@ fn check_process(process: &Process, host: Host) -> Result<()> {
         return Err(Error::config("process", format!("a NUL character in {text:?}")));
     }
     let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    if set(process.apparmor_profile()) && !host.apparmor {
-        let reason = "AppArmor is not enabled in this host's kernel";
-        return Err(Error::config("process.apparmorProfile", reason));
+    if set(process.command_line()) || set(process.user().username()) {
+        let field = "process.commandLine, process.user.username";
+        return Err(Error::config(field, "is for Windows: use process.args, process.user.uid"));
     }
-    let unsupported = [
-        ("process.selinuxLabel", set(process.selinux_label())),
-        ("process.ioPriority", process.io_priority().is_some()),
-        ("process.scheduler", process.scheduler().is_some()),
-        ("process.execCPUAffinity", process.exec_cpu_affinity().is_some()),
-        ("process.commandLine", set(process.command_line())),
-    ];
-    refuse_set(&unsupported, "is not supported yet: remove it")
+    Ok(())
 }
 
 fn check_linux(linux: &Linux) -> Result<()> {
-    let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
     let unsupported = [
-        ("linux.mountLabel", set(linux.mount_label())),
         ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.personality", linux.personality().is_some()),
-        ("linux.memoryPolicy", linux.memory_policy().is_some()),
         ("linux.netDevices", linux.net_devices().iter().flatten().next().is_some()),
     ];
     refuse_set(&unsupported, "is not supported yet: remove it")?;
@@ -166,7 +139,7 @@ mod tests {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         config.pointer_mut(parent).unwrap()[name] = value;
         let spec = serde_json::from_value(config).unwrap();
-        check(&spec, Host::default()).err().map_or(String::new(), |error| error.to_string())
+        check(&spec).err().map_or(String::new(), |error| error.to_string())
     }
 
     #[test]
@@ -177,11 +150,8 @@ mod tests {
             ("/process/args", json!([]), "process.args"),
             ("/process/cwd", json!("x"), "process.cwd"),
             ("/process/env", json!(["A=\u{0}"]), "NUL"),
-            ("/process/apparmorProfile", json!("p"), "AppArmor is not enabled"),
-            ("/process/selinuxLabel", json!("l"), "process.selinuxLabel"),
-            ("/process/scheduler", json!({"policy": "SCHED_IDLE"}), "process.scheduler"),
+            ("/process/commandLine", json!("x"), "process.commandLine"),
             ("/linux/intelRdt", json!({}), "linux.intelRdt"),
-            ("/linux/personality", json!({"domain": "LINUX"}), "linux.personality"),
             ("/linux/timeOffsets", json!({"boottime": {}}), "new time namespace"),
             ("/linux/uidMappings", json!([{"size": 1}]), "needs a user namespace"),
             ("/linux/resources", json!({"memory": {"kernel": 5}}), "memory.kernel"),

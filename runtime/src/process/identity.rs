@@ -1,10 +1,12 @@
 //! The init's steps that change who it is.
 
 use super::setup::Identity;
-use crate::capabilities;
 use crate::error::{Act, Result};
 use crate::sys::prctl;
+use crate::sys::scheduling::SchedAttr;
+use crate::{capabilities, memory_policy, personality, scheduling};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use oci_spec::runtime::{Linux, Process};
 use std::fs;
 
 /// Becomes user and group 0 of the user namespace just entered.
@@ -36,16 +38,45 @@ pub fn set_oom_score(adjustment: i32) -> Result<()> {
     })
 }
 
-/// Chooses the AppArmor profile that the coming exec enters.
-///
-/// # Errors
-/// [`crate::error::Error::Os`]: the profile is not loaded.
-pub fn choose_apparmor_profile(profile: &str) -> Result<()> {
-    // Kernels since 5.8 have the module's own file; the other one belongs to the first module.
-    let own = "/proc/self/attr/apparmor/exec";
-    let file = if fs::exists(own).unwrap_or(false) { own } else { "/proc/self/attr/exec" };
-    fs::write(file, format!("exec {profile}"))
-        .act(|| format!("choose the AppArmor profile {profile:?}: is it loaded?"))
+/// How the kernel treats the process: when it runs, where its memory lies, what machine it sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// `process.scheduler`.
+    pub scheduler: Option<SchedAttr>,
+    /// `process.ioPriority`, packed.
+    pub io_priority: Option<u32>,
+    /// `linux.memoryPolicy`.
+    pub memory_policy: Option<memory_policy::Policy>,
+    /// `linux.personality`.
+    pub personality: Option<u64>,
+}
+
+impl Tuning {
+    /// Plans it from config.json. Pure.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] with the property.
+    pub fn new(process: &Process, linux: &Linux) -> Result<Self> {
+        // Of no use for the init, but a mistake in it shall not wait for the first exec.
+        process.exec_cpu_affinity().as_ref().map(scheduling::exec_affinity).transpose()?;
+        Ok(Self {
+            scheduler: process.scheduler().as_ref().map(scheduling::attributes).transpose()?,
+            io_priority: process.io_priority().as_ref().map(scheduling::io_priority).transpose()?,
+            memory_policy: linux.memory_policy().as_ref().map(memory_policy::plan).transpose()?,
+            personality: linux.personality().as_ref().map(personality::plan).transpose()?,
+        })
+    }
+
+    /// Puts it in force for this process; its exec keeps it. Needs CAP_SYS_NICE for much of it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Os`] with the property.
+    pub fn apply(&self) -> Result<()> {
+        self.personality.map_or(Ok(()), personality::apply)?;
+        self.memory_policy.as_ref().map_or(Ok(()), memory_policy::apply)?;
+        self.io_priority.map_or(Ok(()), scheduling::set_io_priority)?;
+        self.scheduler.as_ref().map_or(Ok(()), scheduling::schedule)
+    }
 }
 
 /// Changes to the container's user, groups and capabilities.

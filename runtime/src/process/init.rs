@@ -14,7 +14,7 @@ use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::{Kind, clean};
 use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
 use crate::sys::{fd, prctl, process};
-use crate::{hooks, rlimits, seccomp, sysctl};
+use crate::{hooks, lsm, rlimits, seccomp, sysctl};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
@@ -93,10 +93,7 @@ impl Init<'_> {
             Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
             Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
-            Step::ChooseProfile => {
-                let profile = identity.apparmor.as_deref();
-                profile.map_or(Ok(()), identity::choose_apparmor_profile)
-            }
+            Step::ChooseProfile => lsm::choose(&identity.labels),
             Step::NewKeyring => self.new_keyring(),
             Step::NewSession => self.new_session(),
             Step::NewCgroupNamespace => {
@@ -128,6 +125,7 @@ impl Init<'_> {
                 hooks::run("createContainer", list, &progress.hook_state)
             }
             Step::WriteSysctl => sysctl::apply(&setup.sysctl),
+            Step::Tune => identity.tuning.apply(),
             Step::SetLimits => rlimits::apply(&identity.rlimits),
             Step::FilterEarly | Step::FilterLate => {
                 identity.seccomp.as_ref().map_or(Ok(()), seccomp::install)

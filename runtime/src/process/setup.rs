@@ -1,11 +1,13 @@
 //! Everything the init needs, computed from config.json before anything is created. Pure, but
 //! for the seccomp program, which libseccomp builds.
 
+use super::identity::Tuning;
 use crate::bundle::Bundle;
 use crate::capabilities::{self, Sets};
 use crate::error::{Error, Result};
 use crate::fds::Inherited;
 use crate::id_maps::{self, Maps};
+use crate::lsm::{self, Labels};
 use crate::namespaces::{self, NEW_USER};
 use crate::rlimits::{self, Rlimit};
 use crate::rootfs::devices::{self, Node};
@@ -59,8 +61,10 @@ pub struct Identity {
     pub rlimits: Vec<Rlimit>,
     /// `process.oomScoreAdj`.
     pub oom_score_adj: Option<i32>,
-    /// An AppArmor profile.
-    pub apparmor: Option<String>,
+    /// Security modules' profile and label.
+    pub labels: Labels,
+    /// Scheduling, memory policy, personality.
+    pub tuning: Tuning,
     /// A seccomp filter.
     pub seccomp: Option<Program>,
 }
@@ -122,6 +126,8 @@ pub struct Setup {
     pub keyring: bool,
     /// Inherited descriptors.
     pub inherited: Inherited,
+    /// What is left out of config.json's wishes, a sentence each: the spec wants a warning.
+    pub notes: Vec<String>,
 }
 
 impl Setup {
@@ -131,7 +137,7 @@ impl Setup {
     /// [`Error::Config`]: what config.json asks for cannot be.
     pub fn new(id: &str, bundle: &Bundle, options: &Options) -> Result<Self> {
         let spec = &bundle.spec;
-        validate::check(spec, validate::Host::detect())?;
+        validate::check(spec)?;
         let (Some(process), Some(linux)) = (spec.process(), spec.linux()) else {
             return Err(Error::config("process", "is needed"));
         };
@@ -144,19 +150,24 @@ impl Setup {
                 return Err(Error::config(field, "needs a uts namespace"));
             }
         }
+        let mut identity = identity(process, linux)?;
+        let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
+        let (granted, notes) = capabilities::granted(identity.capabilities, have);
+        identity.capabilities = granted;
         Ok(Self {
             id: id.to_owned(),
-            root: root_plan(bundle, linux, options)?,
+            root: root_plan(bundle, linux, options, identity.labels.mount.as_deref())?,
             maps: id_maps::plan(linux, namespaces.new & NEW_USER != 0)?,
             time_offsets: id_maps::time_offsets(linux)?,
             sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
-            identity: identity(process, linux)?,
+            identity,
             program: program(spec, process, options)?,
             hooks: spec.hooks().clone().unwrap_or_default(),
             keyring: !options.no_new_keyring,
             inherited: options.inherited.clone(),
+            notes,
             namespaces,
         })
     }
@@ -168,9 +179,19 @@ impl Setup {
     }
 }
 
-fn root_plan(bundle: &Bundle, linux: &Linux, options: &Options) -> Result<RootPlan> {
+fn root_plan(
+    bundle: &Bundle,
+    linux: &Linux,
+    options: &Options,
+    label: Option<&str>,
+) -> Result<RootPlan> {
     let spec = &bundle.spec;
-    let mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &bundle.directory)?;
+    let mut mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &bundle.directory)?;
+    for mount in &mut mounts {
+        if let (Some(label), Kind::New { fstype, .. }) = (label, &mount.kind) {
+            mount.options.data.extend(lsm::mount_option(label, fstype));
+        }
+    }
     Ok(RootPlan {
         path: bundle.rootfs()?,
         read_only: spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly) == Some(true),
@@ -198,7 +219,13 @@ fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
         no_new_privileges: process.no_new_privileges() == Some(true),
         rlimits: rlimits::plan(process.rlimits().as_deref().unwrap_or_default())?,
         oom_score_adj: process.oom_score_adj(),
-        apparmor: process.apparmor_profile().clone().filter(|name| !name.is_empty()),
+        labels: lsm::plan(
+            process.apparmor_profile().as_ref(),
+            process.selinux_label().as_ref(),
+            linux.mount_label().as_ref(),
+            lsm::Host::detect(),
+        )?,
+        tuning: Tuning::new(process, linux)?,
         seccomp: linux.seccomp().as_ref().map(seccomp::build).transpose()?,
     })
 }

@@ -1,5 +1,6 @@
 //! What the init does, in which order, and why in that order. Pure: `init.rs` performs the steps.
 
+use super::identity::Tuning;
 use super::setup::Setup;
 use crate::namespaces::{NEW_CGROUP, NEW_USER};
 use crate::rootfs::mounts::Kind;
@@ -18,7 +19,8 @@ pub enum Step {
     BecomeNamespaceRoot,
     /// Sets the OOM score, through the host's /proc: the image may have none.
     SetOomScore,
-    /// Chooses the AppArmor profile of the coming exec, through the host's /proc as well.
+    /// Chooses the AppArmor profile and the SELinux label of the coming exec, through the host's
+    /// /proc as well.
     ChooseProfile,
     /// Leaves the engine's keyring: its keys are not the container's.
     NewKeyring,
@@ -61,6 +63,9 @@ pub enum Step {
     /// Makes the root read-only, as nothing writes to it any more, and gives it its propagation:
     /// pivot_root refuses a shared mount.
     FinishRoot,
+    /// Scheduling, memory policy and personality: privileged, and after the work of the setup,
+    /// which shall neither wait on a low priority nor fork under SCHED_DEADLINE.
+    Tune,
     /// Resource limits: after the work that the limits are not meant for.
     SetLimits,
     /// The filter, for a process that may still gain privileges: installing one then needs
@@ -94,7 +99,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         EnterCgroups, EnterCwd, EnterRoot, FilterEarly, FilterLate, FindEntrypoint, FinishRoot,
         ForbidPrivileges, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal,
         Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring, NewSession, OpenEntrypoint,
-        PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore, StartHooks, WaitAtGate,
+        PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore, StartHooks, Tune, WaitAtGate,
         WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
@@ -110,7 +115,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (JoinNamespaces, !namespaces.join.is_empty()),
         (BecomeNamespaceRoot, namespaces.has(NEW_USER)),
         (SetOomScore, identity.oom_score_adj.is_some()),
-        (ChooseProfile, identity.apparmor.is_some()),
+        (ChooseProfile, identity.labels.profile.is_some() || identity.labels.process.is_some()),
         (NewKeyring, setup.keyring),
         (NewSession, true),
         (NewCgroupNamespace, namespaces.new & NEW_CGROUP != 0),
@@ -130,6 +135,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (FindEntrypoint, true),
         (EnterRoot, true),
         (FinishRoot, true),
+        (Tune, identity.tuning != Tuning::default()),
         (SetLimits, !identity.rlimits.is_empty()),
         (FilterEarly, filter && privileges),
         (DropPrivileges, true),

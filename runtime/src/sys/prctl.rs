@@ -63,6 +63,20 @@ pub fn raise_ambient(capability: u32) -> io::Result<()> {
     prctl(libc::PR_CAP_AMBIENT, raise, u64::from(capability)).map(drop)
 }
 
+/// The permitted set of this thread, bit n being capability n.
+///
+/// # Errors
+/// Those of capget(2).
+pub fn permitted_capabilities() -> io::Result<u64> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let mut header = [VERSION_3, 0];
+    let mut data = [0_u32; 6];
+    // SAFETY: version 3 reads a header of two words and writes two records of three words.
+    let status = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    check(status)?;
+    Ok(u64::from(data[1]) | u64::from(data[4]) << 32)
+}
+
 /// Sets the three sets of this thread, bit n being capability n.
 ///
 /// # Errors

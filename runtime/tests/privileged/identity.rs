@@ -2,17 +2,18 @@
 
 use super::container::{Container, is_ours, skip};
 use serde_json::json;
+use std::fs;
 
 #[test]
 fn user_groups_umask_and_cwd() {
     let script = "id -u; id -g; id -G; umask; echo $PWD; echo $HOME; touch /w/f; stat -c %a /w/f";
     let Some(mut container) = Container::shell(script) else { return };
     let directory = container.rootfs().join("w");
-    std::fs::create_dir(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
     std::os::unix::fs::chown(&directory, Some(1000), None).unwrap();
-    std::fs::create_dir(container.rootfs().join("etc")).unwrap();
+    fs::create_dir(container.rootfs().join("etc")).unwrap();
     let passwd = "root:x:0:0::/root:/bin/sh\nu:x:1000:1001::/home/u:/bin/sh\n";
-    std::fs::write(container.rootfs().join("etc/passwd"), passwd).unwrap();
+    fs::write(container.rootfs().join("etc/passwd"), passwd).unwrap();
     let user = json!({"uid": 1000, "gid": 1001, "additionalGids": [7, 8], "umask": 0o027});
     container.set("/process/user", user);
     container.set("/process/cwd", json!("/made/on/the/way"));
@@ -78,6 +79,29 @@ fn without_capabilities_nothing_is_left() {
     container.config["process"].as_object_mut().unwrap().remove("capabilities");
     let ran = container.run();
     assert_eq!(ran.stdout.matches("0000000000000000").count(), 5, "{ran:?}");
+}
+
+#[test]
+fn a_capability_that_cannot_be_granted_is_a_warning() {
+    if !is_ours() {
+        return skip("others fail or say nothing");
+    }
+    let Some(mut container) = Container::shell("grep -E 'CapPrm|CapBnd' /proc/self/status") else {
+        return;
+    };
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let bounding = own.lines().find_map(|line| line.strip_prefix("CapBnd:\t")).unwrap();
+    let lacks = |bit: u32| u64::from_str_radix(bounding, 16).unwrap() >> bit & 1 == 0;
+    let names = ["CAP_KILL", "CAP_SYS_RESOURCE", "CAP_OF_TOMORROW"];
+    for set in ["bounding", "effective", "permitted"] {
+        container.set(&format!("/process/capabilities/{set}"), json!(names));
+    }
+    let ran = container.run();
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.stderr.contains("CAP_OF_TOMORROW\\\" is unknown and left out"), "{ran:?}");
+    assert_eq!(ran.stderr.contains("CAP_SYS_RESOURCE is left out"), lacks(24), "{ran:?}");
+    let want = if lacks(24) { "0000000000000020" } else { "0000000001000020" };
+    assert_eq!(ran.stdout, format!("CapPrm:\t{want}\nCapBnd:\t{want}\n"), "{ran:?}");
 }
 
 #[test]
@@ -147,7 +171,7 @@ fn the_runtimes_file_is_out_of_reach() {
     let Some(container) = Container::shell("true") else { return };
     container.create(&[]);
     let exe = format!("/proc/{}/exe", container.state()["pid"]);
-    let opened = std::fs::OpenOptions::new().write(true).open(&exe);
+    let opened = fs::OpenOptions::new().write(true).open(&exe);
     assert!(opened.is_err(), "{exe} can be opened for writing");
     // Running files cannot be written anyway; this holds after the end of the init too.
     let flags = nix::sys::statvfs::statvfs(exe.as_str()).unwrap().flags();

@@ -12,4 +12,5 @@ mod lifecycle;
 mod limits;
 mod mounts;
 mod sys;
+mod tuning;
 mod wasm;
