@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write};
+use std::path::Path;
 
 use miette::{Context as _, IntoDiagnostic as _, Result};
 use serde_json::json;
@@ -40,39 +41,63 @@ impl Layer {
         let (sha256, bytes, content) = builder.into_inner()?.finish();
         Ok(Self { content, sha256, bytes })
     }
+
+    /// Writes the layer to the file `to`.
+    ///
+    /// # Errors
+    /// Reading or writing fails.
+    pub fn save(&mut self, to: &Path) -> io::Result<()> {
+        self.content.rewind()?;
+        io::copy(&mut self.content, &mut File::create(to)?).map(drop)
+    }
+
+    /// The layer that [`Layer::save`] wrote to `path`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut content = File::open(path)?;
+        let mut hashing = digest::Hashing::new(io::sink());
+        io::copy(&mut content, &mut hashing)?;
+        let (sha256, bytes, _) = hashing.finish();
+        Ok(Self { content, sha256, bytes })
+    }
 }
 
 /// Takes the entries of a layer; [`crate::layer`] has functions for them.
 pub type LayerWriter = tar::Builder<digest::Hashing<File>>;
 
-/// Writes an image of one layer to `to`; returns the digest of its manifest, `sha256:…`.
+/// Writes an image to `to`, of `layers` from the lowest to the highest; returns the digest of its
+/// manifest, `sha256:…`.
 ///
 /// # Errors
-/// Reading the layer or writing the archive fails.
-pub fn write(to: &mut impl Write, config: &ImageConfig, layer: &mut Layer) -> Result<String> {
-    let config_text = config_json(config, layer);
+/// Reading a layer or writing the archive fails.
+pub fn write(to: &mut impl Write, config: &ImageConfig, layers: &mut [Layer]) -> Result<String> {
+    let config_text = config_json(config, layers);
     let config_sha256 = digest::of_bytes(config_text.as_bytes());
-    let manifest_text = manifest_json(&config_sha256, config_text.len(), layer);
+    let manifest_text = manifest_json(&config_sha256, config_text.len(), layers);
     let manifest_sha256 = digest::of_bytes(manifest_text.as_bytes());
     let index_text = index_json(config, &manifest_sha256, manifest_text.len());
     // Sorted by digest: a map does it.
-    let blobs = BTreeMap::from([
-        (config_sha256.as_str(), Some(&config_text)),
-        (manifest_sha256.as_str(), Some(&manifest_text)),
-        (layer.sha256.as_str(), None),
-    ]);
+    let texts = [(&config_sha256, &config_text), (&manifest_sha256, &manifest_text)];
+    let texts = texts.map(|(sha256, text)| (sha256.clone(), Blob::Text(text)));
+    let layers = layers.iter_mut().map(|layer| (layer.sha256.clone(), Blob::Layer(layer)));
+    let blobs: BTreeMap<String, Blob<'_>> = texts.into_iter().chain(layers).collect();
     let write_all = || -> io::Result<()> {
         let mut archive = tar::Builder::new(to);
         let layout = r#"{"imageLayoutVersion":"1.0.0"}"#;
         append(&mut archive, "oci-layout", layout.len() as u64, layout.as_bytes(), config)?;
         append(&mut archive, "index.json", index_text.len() as u64, index_text.as_bytes(), config)?;
-        for (sha256, text) in blobs {
+        for (sha256, blob) in blobs {
             let path = format!("blobs/sha256/{sha256}");
-            if let Some(text) = text {
-                append(&mut archive, &path, text.len() as u64, text.as_bytes(), config)?;
-            } else {
-                layer.content.rewind()?;
-                append(&mut archive, &path, layer.bytes, &layer.content, config)?;
+            match blob {
+                Blob::Text(text) => {
+                    append(&mut archive, &path, text.len() as u64, text.as_bytes(), config)?;
+                }
+                Blob::Layer(layer) => {
+                    layer.content.rewind()?;
+                    append(&mut archive, &path, layer.bytes, &layer.content, config)?;
+                }
             }
         }
         archive.into_inner()?.flush()
@@ -81,6 +106,12 @@ pub fn write(to: &mut impl Write, config: &ImageConfig, layer: &mut Layer) -> Re
         .into_diagnostic()
         .with_context(|| format!("cannot write the archive of {}", config.reference))?;
     Ok(format!("sha256:{manifest_sha256}"))
+}
+
+/// What lies in an archive under its digest.
+enum Blob<'a> {
+    Text(&'a String),
+    Layer(&'a mut Layer),
 }
 
 fn append(
@@ -100,32 +131,37 @@ fn append(
     archive.append_data(&mut header, path, content)
 }
 
-fn config_json(config: &ImageConfig, layer: &Layer) -> String {
+fn config_json(config: &ImageConfig, layers: &[Layer]) -> String {
+    let diff_ids: Vec<_> = layers.iter().map(|layer| format!("sha256:{}", layer.sha256)).collect();
+    let history: Vec<_> = layers.iter().map(|_| json!({ "created_by": "wamr-lab" })).collect();
     // The kind of the machine, also for Wasm: containerd picks images by the node's platform.
     json!({
         "architecture": "amd64",
         "config": { "Entrypoint": config.entrypoint, "Env": [PATH], "WorkingDir": "/" },
-        "history": [{ "created_by": "wamr-lab" }],
+        "history": history,
         "os": "linux",
-        "rootfs": { "diff_ids": [format!("sha256:{}", layer.sha256)], "type": "layers" },
+        "rootfs": { "diff_ids": diff_ids, "type": "layers" },
     })
     .to_string()
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-fn manifest_json(config_sha256: &str, config_bytes: usize, layer: &Layer) -> String {
+fn manifest_json(config_sha256: &str, config_bytes: usize, layers: &[Layer]) -> String {
+    let descriptor = |layer: &Layer| {
+        json!({
+            "digest": format!("sha256:{}", layer.sha256),
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "size": layer.bytes,
+        })
+    };
     json!({
         "config": {
             "digest": format!("sha256:{config_sha256}"),
             "mediaType": "application/vnd.oci.image.config.v1+json",
             "size": config_bytes,
         },
-        "layers": [{
-            "digest": format!("sha256:{}", layer.sha256),
-            "mediaType": "application/vnd.oci.image.layer.v1.tar",
-            "size": layer.bytes,
-        }],
+        "layers": layers.iter().map(descriptor).collect::<Vec<_>>(),
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "schemaVersion": 2,
     })
@@ -153,8 +189,6 @@ fn index_json(config: &ImageConfig, manifest_sha256: &str, manifest_bytes: usize
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::layer::{self, Rules};
 
@@ -182,8 +216,8 @@ mod tests {
 
     fn archive_of(root: &Path) -> (Vec<u8>, String) {
         let mut bytes = Vec::new();
-        let mut layer = Layer::build(|to| layer::add_tree(to, RULES, root)).unwrap();
-        let digest = write(&mut bytes, &config(), &mut layer).unwrap();
+        let layer = Layer::build(|to| layer::add_tree(to, RULES, root)).unwrap();
+        let digest = write(&mut bytes, &config(), &mut [layer]).unwrap();
         (bytes, digest)
     }
 
@@ -221,6 +255,39 @@ mod tests {
         assert_eq!(first, archive_of(two.path()));
         std::fs::write(two.path().join("a"), "changed").unwrap();
         assert_ne!(first.1, archive_of(two.path()).1);
+    }
+
+    #[test]
+    fn a_saved_layer_is_the_same_layer_below_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        tree(&root, &["thing", "a"]);
+        let mut lower = Layer::build(|to| layer::add_tree(to, RULES, &root)).unwrap();
+        let saved = folder.path().join("layer.tar");
+        lower.save(&saved).unwrap();
+        let image = |lower: Layer| {
+            let file = root.join("thing");
+            let upper =
+                Layer::build(|to| layer::add_file(to, RULES, &file, Path::new("upper"), 0o644));
+            let mut layers = [lower, upper.unwrap()];
+            let digests = layers.each_ref().map(|layer| json!(format!("sha256:{}", layer.sha256)));
+            let mut bytes = Vec::new();
+            write(&mut bytes, &config(), &mut layers).unwrap();
+            (bytes, digests)
+        };
+        let (bytes, digests) = image(lower);
+        assert_eq!(bytes, image(Layer::open(&saved).unwrap()).0);
+        let entries: BTreeMap<_, _> = listing(&bytes).into_iter().collect();
+        let index: serde_json::Value = serde_json::from_slice(&entries["index.json"]).unwrap();
+        let manifest = blob(&entries, &index["manifests"][0]);
+        let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+        let config = blob(&entries, &manifest["config"]);
+        let config: serde_json::Value = serde_json::from_slice(config).unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"], json!(digests), "the lowest first");
+        assert_eq!(config["history"].as_array().unwrap().len(), 2);
+        let in_manifest: Vec<_> =
+            manifest["layers"].as_array().unwrap().iter().map(|one| &one["digest"]).collect();
+        assert_eq!(in_manifest, digests.iter().collect::<Vec<_>>());
     }
 
     #[test]

@@ -30,9 +30,17 @@ const RECIPES: &[(&str, &str)] = recipes![
     "stack/runc/go.mod",
     "stack/runc/go.sum",
     "stack/stack.toml",
+    "workloads/cpu.c",
+    "workloads/cpu.py",
+    "workloads/http.c",
+    "workloads/http.py",
+    "workloads/memory.c",
+    "workloads/memory.py",
     "workloads/microservice.c",
     "workloads/microservice.py",
     "workloads/pause.c",
+    "workloads/python.toml",
+    "workloads/wamr_sockets.h",
     "workloads/workloads.toml",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 use std::path::Path;
 
 use miette::{Context as _, IntoDiagnostic as _, Result};
@@ -13,8 +13,9 @@ use wamr_record::cell::Program;
 use crate::WorkloadImage;
 use crate::archive::{self, ImageConfig, Layer, LayerWriter};
 use crate::cache::{Bench, Cache, Stage};
-use crate::debian::{self, Debian, Package, Variant};
+use crate::debian::{self, Debian};
 use crate::layer::{self, Rules};
+use crate::python::{Interpreted, Interpreter};
 use crate::recipes::{self, Inputs};
 use crate::{digest, tool};
 
@@ -22,24 +23,6 @@ const WORKLOADS: &str = "workloads/workloads.toml";
 
 /// Name of the archive in a stage's folder.
 const ARCHIVE: &str = "image.tar";
-
-/// The interpreter that compiles its own library, and where that is.
-const PYTHON: &str = "/usr/bin/python3.13";
-const PYTHON_LIBRARY: &str = "/usr/lib/python3.13";
-
-/// What a bootstrapped tree has that no container reads: state of the package tools, devices, and
-/// two files that mmdebstrap copies from the building machine.
-const NOT_IN_AN_IMAGE: &[&str] = &[
-    "boot",
-    "dev",
-    "etc/apt",
-    "etc/dpkg",
-    "etc/hostname",
-    "etc/resolv.conf",
-    "proc",
-    "sys",
-    "var",
-];
 
 /// `workloads.toml`: name → how the image is made.
 pub type Workloads = BTreeMap<String, Workload>;
@@ -52,10 +35,11 @@ pub struct Workload {
     title: String,
     build: Build,
     source: String,
+    /// Files that the source includes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<String>,
     program: String,
     entrypoint: Vec<String>,
-    #[serde(default)]
-    packages: Vec<Package>,
 }
 
 /// How the source becomes the program.
@@ -82,19 +66,13 @@ struct Made {
 /// It is not what this version understands.
 pub fn read() -> Result<Workloads> {
     let text = recipes::text(WORKLOADS)?;
-    let parse = || -> Result<Workloads> {
-        let workloads: Workloads = toml::from_str(text).into_diagnostic()?;
-        for workload in workloads.values() {
-            workload.packages.iter().try_for_each(Package::check)?;
-        }
-        Ok(workloads)
-    };
-    parse().with_context(|| format!("cannot read {WORKLOADS}"))
+    toml::from_str(text).into_diagnostic().with_context(|| format!("cannot read {WORKLOADS}"))
 }
 
 impl Workload {
-    fn source_recipe(&self) -> String {
-        format!("workloads/{}", self.source)
+    /// The source and what it includes.
+    fn files(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.source).chain(&self.headers)
     }
 
     /// The key of this image's stage.
@@ -103,10 +81,11 @@ impl Workload {
     /// Its source is not among the recipes.
     pub fn key(&self, name: &str, debian: &Debian) -> Result<String> {
         let row = serde_json::to_string(self).into_diagnostic()?;
-        let inputs = Inputs::new().value(name, &row).recipe(&self.source_recipe())?;
+        let inputs = Inputs::new().value(name, &row);
+        let inputs = self.files().try_fold(inputs, |inputs, file| inputs.recipe(&recipe(file)))?;
         let epoch = debian.source_date_epoch.to_string();
         Ok(match self.build {
-            Build::Python => debian.inputs(inputs).key(),
+            Build::Python => inputs.value("layer", &Interpreter::read()?.key(debian)).key(),
             Build::Native | Build::Wasm => inputs.value("epoch", &epoch).key(),
         })
     }
@@ -132,8 +111,12 @@ impl Workload {
             entrypoint: self.entrypoint.clone(),
             created_s: debian.source_date_epoch,
         };
-        let (folder, made) =
-            cache.stage(stage, progress, |bench| self.build(&config, debian, bench))?;
+        let interpreter = match self.build {
+            Build::Python => Some(Interpreter::read()?.ensure(debian, cache, progress)?),
+            Build::Native | Build::Wasm => None,
+        };
+        let (folder, made) = cache
+            .stage(stage, progress, |bench| self.build(&config, interpreter.as_ref(), bench))?;
         let image = WorkloadImage {
             archive: folder.join(ARCHIVE),
             reference,
@@ -143,36 +126,40 @@ impl Workload {
         Ok((image, made.versions))
     }
 
-    fn build(&self, config: &ImageConfig, debian: &Debian, bench: &mut Bench<'_>) -> Result<Made> {
+    fn build(
+        &self,
+        config: &ImageConfig,
+        interpreter: Option<&Interpreted>,
+        bench: &mut Bench<'_>,
+    ) -> Result<Made> {
+        for file in self.files() {
+            recipes::write(&recipe(file), &bench.scratch.join(file))?;
+        }
         let source = bench.scratch.join(&self.source);
-        recipes::write(&self.source_recipe(), &source)?;
-        let root = bench.scratch.join("root");
-        let excluded: &[&str] = match self.build {
-            Build::Native | Build::Wasm => {
-                fs::create_dir(&root).into_diagnostic()?;
-                self.compile(&source, &root, bench)?;
-                &[]
-            }
-            Build::Python => {
-                debian.install(bench, Variant::Extract, &self.packages, &root)?;
-                compile_python_library(&root, bench)?;
-                NOT_IN_AN_IMAGE
-            }
+        let rules = Rules { mtime_s: config.created_s, excluded: &[] };
+        let failed = || "cannot make the image's layer";
+        let (mut layers, program, versions) = if let Some(base) = interpreter {
+            bench.step.set("writing the archive");
+            let script = |to: &mut LayerWriter| {
+                layer::add_file(to, rules, &source, Path::new(&self.source), 0o644)
+            };
+            let script = Layer::build(script).into_diagnostic().with_context(failed)?;
+            (vec![base.layer()?, script], base.program.clone(), base.versions.clone())
+        } else {
+            let root = bench.scratch.join("root");
+            fs::create_dir(&root).into_diagnostic()?;
+            self.compile(&source, &root, bench)?;
+            bench.step.set("writing the archive");
+            let tree = |to: &mut LayerWriter| layer::add_tree(to, rules, &root);
+            let tree = Layer::build(tree).into_diagnostic().with_context(failed)?;
+            let sha256 = digest::of_file(&debian::inside(&root, &self.program))?;
+            let program = Program { path: self.program.clone(), sha256 };
+            (vec![tree], program, self.build.compiler()?)
         };
-        bench.step.set("writing the archive");
-        let rules = Rules { mtime_s: config.created_s, excluded };
-        let script =
-            (self.build == Build::Python).then_some((source.as_path(), self.source.as_str()));
-        let mut image_layer = Layer::build(|to| fill(to, rules, &root, script))
-            .into_diagnostic()
-            .context("cannot make the image's layer")?;
-        let program_file = debian::inside(&root, &self.program);
-        let program =
-            Program { path: self.program.clone(), sha256: digest::of_file(&program_file)? };
         let to = bench.out.join(ARCHIVE);
         let file = File::create(&to).into_diagnostic().context("cannot make the archive")?;
-        let manifest_digest = archive::write(&mut BufWriter::new(file), config, &mut image_layer)?;
-        Ok(Made { manifest_digest, program, versions: self.build.versions(&root)? })
+        let manifest_digest = archive::write(&mut BufWriter::new(file), config, &mut layers)?;
+        Ok(Made { manifest_digest, program, versions })
     }
 
     fn compile(&self, source: &Path, root: &Path, bench: &mut Bench<'_>) -> Result<()> {
@@ -196,47 +183,29 @@ impl Workload {
     }
 }
 
+/// The recipe of a file beside `workloads.toml`.
+fn recipe(file: &str) -> String {
+    format!("workloads/{file}")
+}
+
 impl Build {
-    fn versions(self, root: &Path) -> Result<BTreeMap<String, String>> {
-        let compiler = |program: &str, argument: &str| {
-            let mut command = tool::command(program);
-            command.arg(argument);
-            tool::output(command)
+    /// Name and version of the compiler.
+    fn compiler(self) -> Result<BTreeMap<String, String>> {
+        let (name, argument) = match self {
+            Self::Wasm => ("clang", "-dumpversion"),
+            Self::Native | Self::Python => ("gcc", "-dumpfullversion"),
         };
-        let (name, printed) = match self {
-            Self::Native => ("gcc", compiler("gcc", "-dumpfullversion")?),
-            Self::Wasm => ("clang", compiler("clang", "-dumpversion")?),
-            Self::Python => ("python", debian::output_inside(root, PYTHON, &["--version"])?),
-        };
-        let version = printed.trim().trim_start_matches("Python ").to_owned();
+        let mut command = tool::command(name);
+        command.arg(argument);
+        let version = tool::output(command)?.trim().to_owned();
         Ok(BTreeMap::from([(name.to_owned(), version)]))
     }
-}
-
-fn fill(
-    to: &mut LayerWriter,
-    rules: Rules<'_>,
-    root: &Path,
-    script: Option<(&Path, &str)>,
-) -> io::Result<()> {
-    layer::add_tree(to, rules, root)?;
-    match script {
-        Some((source, name)) => layer::add_file(to, rules, source, Path::new(name), 0o644),
-        None => Ok(()),
-    }
-}
-
-/// As the package's own installation does; hashes instead of times, which an image changes.
-fn compile_python_library(root: &Path, bench: &mut Bench<'_>) -> Result<()> {
-    bench.step.set("byte-compiling the Python library");
-    let arguments = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
-    let arguments = [&arguments[..], &[PYTHON_LIBRARY]].concat();
-    debian::output_inside(root, PYTHON, &arguments).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::python;
 
     #[test]
     fn the_recipe_is_readable_and_names_its_sources() {
@@ -245,10 +214,14 @@ mod tests {
             assert!(workloads.contains_key(name), "{name}");
         }
         for (name, workload) in &workloads {
-            assert!(recipes::text(&workload.source_recipe()).is_ok(), "{name}");
+            for file in workload.files() {
+                assert!(recipes::text(&recipe(file)).is_ok(), "{name}: {file}");
+            }
             assert_eq!(workload.entrypoint[0], workload.program, "{name}");
-            let python = workload.build == Build::Python;
-            assert_eq!(workload.packages.is_empty(), !python, "{name}: packages");
+            if workload.build == Build::Python {
+                assert_eq!(workload.program, python::INTERPRETER, "{name}");
+                assert_eq!(workload.entrypoint[1], format!("/{}", workload.source), "{name}");
+            }
         }
     }
 

@@ -1,0 +1,37 @@
+"""Computes, as cpu.c: the same arithmetic and the same checksum."""
+
+import os
+import sys
+import time
+
+WORDS = 4096
+STEPS = 65536
+MASK = (1 << 64) - 1
+
+
+def compute(rounds):
+    """The checksum after so many rounds."""
+    table = [0] * WORDS
+    state = 88172645463325252
+    checksum = 0
+    for _ in range(rounds):
+        for _ in range(STEPS):
+            state ^= state << 13 & MASK
+            state ^= state >> 7
+            state ^= state << 17 & MASK
+            place = state % WORDS
+            word = (table[place] * 6364136223846793005 + state) & MASK
+            table[place] = word
+            checksum = ((checksum << 1 | checksum >> 63) & MASK) ^ word
+    return checksum
+
+
+print(f"start_ns={time.time_ns()}", flush=True)
+text = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CPU_ROUNDS", "64")
+if not (text.isascii() and text.isdigit()):
+    print(f"{text}: is no number of rounds", file=sys.stderr)
+    sys.exit(2)
+begin = time.monotonic_ns()
+result = compute(int(text))
+print(f"duration_ns={time.monotonic_ns() - begin}")
+print(f"checksum={result:016x}")
