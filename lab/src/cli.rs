@@ -42,7 +42,7 @@ Exit status:
   2    the command line is wrong
   3    the run is complete, but some cells are invalid or failed
   4    the run is complete, but something else on the machine disturbed some cells
-  130  interrupted; the node is down, the run has no manifest.json
+  130  interrupted; the node is down, and run --resume goes on
 
 Root is needed for everything but --help, doctor and --dry-run. All that a command makes lies in
 /var/lib/wamr-lab, /run/wamr-lab, the cache and the run directory.";
@@ -64,11 +64,15 @@ Examples:
   sudo wamr-lab run demo                    the built-in experiment
   sudo wamr-lab run my.toml --out runs/a
   wamr-lab run my.toml --dry-run            no root, no node: only what would be done
+  sudo wamr-lab run --resume runs/a         after an interruption, a crash or a power cut
+  sudo wamr-lab run my.toml --only wamr-crun --only n100
 
 An experiment lists series (a runtime with a workload), densities (pods at once) and repetitions.
 Each repetition runs every series at every density once, in a seeded random order. Look at the
 built-in one: wamr-lab run demo --dry-run --show")]
     Run(RunArgs),
+    /// Say how far a run is, also while it is under way
+    Status(StatusArgs),
     /// Work with the node image
     #[command(subcommand)]
     Image(ImageCommand),
@@ -102,8 +106,14 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The experiment's file; `demo` is the built-in one
-    #[arg(value_name = "EXPERIMENT.toml")]
-    pub experiment: PathBuf,
+    #[arg(value_name = "EXPERIMENT.toml", required_unless_present = "resume")]
+    pub experiment: Option<PathBuf>,
+    /// Go on with a run that was broken off; its cells that are done are kept
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["experiment", "out", "dry_run"])]
+    pub resume: Option<PathBuf>,
+    /// Measure only cells whose name contains this, like wamr-crun or n100; may be repeated
+    #[arg(long, value_name = "PART")]
+    pub only: Vec<String>,
     /// The run directory [default: runs/DATE-TIME-NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -113,6 +123,14 @@ pub struct RunArgs {
     /// With --dry-run: print the experiment's text, too
     #[arg(long, requires = "dry_run")]
     pub show: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The run directory
+    #[arg(value_name = "DIR")]
+    pub run: PathBuf,
 }
 
 /// `image`

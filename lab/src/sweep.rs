@@ -12,7 +12,8 @@ use crate::cell::removal::remove;
 use crate::experiment::{Experiment, Series};
 use crate::gates::only_disturbed;
 use crate::lab::Lab;
-use crate::matrix::{self, PlannedCell};
+use crate::matrix::{self, PlannedCell, cell_id};
+use crate::run_dir::unfinished::Done;
 
 /// Exit status of a complete run with cells that may not be used.
 const EXIT_NOT_ALL_VALID: u8 = 3;
@@ -42,6 +43,15 @@ impl Tally {
         }
     }
 
+    /// The tally of some verdicts.
+    pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
+        let mut tally = Self::default();
+        for verdict in verdicts {
+            tally.count(verdict);
+        }
+        tally
+    }
+
     fn count(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Valid { .. } => self.valid += 1,
@@ -58,25 +68,36 @@ pub fn planned_cells(experiment: &Experiment) -> Vec<PlannedCell> {
     matrix::plan(series.len(), densities, *repetitions, *seed)
 }
 
-/// Runs every cell.
+/// The directory name of a cell of `experiment`.
+pub fn cell_name(experiment: &Experiment, cell: &PlannedCell) -> String {
+    let series = &experiment.series[cell.series];
+    cell_id(cell, &series.runtime, &series.workload)
+}
+
+/// Runs the cells that are not `done` yet, and counts all.
 ///
 /// # Errors
 /// The node cannot be used any more. A cell that fails is counted, not an error.
-pub async fn sweep(lab: &Lab<'_>) -> Result<Tally> {
+pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<Tally> {
+    let mut tally = Tally::of(done.values());
+    let left: Vec<&PlannedCell> =
+        cells.iter().filter(|cell| !done.contains_key(&cell_name(lab.experiment, cell))).collect();
+    let most_pods = left.iter().map(|cell| cell.pods).max().unwrap_or(0);
+    if left.is_empty() {
+        // Broken off between the last cell and the manifest.
+        return Ok(tally);
+    }
     lab.cluster.prepare_namespace().await?;
-    let cells = planned_cells(lab.experiment);
-    let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
     warm_up(lab, most_pods).await?;
     let step = lab.progress.step("baseline: memory settles without pods");
     let mut before = baseline(lab, most_pods).await?;
     step.done(if before.waited.settled { "level" } else { "not level" });
-    let mut tally = Tally::default();
-    for cell in &cells {
+    for cell in left {
         let series = &lab.experiment.series[cell.series];
         let number = cell.order + 1;
         let title = format!(
             "cell {number}/{}: {} × {} {}",
-            cells.len(),
+            cells.iter().map(|cell| cell.order + 1).max().unwrap_or(number),
             cell.pods,
             series.runtime,
             series.workload
@@ -172,10 +193,6 @@ fn only_a_disturbed_run_blames_the_machine() {
         ("no cell", &[], 0),
     ];
     for (case, verdicts, status) in table {
-        let mut tally = Tally::default();
-        for verdict in verdicts {
-            tally.count(verdict);
-        }
-        assert_eq!(tally.exit_status(), status, "{case}");
+        assert_eq!(Tally::of(verdicts.iter().copied()).exit_status(), status, "{case}");
     }
 }

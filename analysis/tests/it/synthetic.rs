@@ -161,6 +161,8 @@ pub fn write_manifest(dir: &Path, end_ns: i64) {
         lab_version: "0.1.0".to_owned(),
         begin_ns: BEGIN_NS,
         end_ns,
+        resumed_ns: Vec::new(),
+        only: Vec::new(),
         files,
     };
     write_json(&dir.join("manifest.json"), &manifest);

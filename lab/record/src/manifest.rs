@@ -24,6 +24,12 @@ pub struct Manifest {
     pub begin_ns: i64,
     /// When the run ended.
     pub end_ns: i64,
+    /// When it was resumed after having been broken off, each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed_ns: Vec<i64>,
+    /// The cells that were asked for, if not all of the experiment: parts of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Every other file, by path relative to the run directory.
     pub files: BTreeMap<String, FileDigest>,
 }

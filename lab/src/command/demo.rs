@@ -9,6 +9,7 @@ use super::run::{Outcome, measure};
 use super::{Context, require_root};
 use crate::cli::DemoArgs;
 use crate::experiment;
+use crate::run_dir::session::{Session, default_dir};
 
 /// Measures the built-in experiment and has the report written.
 ///
@@ -17,7 +18,9 @@ use crate::experiment;
 pub fn demo(context: &Context, arguments: DemoArgs) -> Result<ExitCode> {
     require_root("demo")?;
     let experiment = experiment::read(Path::new("demo"), &context.runtimes)?;
-    let outcome = measure(context, &experiment, arguments.out, "demo")?;
+    let dir = arguments.out.unwrap_or_else(|| default_dir("demo"));
+    let session = Session::begin(&experiment, &dir, Vec::new())?;
+    let outcome = measure(context, &experiment, &session)?;
     let Outcome::Complete { dir, code, .. } = outcome else { return Ok(outcome.exit_code()) };
     match write_report(context, &dir) {
         Ok(report) => anstream::println!("report: {}", report.display()),

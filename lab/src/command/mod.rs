@@ -3,7 +3,9 @@
 mod clean;
 mod demo;
 mod node;
+mod plan;
 mod run;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(arguments) => demo::demo(&context, arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Status(arguments) => status::status(&context, &arguments),
         Command::Image(ImageCommand::Build) => {
             let image = wamr_image::ensure(&context.cache, &context.progress)?;
             anstream::println!("{}", image.rootfs.display());

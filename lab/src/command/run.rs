@@ -4,17 +4,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use jiff::ZonedDateTime;
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::{Value, json};
 use wamr_image::NodeImage;
 use wamr_node::{ControlPlane, MAX_PODS, NativeNode, NodeConfig};
 use wamr_record::reader::read_run;
 
-use super::{Context, require_root};
+use super::{Context, plan, require_root};
 use crate::cell::level::prepare_caches;
 use crate::cli::RunArgs;
-use crate::clock::now_ns;
 use crate::cluster::kubernetes::Cluster;
 use crate::cluster::namespace_thread;
 use crate::environment;
@@ -22,14 +20,14 @@ use crate::experiment::{self, ControlPlaneSpeed, Experiment};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
 use crate::machine::Machine;
+use crate::matrix::PlannedCell;
 use crate::node_view::NodeView;
 use crate::run_dir::journal::Journal;
-use crate::run_dir::manifest;
-use crate::run_dir::writer::RunWriter;
+use crate::run_dir::session::{Session, default_dir};
 use crate::sample::cgroup::MemoryCgroup;
 use crate::sample::meminfo::MeminfoFile;
 use crate::summary;
-use crate::sweep::{Tally, planned_cells, sweep};
+use crate::sweep::{Tally, cell_name, planned_cells, sweep};
 
 /// How a run ended.
 pub enum Outcome {
@@ -59,49 +57,50 @@ impl Outcome {
 /// # Errors
 /// The experiment is refused, the node does not come up or dies, the run cannot be written.
 pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
-    let experiment = experiment::read(&arguments.experiment, &context.runtimes)?;
+    if let Some(dir) = &arguments.resume {
+        require_root("run --resume DIR")?;
+        // Read first: a directory that is no run must not be tidied.
+        let experiment = experiment::read(&dir.join("experiment.toml"), &context.runtimes)?;
+        let session = Session::resume(dir, arguments.only.clone())?;
+        return Ok(measure(context, &experiment, &session)?.exit_code());
+    }
+    // clap asks for one of both.
+    let path = arguments.experiment.as_deref().unwrap_or(Path::new("demo"));
+    let experiment = experiment::read(path, &context.runtimes)?;
     if arguments.dry_run {
         if arguments.show {
             anstream::println!("{}", experiment.text);
         }
-        print_plan(&experiment);
+        plan::print(&experiment, &arguments.only);
         return Ok(ExitCode::SUCCESS);
     }
     require_root("run EXPERIMENT.toml")?;
-    let name = arguments.experiment.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(measure(context, &experiment, arguments.out.clone(), &name)?.exit_code())
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let dir = arguments.out.clone().unwrap_or_else(|| default_dir(&name));
+    let session = Session::begin(&experiment, &dir, arguments.only.clone())?;
+    Ok(measure(context, &experiment, &session)?.exit_code())
 }
 
-/// Brings a node up, measures all cells, takes the node down, prints the table.
+/// Brings a node up, measures all cells that are left, takes the node down, prints the table.
 ///
 /// # Errors
 /// As [`run`].
-pub fn measure(
-    context: &Context,
-    experiment: &Experiment,
-    out: Option<PathBuf>,
-    name: &str,
-) -> Result<Outcome> {
+pub fn measure(context: &Context, experiment: &Experiment, session: &Session) -> Result<Outcome> {
     let interrupt = Interrupt::listen()?;
     let image = wamr_image::ensure(&context.cache, &context.progress)?;
-    let run = RunWriter::create(&out.unwrap_or_else(|| default_dir(name)))?;
-    run.write("experiment.toml", &experiment.text)?;
-    let journal = Journal::create(&run)?;
-    let begin_ns = now_ns();
-    journal.note("begin", None, json!({ "title": experiment.title }));
-    let machine = Machine::read(Path::new("/"));
-    journal.note("machine", None, json!({ "facts": machine, "warnings": machine.warnings() }));
-    let others: Vec<String> =
-        NativeNode::names().into_iter().filter(|(_, up)| *up).map(|(name, _)| name).collect();
-    if !others.is_empty() {
-        let others = others.join(", ");
-        let text = format!("another node is up ({others}): what it does is measured, too");
-        context.progress.line(&text);
-        journal.note("other-nodes", None, json!(others));
+    let (run, journal) = (&session.run, &session.journal);
+    let mut cells = planned_cells(experiment);
+    cells.retain(|cell| session.wants(&cell_name(experiment, cell)));
+    if cells.is_empty() {
+        return Err(miette!(
+            help = "see the cells' names: wamr-lab status DIR, wamr-lab run EXPERIMENT --dry-run",
+            "no cell of the experiment is chosen by --only"
+        ));
     }
+    note_machine(context, journal);
     // The cache of a machine that just built something is large. Given back now, it is done with
     // long before the first baseline; dropped there, it would unsettle it.
-    prepare_caches(experiment.caches, &journal)?;
+    prepare_caches(experiment.caches, journal)?;
     interrupt.arm();
     let up = bring_up(context, experiment, &image);
     if interrupt.is_asked() {
@@ -114,7 +113,7 @@ pub fn measure(
     }
     let node = up?;
     journal.note("node-up", None, Value::Null);
-    let swept = sweep_on(context, experiment, &image, &node, &run, &journal, &interrupt);
+    let swept = sweep_on(context, experiment, &image, &node, session, &cells, &interrupt);
     let dead = node.check();
     let down = node.down(&context.progress);
     let swept = match (swept, dead) {
@@ -129,16 +128,30 @@ pub fn measure(
     else {
         journal.note("interrupted", None, Value::Null);
         down?;
-        context.progress.line(&format!("incomplete: {}", run.dir().display()));
+        let dir = run.dir().display();
+        context.progress.line(&format!("incomplete: {dir}; go on: wamr-lab run --resume {dir}"));
         return Ok(Outcome::Interrupted);
     };
     down?;
-    journal.note("end", None, Value::Null);
-    manifest::finish(&run, &experiment.title, begin_ns)?;
+    session.finish(&experiment.title)?;
     let record = read_run(run.dir()).into_diagnostic().wrap_err("read the finished run")?;
     anstream::print!("\n{}", summary::render(&record));
     anstream::println!("run: {}", run.dir().display());
     Ok(Outcome::Complete { dir: run.dir().to_owned(), code: tally.exit_status().into() })
+}
+
+/// Writes down what may disturb a measurement, and tells it.
+fn note_machine(context: &Context, journal: &Journal) {
+    let machine = Machine::read(Path::new("/"));
+    journal.note("machine", None, json!({ "facts": machine, "warnings": machine.warnings() }));
+    let others: Vec<String> =
+        NativeNode::names().into_iter().filter(|(_, up)| *up).map(|(name, _)| name).collect();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        let text = format!("another node is up ({others}): what it does is measured, too");
+        context.progress.line(&text);
+        journal.note("other-nodes", None, json!(others));
+    }
 }
 
 fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Result<NativeNode> {
@@ -158,21 +171,19 @@ fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Re
     NativeNode::up(&config, &context.progress)
 }
 
-/// Runs all cells; `None` if the user stopped it.
+/// Runs the cells; `None` if the user stopped it.
 fn sweep_on(
     context: &Context,
     experiment: &Experiment,
     image: &NodeImage,
     node: &NativeNode,
-    run: &RunWriter,
-    journal: &Journal,
+    session: &Session,
+    cells: &[PlannedCell],
     interrupt: &Interrupt,
 ) -> Result<Option<Tally>> {
     let view = NodeView::new(node.init_pid(), node.proc_root(), node.log_dir());
-    run.write_json(
-        "environment.json",
-        &environment::gather(experiment, image, &view, &context.programs_dir),
-    )?;
+    let environment = environment::gather(experiment, image, &view, &context.programs_dir);
+    session.record_environment(&environment)?;
     let network: OwnedFd =
         node.network_namespace().into_diagnostic().wrap_err("open the node's network namespace")?;
     let kubeconfig = node.kubeconfig();
@@ -189,12 +200,12 @@ fn sweep_on(
             cluster,
             meminfo,
             node_cgroup: node_cgroup(node),
-            run,
-            journal,
+            run: &session.run,
+            journal: &session.journal,
             progress: &context.progress,
         };
         tokio::select! {
-            tally = sweep(&lab) => tally.map(Some),
+            tally = sweep(&lab, cells, &session.done) => tally.map(Some),
             () = interrupt.asked() => Ok(None),
         }
     })
@@ -204,40 +215,4 @@ fn sweep_on(
 fn node_cgroup(node: &NativeNode) -> Option<MemoryCgroup> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
     MemoryCgroup::find(&mounts, &node.cgroup())
-}
-
-/// `runs/2026-01-31-235959-NAME`, in local time.
-fn default_dir(name: &str) -> PathBuf {
-    let now = ZonedDateTime::now().strftime("%Y-%m-%d-%H%M%S").to_string();
-    Path::new("runs").join(format!("{now}-{name}"))
-}
-
-fn print_plan(experiment: &Experiment) {
-    let cells = planned_cells(experiment);
-    anstream::println!("{}: {} cells", experiment.title, cells.len());
-    for cell in &cells {
-        let series = &experiment.series[cell.series];
-        anstream::println!(
-            "  {:>3}  block {}  {:>3} pods  {} {}",
-            cell.order + 1,
-            cell.repetition,
-            cell.pods,
-            series.runtime,
-            series.workload
-        );
-    }
-    let timing = &experiment.timing;
-    let windows_s = 2 * timing.settle_window_s;
-    let metrics_s = timing.metrics_resolution_s * (timing.metrics_scrapes + 1);
-    let plateau_s = windows_s.max(timing.plateau_samples).max(metrics_s);
-    // A pod takes about a quarter of a second to come, and as much to go.
-    let seconds_of = |pods: u32| windows_s + plateau_s + 10 + pods / 2;
-    let seconds: u32 = 30 + windows_s + cells.iter().map(|cell| seconds_of(cell.pods)).sum::<u32>();
-    let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
-    let gigabytes = 1.5 + f64::from(most_pods) * 0.02;
-    anstream::println!(
-        "at least {} min {:02} s, about {gigabytes:.1} GB of memory",
-        seconds / 60,
-        seconds % 60
-    );
 }

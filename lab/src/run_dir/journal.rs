@@ -1,14 +1,17 @@
 //! `journal.ndjson`: what happened, as it happened. It survives a run that does not end well.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::sync::{Mutex, PoisonError};
 
-use miette::Result;
+use miette::{IntoDiagnostic, Result, WrapErr};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::writer::{RunWriter, create_new, write_line};
 use crate::clock::now_ns;
+
+/// The event of a run that goes on.
+pub const RESUMED: &str = "resumed";
 
 /// The open journal.
 #[derive(Debug)]
@@ -33,6 +36,33 @@ impl Journal {
         Ok(Self(Mutex::new(create_new(&run.path("journal.ndjson")?)?)))
     }
 
+    /// Goes on with the journal of a run that was broken off.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn reopen(run: &RunWriter) -> Result<Self> {
+        let path = run.path("journal.ndjson")?;
+        let file = File::options().create(true).append(true).open(&path);
+        let shown = || format!("open {}", path.display());
+        Ok(Self(Mutex::new(file.into_diagnostic().wrap_err_with(shown)?)))
+    }
+
+    /// When the run was resumed so far, by the journal's own lines.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn resumed_ns(run: &RunWriter) -> Result<Vec<i64>> {
+        let path = run.path("journal.ndjson")?;
+        let text = fs::read_to_string(&path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("read {}", path.display()))?;
+        let resumed = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["event"] == RESUMED).then(|| line["at_ns"].as_i64()).flatten()
+        };
+        Ok(text.lines().filter_map(resumed).collect())
+    }
+
     /// Writes a line. A journal that cannot be written does not stop a measurement: it is told on
     /// the log, and the disk that is full stops the run at the next sample.
     pub fn note(&self, event: &str, cell: Option<&str>, detail: Value) {
@@ -51,9 +81,13 @@ fn a_line_per_event() {
     let journal = Journal::create(&run).unwrap();
     journal.note("begin", None, Value::Null);
     journal.note("level", Some("0000-x"), serde_json::json!({ "seconds": 20 }));
-    let text = std::fs::read_to_string(run.dir().join("journal.ndjson")).unwrap();
+    let text = fs::read_to_string(run.dir().join("journal.ndjson")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["event"], "begin");
     assert_eq!(lines[0].as_object().unwrap().len(), 2);
+    let again = Journal::reopen(&run).unwrap();
+    again.note(RESUMED, None, Value::Null);
+    again.note("end", None, Value::Null);
+    assert_eq!(Journal::resumed_ns(&run).unwrap().len(), 1);
     assert_eq!((&lines[1]["cell"], &lines[1]["detail"]["seconds"]), (&"0000-x".into(), &20.into()));
 }

@@ -11,23 +11,39 @@ use wamr_record::manifest::{FileDigest, Manifest, digest_file};
 use super::writer::RunWriter;
 use crate::clock::now_ns;
 
-const NAME: &str = "manifest.json";
+/// The file's name.
+pub const NAME: &str = "manifest.json";
+
+/// What the manifest says of a run beside its files.
+#[derive(Debug, Default)]
+pub struct Story<'a> {
+    /// The experiment's title.
+    pub title: &'a str,
+    /// When it began.
+    pub begin_ns: i64,
+    /// When it was resumed.
+    pub resumed_ns: Vec<i64>,
+    /// Which cells were asked for, if not all.
+    pub only: Vec<String>,
+}
 
 /// Digests every file of the run and writes the manifest.
 ///
 /// # Errors
 /// A file cannot be read, or the manifest not written.
-pub fn finish(run: &RunWriter, title: &str, begin_ns: i64) -> Result<()> {
+pub fn finish(run: &RunWriter, story: Story<'_>) -> Result<()> {
     let mut files = BTreeMap::new();
     digest_tree(run.dir(), "", &mut files)?;
     let name = run.dir().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         run: name,
-        title: title.to_owned(),
+        title: story.title.to_owned(),
         lab_version: env!("CARGO_PKG_VERSION").to_owned(),
-        begin_ns,
+        begin_ns: story.begin_ns,
         end_ns: now_ns(),
+        resumed_ns: story.resumed_ns,
+        only: story.only,
         files,
     };
     // Renamed into place: a reader never sees half of it.
@@ -59,7 +75,7 @@ fn every_file_but_itself_is_listed() {
     let run = RunWriter::create(&parent.path().join("run-1")).unwrap();
     run.write("experiment.toml", "abc").unwrap();
     run.write("cells/c/failure/logs/p.log", "").unwrap();
-    finish(&run, "title", 5).unwrap();
+    finish(&run, Story { title: "title", begin_ns: 5, ..Story::default() }).unwrap();
     let manifest: Manifest = wamr_record::reader::read_json(&run.dir().join(NAME)).unwrap();
     let names: Vec<&str> = manifest.files.keys().map(String::as_str).collect();
     assert_eq!(names, ["cells/c/failure/logs/p.log", "experiment.toml"]);

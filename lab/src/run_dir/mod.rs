@@ -2,4 +2,6 @@
 
 pub mod journal;
 pub mod manifest;
+pub mod session;
+pub mod unfinished;
 pub mod writer;

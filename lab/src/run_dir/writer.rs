@@ -33,6 +33,15 @@ impl RunWriter {
         Ok(Self { dir })
     }
 
+    /// Opens the directory of a run that goes on.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn reopen(dir: &Path) -> Result<Self> {
+        let shown = || format!("open the run directory {}", dir.display());
+        Ok(Self { dir: fs::canonicalize(dir).into_diagnostic().wrap_err_with(shown)? })
+    }
+
     /// Where the run is written.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -117,6 +117,8 @@ fn the_table_of_a_run() {
             lab_version: "0".into(),
             begin_ns: 0,
             end_ns: 0,
+            resumed_ns: Vec::new(),
+            only: Vec::new(),
             files: BTreeMap::new(),
         },
         environment: Environment {

@@ -1,5 +1,6 @@
 //! One lab at a time, in a directory of its own.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;
@@ -98,15 +99,23 @@ impl Fixture {
 
     /// Starts `wamr-lab run`.
     pub fn start(&self, experiment: &Path, more: &[&str]) -> Lab {
+        let run = ["run".as_ref(), experiment.as_os_str(), "--out".as_ref()];
+        self.spawn(more.iter().map(AsRef::as_ref).chain(run))
+    }
+
+    /// Starts `wamr-lab run --resume`.
+    pub fn resume(&self) -> Lab {
+        self.spawn(["run".as_ref(), "--resume".as_ref()])
+    }
+
+    /// Starts wamr-lab with `arguments` and then the run directory.
+    fn spawn<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Lab {
         let output = self.dir.path().join("output");
         let file = fs::File::create(&output).expect("a file for the lab's output");
         let child = Command::new(env!("CARGO_BIN_EXE_wamr-lab"))
             .arg("--programs")
             .arg(&self.programs)
-            .args(more)
-            .arg("run")
-            .arg(experiment)
-            .arg("--out")
+            .args(arguments)
             .arg(self.run_dir())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("one more descriptor"))

@@ -109,15 +109,33 @@ fn an_interrupted_run_leaves_nothing() {
     assert!(journal.lines().last().is_some_and(|line| line.contains("interrupted")), "{journal}");
 }
 
-/// The lab is killed outright: the node must end by itself.
+/// The lab is killed outright: the node must end by itself, and the run can go on.
 #[test]
-fn a_killed_lab_leaves_nothing() {
+fn a_killed_lab_leaves_nothing_and_its_run_can_be_resumed() {
     let Some(fixture) = Fixture::new("a_killed_lab_leaves_nothing") else { return };
-    let experiment = fixture.experiment(&["runc-python:microservice-python"], PODS);
+    let series = ["runc-python:microservice-python", SERIES_DEFAULT];
+    let experiment = fixture.experiment(&series, 2);
     let mut lab = fixture.start(&experiment, &[]);
-    lab.wait_for_event("pods-started");
+    lab.wait_for_event("cell-end");
     lab.kill();
     traces::assert_none_within(lab.id(), Duration::from_mins(1));
+    let cells = fixture.run_dir().join("cells");
+    let first = fs::read_dir(&cells).unwrap().next().unwrap().unwrap().path();
+    let kept = digest_file(&first.join("cell.json")).unwrap();
+    assert!(!fixture.run_dir().join("manifest.json").exists());
+
+    let mut lab = fixture.resume();
+    let finished = lab.wait();
+    traces::assert_none(lab.id());
+    let run = read_run(&fixture.run_dir()).unwrap_or_else(|error| {
+        panic!("{error}: {:?}\n{}", finished.code, finished.text);
+    });
+    assert_eq!((run.cells.len(), run.manifest.resumed_ns.len()), (2, 1), "{}", finished.text);
+    assert_eq!(digest_file(&first.join("cell.json")).unwrap(), kept);
+    assert!(run.cells.iter().all(|record| record.pods.len() == 2), "{}", finished.text);
+    let again = fixture.resume().wait();
+    assert_eq!(again.code, Some(1), "{}", again.text);
+    assert!(again.text.contains("nothing to resume"), "{}", again.text);
 }
 
 /// A busy machine may move more memory than the pods do; every other gate must have passed.

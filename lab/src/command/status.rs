@@ -1,0 +1,48 @@
+//! `wamr-lab status`
+
+use std::process::ExitCode;
+
+use miette::Result;
+use wamr_record::cell::Verdict;
+
+use super::Context;
+use super::plan::least_s;
+use crate::cli::StatusArgs;
+use crate::experiment;
+use crate::run_dir::session::chosen;
+use crate::run_dir::unfinished;
+use crate::sweep::{Tally, cell_name, planned_cells};
+
+/// Prints how far the run is: a line per cell, what is left, and how to go on.
+///
+/// # Errors
+/// The directory is not that of a run, or cannot be read.
+pub fn status(context: &Context, arguments: &StatusArgs) -> Result<ExitCode> {
+    let dir = &arguments.run;
+    let experiment = experiment::read(&dir.join("experiment.toml"), &context.runtimes)?;
+    let done = unfinished::done(dir)?;
+    let only = unfinished::begin(dir).unwrap_or_default().only;
+    let mut cells = planned_cells(&experiment);
+    cells.retain(|cell| chosen(&only, &cell_name(&experiment, cell)));
+    anstream::println!("{}: {} of {} cells", experiment.title, done.len(), cells.len());
+    for cell in &cells {
+        let id = cell_name(&experiment, cell);
+        let state = match done.get(&id) {
+            None => "to do".to_owned(),
+            Some(Verdict::Valid { .. }) => "valid".to_owned(),
+            Some(Verdict::Invalid { reasons }) => format!("invalid: {}", reasons.join("; ")),
+            Some(Verdict::Failed { reasons }) => format!("failed: {}", reasons.join("; ")),
+        };
+        anstream::println!("  {id}  {state}");
+    }
+    if unfinished::is_complete(dir) {
+        return Ok(Tally::of(done.values()).exit_status().into());
+    }
+    cells.retain(|cell| !done.contains_key(&cell_name(&experiment, cell)));
+    let minutes = least_s(&experiment.timing, &cells).div_ceil(60);
+    anstream::println!(
+        "at least {minutes} min are left; if it was broken off: wamr-lab run --resume {}",
+        dir.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
