@@ -100,6 +100,20 @@ pub enum Verb {
     Delete(Delete),
     /// List the containers below --root
     List(List),
+    /// Freeze all processes of a container
+    Pause {
+        /// The container
+        id: String,
+    },
+    /// Let the processes of a paused container run again
+    Resume {
+        /// The container
+        id: String,
+    },
+    /// Change the limits of a container
+    Update(Box<Update>),
+    /// Print a container's events and what it uses, as lines of JSON
+    Events(Events),
     /// Print what this runtime supports, as JSON
     Features,
 }
@@ -166,6 +180,83 @@ pub struct Delete {
     pub force: bool,
 }
 
+/// Flags of `update`. Sizes are bytes, or a number with k, m, g or t; -1 lifts a limit.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Update {
+    /// The container
+    pub id: String,
+    /// File with linux.resources as JSON, - for stdin; instead of the other flags
+    #[arg(short, long, value_name = "FILE")]
+    pub resources: Option<PathBuf>,
+    /// Memory limit
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory: Option<String>,
+    /// Memory that is taken from the container last
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory_reservation: Option<String>,
+    /// Limit of memory and swap together
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory_swap: Option<String>,
+    /// Deprecated: Linux has no such limit any more
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
+    pub kernel_memory: Option<String>,
+    /// Deprecated: Linux has no such limit any more
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
+    pub kernel_memory_tcp: Option<String>,
+    /// Weight of CPU time, from 2 to 262144
+    #[arg(long, alias = "cpu-share", value_name = "SHARES")]
+    pub cpu_shares: Option<u64>,
+    /// Length of a period of CPU time
+    #[arg(long, value_name = "US")]
+    pub cpu_period: Option<u64>,
+    /// CPU time in a period
+    #[arg(long, value_name = "US", allow_hyphen_values = true)]
+    pub cpu_quota: Option<i64>,
+    /// CPU time beyond the quota, saved up in earlier periods
+    #[arg(long, value_name = "US")]
+    pub cpu_burst: Option<u64>,
+    /// 1: run only where nobody else wants to
+    #[arg(long, value_name = "0|1")]
+    pub cpu_idle: Option<i64>,
+    /// Length of a period of realtime CPU time
+    #[arg(long, value_name = "US")]
+    pub cpu_rt_period: Option<u64>,
+    /// Realtime CPU time in a period
+    #[arg(long, value_name = "US", allow_hyphen_values = true)]
+    pub cpu_rt_runtime: Option<i64>,
+    /// CPUs to run on, such as 0-2,7
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes to use
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_mems: Option<String>,
+    /// Number of processes and threads
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub pids_limit: Option<i64>,
+    /// Weight of block device requests, from 10 to 1000
+    #[arg(long, value_name = "WEIGHT")]
+    pub blkio_weight: Option<u16>,
+    /// Intel RDT: schema of the L3 cache
+    #[arg(long, value_name = "SCHEMA")]
+    pub l3_cache_schema: Option<String>,
+    /// Intel RDT: schema of the memory bandwidth
+    #[arg(long, value_name = "SCHEMA")]
+    pub mem_bw_schema: Option<String>,
+}
+
+/// Flags of `events`.
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// The container
+    pub id: String,
+    /// Print what it uses now, once
+    #[arg(long)]
+    pub stats: bool,
+    /// How often what it uses is printed
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub interval: String,
+}
+
 /// Flags of `list`.
 #[derive(Debug, Clone, Args)]
 pub struct List {
@@ -208,6 +299,11 @@ mod tests {
             "r kill --all ID 9",
             "r delete --force ID",
             "r list --format json",
+            "r pause ID",
+            "r resume ID",
+            "r update --resources - ID",
+            "r update --memory -1 --cpu-quota -1 --pids-limit -1 --cpu-share 2 ID",
+            "r events --stats ID",
             "r --version",
         ] {
             Cli::try_parse_from(line.split_whitespace()).unwrap();

@@ -3,11 +3,14 @@
 //! ```text
 //!          create                   start            exit              delete
 //! nothing -------> creating -> created -----> running -----> stopped ---------> nothing
-//!                  setup.fifo  exec.fifo      neither        process gone
+//!                  setup.fifo  exec.fifo   |  neither        process gone
+//!                                 ^        v      ^
+//!                                 +---- paused ---+  group frozen: pause and resume
 //! ```
 //! The status is read off the directory and /proc, so it cannot disagree with them: the gate's
 //! FIFO is renamed when the init waits at it and removed when `start` opens it.
 
+use crate::cgroup::freezer;
 use crate::error::{Act, Error, Result};
 use crate::state_file::State;
 use nix::fcntl::{Flock, FlockArg};
@@ -32,6 +35,8 @@ pub enum Status {
     Created,
     /// The container's program runs.
     Running,
+    /// The groups are frozen, by `pause` or by somebody else.
+    Paused,
     /// The init is gone.
     Stopped,
 }
@@ -43,6 +48,7 @@ impl Status {
             Self::Creating => "creating",
             Self::Created => "created",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         }
     }
@@ -187,6 +193,9 @@ impl Container {
     pub fn status(&self, state: &State) -> Status {
         if !is_alive(state.pid, state.start_ticks) {
             return Status::Stopped;
+        }
+        if freezer::is_frozen(&state.cgroup) {
+            return Status::Paused;
         }
         if self.directory.join(GATE).exists() {
             return Status::Created;

@@ -218,6 +218,7 @@ fn new_state(
 ) -> Result<State> {
     let list = |hooks: &Option<Vec<Hook>>| hooks.clone().unwrap_or_default();
     let annotations = bundle.spec.annotations().iter().flatten();
+    let linux = bundle.spec.linux().as_ref();
     Ok(State {
         schema: State::schema(),
         oci_version: bundle.spec.version().clone(),
@@ -229,6 +230,7 @@ fn new_state(
         created: jiff::Timestamp::now().to_string(),
         cgroup,
         cgroup_driver: Driver::default(),
+        resources: linux.and_then(|linux| linux.resources().clone()).unwrap_or_default(),
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
         poststart: list(setup.hooks.poststart()),
         poststop: list(setup.hooks.poststop()),

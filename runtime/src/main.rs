@@ -38,6 +38,10 @@ fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
         Verb::Kill(flags) => verb::kill::kill(global, flags)?,
         Verb::Delete(flags) => verb::delete::delete(global, flags)?,
         Verb::List(flags) => verb::list::list(global, flags)?,
+        Verb::Pause { id } => verb::pause::pause(global, id)?,
+        Verb::Resume { id } => verb::resume::resume(global, id)?,
+        Verb::Update(flags) => verb::update::update(global, flags)?,
+        Verb::Events(flags) => verb::events::events(global, flags)?,
         Verb::Features => verb::features::features()?,
     }
     Ok(0)

@@ -5,7 +5,7 @@
 
 use crate::cgroup::{Cgroup, Driver};
 use crate::error::{Act, Error, Result};
-use oci_spec::runtime::Hook;
+use oci_spec::runtime::{Hook, LinuxResources};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,6 +39,9 @@ pub struct State {
     /// Who made them.
     #[serde(default)]
     pub cgroup_driver: Driver,
+    /// The limits in force: those of the bundle and what `update` has changed of them.
+    #[serde(default)]
+    pub resources: LinuxResources,
     /// `annotations` of the bundle.
     pub annotations: BTreeMap<String, String>,
     /// Hooks for `start`.
@@ -117,6 +120,7 @@ mod tests {
             created: "2026-01-01T00:00:00Z".into(),
             cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None }),
             cgroup_driver: Driver::Cgroupfs,
+            resources: LinuxResources::default(),
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             poststart: Vec::new(),
             poststop: Vec::new(),

@@ -6,9 +6,7 @@
 //! Source: runtime-spec config.md "Extensibility" and the property lists.
 
 use crate::error::{Error, Result};
-use oci_spec::runtime::{
-    Linux, LinuxMemory, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec,
-};
+use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
 use std::path::Path;
 
 /// Checks `spec`; the parts that other modules plan are checked there.
@@ -90,23 +88,6 @@ fn check_linux(linux: &Linux) -> Result<()> {
     if linux.time_offsets().iter().flatten().next().is_some() && !makes(LinuxNamespaceType::Time) {
         return Err(Error::config("linux.timeOffsets", "needs a new time namespace"));
     }
-    let memory = linux.resources().as_ref().and_then(|resources| resources.memory().as_ref());
-    memory.map_or(Ok(()), check_memory)
-}
-
-#[allow(deprecated)] // a deprecated limit that is set must be refused like any other
-fn check_memory(memory: &LinuxMemory) -> Result<()> {
-    let set = |value: Option<i64>| value.is_some_and(|value| value != 0 && value != -1);
-    let gone = [
-        ("linux.resources.memory.kernel", set(memory.kernel())),
-        ("linux.resources.memory.kernelTCP", set(memory.kernel_tcp())),
-        ("linux.resources.memory.useHierarchy", memory.use_hierarchy() == Some(false)),
-    ];
-    refuse_set(&gone, "is no longer known to the kernel: remove it")?;
-    if memory.check_before_update() == Some(true) {
-        let reason = "has no meaning for a new group";
-        return Err(Error::config("linux.resources.memory.checkBeforeUpdate", reason));
-    }
     Ok(())
 }
 
@@ -154,7 +135,6 @@ mod tests {
             ("/linux/intelRdt", json!({}), "linux.intelRdt"),
             ("/linux/timeOffsets", json!({"boottime": {}}), "new time namespace"),
             ("/linux/uidMappings", json!([{"size": 1}]), "needs a user namespace"),
-            ("/linux/resources", json!({"memory": {"kernel": 5}}), "memory.kernel"),
             ("/mounts", json!([{"destination": "/../"}]), "mounts[0].destination"),
         ];
         for (pointer, value, want) in table {

@@ -1,16 +1,25 @@
-//! Signals for every process of a container, with the group frozen meanwhile where it can be.
+//! Pauses a container, and signals all its processes, frozen meanwhile where they can be.
 //!
 //! Frozen, no process forks away between the listing and the signal.
+//!
+//! Source: kernel cgroup-v1/freezer-subsystem.rst; cgroup-v2.rst "cgroup.freeze".
 
-use super::{Cgroup, files, v1};
-use crate::error::{Act, Result};
+use super::{Cgroup, files};
+use crate::error::{Act, Error, Result};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// Rounds of killing a group that cannot be frozen and forks meanwhile.
 const ROUNDS: u32 = 100;
+/// How often a group is asked whether it has come to rest, and after which rounds it is told anew.
+const SETTLE_ROUNDS: u32 = 2000;
+const RETRY_EVERY: u32 = 50;
+const SETTLE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Sends `signal` to every process in the container's groups.
 ///
@@ -24,10 +33,17 @@ pub fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     {
         return Ok(());
     }
-    let frozen = freeze(cgroup, true);
+    let was_frozen = is_frozen(cgroup);
+    let control = Control::of(cgroup);
+    // Not waited for: what has not come to rest yet is caught by the next round.
+    let froze = control.as_ref().is_some_and(|control| control.write(true).is_ok());
     let result = signal_listed(cgroup, signal);
-    if frozen {
-        freeze(cgroup, false);
+    // A paused container stays so, unless it is to die: on v1 the frozen do not.
+    if froze
+        && (!was_frozen || signal == libc::SIGKILL)
+        && let Some(control) = control
+    {
+        control.write(false)?;
     }
     result
 }
@@ -74,21 +90,108 @@ fn send_by_pidfd(pid: i32, signal: i32) -> Result<()> {
     }
 }
 
-/// Freezes or thaws the groups; says whether the host could.
-fn freeze(cgroup: &Cgroup, frozen: bool) -> bool {
-    match cgroup {
-        Cgroup::V2(group) => {
-            let value = if frozen { "1" } else { "0" };
-            files::write(&group.directory.join("cgroup.freeze"), value).is_ok()
+/// Freezes or thaws the container's groups, and waits until they are.
+///
+/// # Errors
+/// [`Error::Usage`]: the host has no freezer, or the container does not come to rest;
+/// [`Error::Os`].
+pub fn set(cgroup: &Cgroup, frozen: bool) -> Result<()> {
+    let control = Control::of(cgroup).ok_or_else(|| {
+        Error::Usage("the cgroup controller freezer is not mounted on this host".to_owned())
+    })?;
+    for round in 0..SETTLE_ROUNDS {
+        // A v1 group in which processes are made meanwhile gets stuck half frozen: thawed for a
+        // moment, it comes out of it.
+        if round % RETRY_EVERY == 0 {
+            if round > 0 {
+                control.write(!frozen)?;
+            }
+            control.write(frozen)?;
         }
-        Cgroup::V1(group) => freezer_of(group).is_some_and(|directory| {
-            let value = if frozen { "FROZEN" } else { "THAWED" };
-            files::write(&directory.join("freezer.state"), value).is_ok()
-        }),
+        if control.has_settled(frozen)? {
+            return Ok(());
+        }
+        sleep(SETTLE_PAUSE);
+    }
+    if frozen {
+        // Half a pause is none.
+        control.write(false)?;
+    }
+    let word = if frozen { "freeze" } else { "thaw" };
+    Err(Error::Usage(format!(
+        "the container's processes do not {word}: one may hang in the kernel"
+    )))
+}
+
+/// Whether the container's groups are frozen, or about to be.
+pub fn is_frozen(cgroup: &Cgroup) -> bool {
+    Control::of(cgroup).is_some_and(|control| control.is_wanted())
+}
+
+/// The file with which groups are frozen.
+enum Control {
+    V1(PathBuf),
+    V2(PathBuf),
+}
+
+impl Control {
+    fn of(cgroup: &Cgroup) -> Option<Self> {
+        match cgroup {
+            Cgroup::V2(group) => Some(Self::V2(group.directory.join("cgroup.freeze"))),
+            Cgroup::V1(group) => {
+                let place = group.directory("freezer").filter(|place| place.own)?;
+                Some(Self::V1(place.path.join("freezer.state")))
+            }
+        }
+    }
+
+    fn write(&self, frozen: bool) -> Result<()> {
+        let (path, value) = match (self, frozen) {
+            (Self::V1(path), true) => (path, "FROZEN"),
+            (Self::V1(path), false) => (path, "THAWED"),
+            (Self::V2(path), _) => (path, if frozen { "1" } else { "0" }),
+        };
+        files::write(path, value).act(|| format!("write {value} to {}", path.display()))
+    }
+
+    fn is_wanted(&self) -> bool {
+        let (Self::V1(path) | Self::V2(path)) = self;
+        fs::read_to_string(path).is_ok_and(|text| text.starts_with(['F', '1']))
+    }
+
+    /// Whether all processes have arrived in the state that was written.
+    fn has_settled(&self, frozen: bool) -> Result<bool> {
+        let (path, want) = match self {
+            Self::V1(path) => (path.clone(), if frozen { "FROZEN" } else { "THAWED" }),
+            Self::V2(path) => {
+                (path.with_file_name("cgroup.events"), if frozen { "frozen 1" } else { "frozen 0" })
+            }
+        };
+        let text = fs::read_to_string(&path).act(|| format!("read {}", path.display()))?;
+        Ok(text.lines().any(|line| line == want))
     }
 }
 
-fn freezer_of(group: &v1::Group) -> Option<&Path> {
-    let found = group.own().find(|place| place.controllers.split(',').any(|c| c == "freezer"));
-    found.map(|place| place.path.as_path())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::v2;
+
+    #[test]
+    fn a_half_frozen_group_is_not_settled() {
+        let top = tempfile::tempdir().unwrap();
+        let group = v2::Group { directory: top.path().to_owned(), first_made: None };
+        let cgroup = Cgroup::V2(group);
+        assert!(!is_frozen(&cgroup));
+        for (wanted, events, frozen, settled) in [
+            ("0\n", "populated 1\nfrozen 0\n", false, false),
+            ("1\n", "populated 1\nfrozen 0\n", true, false),
+            ("1\n", "populated 1\nfrozen 1\n", true, true),
+        ] {
+            fs::write(top.path().join("cgroup.freeze"), wanted).unwrap();
+            fs::write(top.path().join("cgroup.events"), events).unwrap();
+            assert_eq!(is_frozen(&cgroup), frozen);
+            assert_eq!(Control::of(&cgroup).unwrap().has_settled(true).unwrap(), settled);
+        }
+    }
 }

@@ -16,15 +16,35 @@ pub struct Write {
     pub file: String,
     /// What is written.
     pub value: String,
-    /// Another file and value for kernels without `file`.
-    pub otherwise: Option<(&'static str, String)>,
+    /// What to do on a kernel without `file`.
+    pub absent: Absent,
+}
+
+/// What a write does where its file does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absent {
+    /// Fail: the limit would not be in force.
+    Fail,
+    /// Nothing: the kernel without the file behaves as if it had been written.
+    Skip,
+    /// Write this value to this file instead.
+    Instead(&'static str, String),
 }
 
 fn put(writes: &mut Vec<Write>, file: &str, value: Option<impl ToString>) {
-    let Some(value) = value else { return };
+    put_or(writes, file, value, |_| Absent::Fail);
+}
+
+fn put_or(
+    writes: &mut Vec<Write>,
+    file: &str,
+    value: Option<impl ToString>,
+    absent: impl FnOnce(&str) -> Absent,
+) {
+    let Some(value) = value.map(|value| value.to_string()) else { return };
     let controller = file.split('.').next().unwrap_or(file).to_owned();
-    let (file, value) = (file.to_owned(), value.to_string());
-    writes.push(Write { controller, file, value, otherwise: None });
+    let absent = absent(&value);
+    writes.push(Write { controller, file: file.to_owned(), value, absent });
 }
 
 fn refuse(field: &str, reason: &str) -> Error {
@@ -61,6 +81,30 @@ fn throttles(devices: Option<&Vec<LinuxThrottleDevice>>) -> impl Iterator<Item =
     devices.map(|device| (format!("{}:{}", device.major(), device.minor()), device.rate()))
 }
 
+/// The deprecated limits that are set, each with the reason why it is passed over.
+#[allow(deprecated)] // named here only to say that it does nothing
+pub fn passed_over(resources: &LinuxResources) -> Vec<&'static str> {
+    let memory = resources.memory().unwrap_or_default();
+    let set = |value: Option<i64>| value.is_some_and(|value| value != 0 && value != -1);
+    let mut texts = Vec::new();
+    if set(memory.kernel()) {
+        texts.push("linux.resources.memory.kernel is deprecated: Linux has no such limit any more");
+    }
+    if set(memory.kernel_tcp()) {
+        texts.push(
+            "linux.resources.memory.kernelTCP is deprecated and passed over: memory.limit \
+             counts socket buffers",
+        );
+    }
+    if memory.use_hierarchy() == Some(false) {
+        texts.push(
+            "linux.resources.memory.useHierarchy is passed over: Linux counts sub-groups \
+             always",
+        );
+    }
+    texts
+}
+
 /// The writes for cgroup v1, in the order they must happen.
 ///
 /// # Errors
@@ -71,13 +115,18 @@ pub fn v1(resources: &LinuxResources) -> Result<Vec<Write>> {
     if let Some(memory) = resources.memory() {
         let (limit, swap) = memory_limits(memory)?;
         put(out, "memory.limit_in_bytes", limit);
-        put(out, "memory.memsw.limit_in_bytes", swap.or(limit.filter(|limit| *limit == -1)));
+        // Without the accounting of swap there is no limit of it that could be lifted.
+        let unlimited = |value: &str| if value == "-1" { Absent::Skip } else { Absent::Fail };
+        put_or(out, "memory.memsw.limit_in_bytes", swap, unlimited);
         put(out, "memory.soft_limit_in_bytes", nonzero(memory.reservation()));
         put(out, "memory.swappiness", memory.swappiness());
-        put(out, "memory.oom_control", memory.disable_oom_killer().filter(|off| *off).map(|_| 1));
+        put(out, "memory.oom_control", memory.disable_oom_killer().map(u8::from));
     }
     if let Some(cpu) = resources.cpu() {
-        put(out, "cpu.shares", nonzero(cpu.shares()));
+        // The kernel refuses shares for an idle group.
+        if cpu.idle() != Some(1) {
+            put(out, "cpu.shares", nonzero(cpu.shares()));
+        }
         put(out, "cpu.cfs_period_us", nonzero(cpu.period()));
         put(out, "cpu.cfs_quota_us", nonzero(cpu.quota()));
         put(out, "cpu.cfs_burst_us", cpu.burst());
@@ -90,10 +139,7 @@ pub fn v1(resources: &LinuxResources) -> Result<Vec<Write>> {
     if let Some(io) = resources.block_io() {
         block_io_v1(out, io)?;
     }
-    for limit in resources.hugepage_limits().iter().flatten() {
-        let size = limit.page_size();
-        put(out, &format!("hugetlb.{size}.limit_in_bytes"), Some(limit.limit()));
-    }
+    huge_pages(out, resources, "limit_in_bytes")?;
     if let Some(network) = resources.network() {
         put(out, "net_cls.classid", network.class_id());
         for priority in network.priorities().iter().flatten() {
@@ -113,6 +159,23 @@ fn cpuset(out: &mut Vec<Write>, cpu: &LinuxCpu) {
     put(out, "cpuset.mems", cpu.mems().as_ref().filter(|text| !text.is_empty()));
 }
 
+/// Limits what is used and what is reserved; kernels before 5.7 know no reservations.
+fn huge_pages(out: &mut Vec<Write>, resources: &LinuxResources, suffix: &str) -> Result<()> {
+    for limit in resources.hugepage_limits().iter().flatten() {
+        let size = limit.page_size();
+        let number = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit));
+        if !number.is_some_and(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+        {
+            let reason = format!("{size:?} is no size of a huge page: write it as 64KB, 2MB, 1GB");
+            return Err(refuse("hugepageLimits.pageSize", &reason));
+        }
+        put(out, &format!("hugetlb.{size}.{suffix}"), Some(limit.limit()));
+        let reserved = format!("hugetlb.{size}.rsvd.{suffix}");
+        put_or(out, &reserved, Some(limit.limit()), |_| Absent::Skip);
+    }
+    Ok(())
+}
+
 fn rdma(out: &mut Vec<Write>, resources: &LinuxResources) {
     let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
     devices.sort_by_key(|(name, _)| name.as_str());
@@ -127,22 +190,18 @@ fn rdma(out: &mut Vec<Write>, resources: &LinuxResources) {
 }
 
 fn block_io_v1(out: &mut Vec<Write>, io: &LinuxBlockIo) -> Result<()> {
-    if let Some(weight) = nonzero(io.weight()) {
-        put(out, "blkio.weight", Some(weight));
-        if let Some(write) = out.last_mut() {
-            write.otherwise = Some(("blkio.bfq.weight", weight.to_string()));
-        }
-    }
+    put_or(out, "blkio.weight", nonzero(io.weight()), |weight| {
+        Absent::Instead("blkio.bfq.weight", weight.to_owned())
+    });
     if io.leaf_weight().is_some_and(|weight| weight != 0) {
         return Err(refuse("blockIO.leafWeight", "no longer known to the kernel"));
     }
     for device in io.weight_device().iter().flatten() {
         let weight = device.weight().unwrap_or_default();
         let value = format!("{}:{} {weight}", device.major(), device.minor());
-        put(out, "blkio.weight_device", Some(value.clone()));
-        if let Some(write) = out.last_mut() {
-            write.otherwise = Some(("blkio.bfq.weight_device", value));
-        }
+        put_or(out, "blkio.weight_device", Some(value), |value| {
+            Absent::Instead("blkio.bfq.weight_device", value.to_owned())
+        });
     }
     for (file, devices) in [
         ("blkio.throttle.read_bps_device", io.throttle_read_bps_device()),
@@ -174,9 +233,7 @@ pub fn v2(resources: &LinuxResources) -> Result<Vec<Write>> {
     if let Some(io) = resources.block_io() {
         block_io_v2(out, io)?;
     }
-    for limit in resources.hugepage_limits().iter().flatten() {
-        put(out, &format!("hugetlb.{}.max", limit.page_size()), Some(limit.limit()));
-    }
+    huge_pages(out, resources, "max")?;
     rdma(out, resources);
     let network = resources.network().as_ref();
     if network.is_some_and(|network| {
@@ -190,7 +247,11 @@ pub fn v2(resources: &LinuxResources) -> Result<Vec<Write>> {
         if file.contains('/') || !file.contains('.') {
             return Err(refuse("unified", &format!("{file:?} is no file of a cgroup")));
         }
-        put(out, file, Some(value));
+        if matches!(file.as_str(), "cgroup.procs" | "cgroup.threads" | "cgroup.kill") {
+            return Err(refuse("unified", &format!("{file:?} acts on processes: it is no limit")));
+        }
+        // The kernel takes one line a write, for a device each for example.
+        value.lines().for_each(|line| put(out, file, Some(line)));
     }
     Ok(writes)
 }
@@ -203,7 +264,10 @@ fn memory_v2(out: &mut Vec<Write>, memory: &LinuxMemory) -> Result<()> {
         (Some(limit), Some(sum)) if limit > 0 && sum > 0 => Some(sum - limit),
         (_, sum) => sum,
     };
-    put(out, "memory.swap.max", swap_alone.map(text));
+    // Without the accounting of swap the kernel neither limits it nor counts any.
+    let trivial =
+        |value: &str| if matches!(value, "max" | "0") { Absent::Skip } else { Absent::Fail };
+    put_or(out, "memory.swap.max", swap_alone.map(text), trivial);
     put(out, "memory.low", nonzero(memory.reservation()).map(text));
     if memory.swappiness().is_some() {
         return Err(refuse("memory.swappiness", "needs cgroup v1, and this host has version 2"));
@@ -214,9 +278,13 @@ fn memory_v2(out: &mut Vec<Write>, memory: &LinuxMemory) -> Result<()> {
     Ok(())
 }
 
+/// Shares 2..262144 lie on weights 1..10000, on a straight line as in the kubelet, which weighs
+/// the pods among which the containers share.
+pub fn cpu_weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
+}
+
 fn cpu_v2(out: &mut Vec<Write>, cpu: &LinuxCpu) -> Result<()> {
-    // Shares 2..262144 lie on weights 1..10000.
-    let weight = |shares: u64| 1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142;
     if cpu.realtime_runtime().is_some_and(|us| us != 0)
         || cpu.realtime_period().is_some_and(|us| us != 0)
     {
@@ -226,7 +294,7 @@ fn cpu_v2(out: &mut Vec<Write>, cpu: &LinuxCpu) -> Result<()> {
     put(out, "cpu.idle", idle);
     // The kernel refuses a weight for an idle group.
     if idle != Some(1) {
-        put(out, "cpu.weight", nonzero(cpu.shares()).map(weight));
+        put(out, "cpu.weight", nonzero(cpu.shares()).map(cpu_weight));
     }
     let quota = nonzero(cpu.quota()).map(|quota| match quota {
         ..0 => "max".to_owned(),
@@ -246,10 +314,9 @@ fn block_io_v2(out: &mut Vec<Write>, io: &LinuxBlockIo) -> Result<()> {
     // blkio's 10..1000 is bfq's range; io.weight's is 1..10000.
     let scale = |weight: u16| 1 + (u32::from(weight.clamp(10, 1000)) - 10) * 9_999 / 990;
     if let Some(weight) = nonzero(io.weight()) {
-        put(out, "io.bfq.weight", Some(weight));
-        if let Some(write) = out.last_mut() {
-            write.otherwise = Some(("io.weight", scale(weight).to_string()));
-        }
+        put_or(out, "io.bfq.weight", Some(weight), |_| {
+            Absent::Instead("io.weight", scale(weight).to_string())
+        });
     }
     if io.leaf_weight().is_some_and(|weight| weight != 0) {
         return Err(refuse("blockIO.leafWeight", "no longer known to the kernel"));
@@ -257,10 +324,9 @@ fn block_io_v2(out: &mut Vec<Write>, io: &LinuxBlockIo) -> Result<()> {
     for device in io.weight_device().iter().flatten() {
         let (name, weight) =
             (format!("{}:{}", device.major(), device.minor()), device.weight().unwrap_or(100));
-        put(out, "io.bfq.weight", Some(format!("{name} {weight}")));
-        if let Some(write) = out.last_mut() {
-            write.otherwise = Some(("io.weight", format!("{name} {}", scale(weight))));
-        }
+        put_or(out, "io.bfq.weight", Some(format!("{name} {weight}")), |_| {
+            Absent::Instead("io.weight", format!("{name} {}", scale(weight)))
+        });
     }
     for (key, devices) in [
         ("rbps", io.throttle_read_bps_device()),
@@ -330,6 +396,28 @@ mod tests {
                 "io.bfq.weight=1000 io.max=8:0 rbps=600",
             ),
             (
+                r#"{"cpu": {"idle": 1, "shares": 512, "burst": 7, "quota": 9}}"#,
+                "cpu.cfs_quota_us=9 cpu.cfs_burst_us=7 cpu.idle=1",
+                "cpu.idle=1 cpu.max=9 cpu.max.burst=7",
+            ),
+            (
+                r#"{"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]}"#,
+                "hugetlb.2MB.limit_in_bytes=4194304 hugetlb.2MB.rsvd.limit_in_bytes=4194304",
+                "hugetlb.2MB.max=4194304 hugetlb.2MB.rsvd.max=4194304",
+            ),
+            (
+                r#"{"rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}}"#,
+                "rdma.max=mlx5_1 hca_handle=3 hca_object=10000",
+                "rdma.max=mlx5_1 hca_handle=3 hca_object=10000",
+            ),
+            (r#"{"memory": {"disableOOMKiller": false}}"#, "memory.oom_control=0", ""),
+            (
+                r#"{"network": {}, "unified": {"io.max": "8:0 rbps=1\n8:16 rbps=2"}}"#,
+                "config.json: linux.resources.unified: \
+                 needs cgroup v2, and this host has version 1",
+                "io.max=8:0 rbps=1 io.max=8:16 rbps=2",
+            ),
+            (
                 r#"{"unified": {"memory.high": "9", "cpu.weight": "7"}}"#,
                 "config.json: linux.resources.unified: \
                  needs cgroup v2, and this host has version 1",
@@ -347,5 +435,20 @@ mod tests {
         assert!(shown(v2, r#"{"memory": {"swappiness": 10}}"#).contains("needs cgroup v1"));
         assert!(shown(v2, r#"{"network": {"classID": 1}}"#).contains("needs cgroup v1"));
         assert!(shown(v2, r#"{"unified": {"../x.y": "1"}}"#).contains("no file of a cgroup"));
+        assert!(shown(v2, r#"{"unified": {"cgroup.procs": "1"}}"#).contains("no limit"));
+        let size = r#"{"hugepageLimits": [{"pageSize": "../2MB", "limit": 1}]}"#;
+        assert!(shown(v1, size).contains("no size of a huge page"));
+    }
+
+    #[test]
+    fn deprecated_limits_are_named() {
+        for (json, want) in [
+            (r#"{"memory": {"kernel": -1, "kernelTCP": 0, "useHierarchy": true}}"#, 0),
+            (r#"{"memory": {"kernel": 5, "kernelTCP": 6, "useHierarchy": false}}"#, 3),
+            ("{}", 0),
+        ] {
+            let resources: LinuxResources = serde_json::from_str(json).unwrap();
+            assert_eq!(passed_over(&resources).len(), want, "{json}");
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! The container's control groups: which exist (`v1`, `v2`), what is written to them (`limits`,
-//! `devices`, both pure), and what is done with the processes in them (`freezer`).
+//! `devices`, both pure), how (`apply`), what is done with the processes in them (`freezer`), and
+//! what they have used (`stats`, `oom`).
 
+pub mod apply;
 pub mod devices;
 pub mod files;
 pub mod freezer;
 pub mod limits;
+pub mod oom;
+pub mod stats;
 pub mod v1;
 pub mod v2;
 
@@ -103,6 +107,48 @@ impl Cgroup {
         match self.process_directory() {
             Some(directory) => files::processes(directory),
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts process `pid` into the container's groups.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Os`]: a group that refuses it.
+    pub fn join(&self, pid: i32) -> Result<()> {
+        match self {
+            Self::V1(group) => group.join(pid),
+            Self::V2(group) => group.join(pid),
+        }
+    }
+
+    /// Changes the limits that `resources` sets; others and the device rules stay.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`], and [`crate::error::Error::Usage`]: `checkBeforeUpdate` found more
+    /// memory in use. Groups that were made for a new limit are in `self` even then.
+    pub fn update(&mut self, resources: &LinuxResources) -> Result<()> {
+        self.check_memory(resources)?;
+        match self {
+            Self::V1(group) => group.update(resources),
+            Self::V2(group) => group.update(resources),
+        }
+    }
+
+    fn check_memory(&self, resources: &LinuxResources) -> Result<()> {
+        let memory = resources.memory().unwrap_or_default();
+        let directory = match self {
+            Self::V1(group) => group.directory("memory").map(|place| place.path.as_path()),
+            Self::V2(group) => Some(group.directory.as_path()),
+        };
+        let (Some(true), Some(limit @ 1..)) = (memory.check_before_update(), memory.limit()) else {
+            return Ok(());
+        };
+        match directory.and_then(apply::memory_use) {
+            Some(bytes) if bytes > limit as u64 => Err(Error::Usage(format!(
+                "memory limit {limit}: the container uses {bytes} bytes, and checkBeforeUpdate is \
+                 set: nothing was changed"
+            ))),
+            _ => Ok(()),
         }
     }
 

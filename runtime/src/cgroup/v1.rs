@@ -7,8 +7,9 @@
 //! The init process enters by writing 0 to `tasks`: for a process that moves its only thread the
 //! kernel skips the lock of all thread groups, and with it an RCU grace period per hierarchy.
 
-use super::{MOUNT, Request, devices, files, limits};
+use super::{MOUNT, Request, apply, devices, files, limits};
 use crate::error::{Act, Error, Result};
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,71 @@ impl Group {
         found.filter(|place| !place.joined).map(|place| place.path.as_path())
     }
 
+    /// Sets the limits of `resources`; device rules stay as they are.
+    ///
+    /// Where the container shares a group, which must not be limited for it, it gets one of its
+    /// own first and its processes move there.
+    ///
+    /// # Errors
+    /// As [`create`]. A group that was made is in `self` even then.
+    pub fn update(&mut self, resources: &LinuxResources) -> Result<()> {
+        let writes = limits::v1(resources)?;
+        for write in &writes {
+            self.separate(&write.controller)?;
+        }
+        set(self, &writes)
+    }
+
+    /// Gives the container a group of its own for `controller`, if it has none.
+    fn separate(&mut self, controller: &str) -> Result<()> {
+        let shared = |place: &&mut Hierarchy| !place.own && has(&place.controllers, controller);
+        let Some(relative) = self.relative_path() else { return Ok(()) };
+        let peers = self.own().next().map(|place| place.path.clone()).unwrap_or_default();
+        let Some(place) = self.hierarchies.iter_mut().find(shared) else { return Ok(()) };
+        let directory = Path::new(MOUNT).join(place.directory_name()).join(relative);
+        let first_made = files::make(&directory)?;
+        if controller == "cpuset" {
+            inherit_cpuset(&directory)?;
+        }
+        place.path.clone_from(&directory);
+        (place.own, place.first_made) = (true, first_made);
+        // What forks meanwhile is found in the next round.
+        for _ in 0..MOVE_ROUNDS {
+            let inside = files::processes(&directory)?;
+            let mut outside = files::processes(&peers)?;
+            outside.retain(|pid| !inside.contains(pid));
+            if outside.is_empty() {
+                return Ok(());
+            }
+            outside.into_iter().try_for_each(|pid| enter(&directory, pid))?;
+        }
+        let reason = format!(
+            "the container forks faster than its processes can be moved to {}",
+            directory.display()
+        );
+        Err(Error::Usage(format!("{reason}: pause it and try again")))
+    }
+
+    /// The container's path below the top of each hierarchy.
+    fn relative_path(&self) -> Option<PathBuf> {
+        let place = self.own().next()?;
+        let mount = Path::new(MOUNT).join(place.directory_name());
+        place.path.strip_prefix(mount).ok().map(Path::to_owned)
+    }
+
+    /// Puts process `pid` where the container's processes are, in every hierarchy.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the file.
+    pub fn join(&self, pid: i32) -> Result<()> {
+        self.hierarchies.iter().try_for_each(|place| enter(&place.path, pid))
+    }
+
+    /// The directory that holds the container in the hierarchy of `controller`, its own or not.
+    pub fn directory(&self, controller: &str) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|place| has(&place.controllers, controller))
+    }
+
     /// Opens what the init process writes 0 to in order to enter, one file per hierarchy; the v2
     /// one of a hybrid host only if `unified`.
     ///
@@ -74,6 +140,18 @@ impl Group {
             opened.act(|| format!("open {}", file.display()))
         };
         places.map(open).collect()
+    }
+}
+
+/// How often processes that forked while others were moved are moved too.
+const MOVE_ROUNDS: u32 = 100;
+
+/// Moves process `pid` into the group in `directory`; one that is gone is no error.
+fn enter(directory: &Path, pid: i32) -> Result<()> {
+    let file = directory.join("cgroup.procs");
+    match files::write(&file, &pid.to_string()) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        other => other.act(|| format!("write {pid} to {}", file.display())),
     }
 }
 
@@ -139,9 +217,7 @@ fn fill(
     if let Some(cpuset) = group.own().find(|place| has(&place.controllers, "cpuset")) {
         inherit_cpuset(&cpuset.path)?;
     }
-    for write in writes {
-        limit(group, write)?;
-    }
+    set(group, writes)?;
     if rules.is_empty() {
         return Ok(());
     }
@@ -199,10 +275,10 @@ fn directory_of<'a>(group: &'a Group, controller: &str, field: &str) -> Result<&
     })
 }
 
-fn limit(group: &Group, write: &limits::Write) -> Result<()> {
-    let directory =
-        directory_of(group, &write.controller, &format!("linux.resources ({})", write.file))?;
-    super::v2::perform(directory, write)
+fn set(group: &Group, writes: &[limits::Write]) -> Result<()> {
+    apply::perform_all(writes, |write| {
+        directory_of(group, &write.controller, &format!("linux.resources ({})", write.file))
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Cgroup v2: one group, with the controllers it needs switched on in all groups above it.
 
-use super::{MOUNT, Request, devices, files, limits};
+use super::{MOUNT, Request, apply, devices, files, limits};
 use crate::error::{Act, Error, Result};
 use crate::sys::bpf;
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -42,10 +43,7 @@ pub fn create(request: &Request) -> Result<Group> {
 
 fn fill(group: &Group, writes: &[limits::Write], rules: &[devices::Rule]) -> Result<()> {
     let directory = &group.directory;
-    switch_on(directory, writes)?;
-    for write in writes {
-        perform(directory, write)?;
-    }
+    set(directory, writes)?;
     if rules.is_empty() {
         return Ok(());
     }
@@ -56,19 +54,48 @@ fn fill(group: &Group, writes: &[limits::Write], rules: &[devices::Rule]) -> Res
         .act(|| format!("attach the device filter to {}", directory.display()))
 }
 
-/// Performs `write` in `directory`.
-///
-/// # Errors
-/// [`Error::Os`] with the file and the value.
-pub(super) fn perform(directory: &Path, write: &limits::Write) -> Result<()> {
-    let (mut file, mut value) = (write.file.as_str(), write.value.as_str());
-    if let Some((other, scaled)) = &write.otherwise
-        && !directory.join(file).exists()
-    {
-        (file, value) = (other, scaled);
+fn set(directory: &Path, writes: &[limits::Write]) -> Result<()> {
+    switch_on(directory, writes)?;
+    apply::perform_all(writes, |_| Ok(directory))
+}
+
+impl Group {
+    /// Sets the limits of `resources`; device rules stay as they are.
+    ///
+    /// # Errors
+    /// As [`create`].
+    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        set(&self.directory, &limits::v2(resources)?)
     }
-    files::write(&directory.join(file), value)
-        .act(|| format!("write {value:?} to {}/{file}", directory.display()))
+
+    /// Puts process `pid` into the group.
+    ///
+    /// If the container has moved its processes into sub-groups, the kernel allows none beside
+    /// them: `pid` then joins one of them in its sub-group.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the file.
+    pub fn join(&self, pid: i32) -> Result<()> {
+        let enter = |directory: &Path| {
+            let file = directory.join("cgroup.procs");
+            (files::write(&file, &pid.to_string()), file)
+        };
+        let (mut entered, mut file) = enter(&self.directory);
+        if entered.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
+            && let Some(peer) = files::processes(&self.directory)?.first()
+            && let Some(place) = place_of(*peer)
+        {
+            (entered, file) = enter(&place);
+        }
+        entered.act(|| format!("write {pid} to {}", file.display()))
+    }
+}
+
+/// The directory of the group that process `pid` is in.
+fn place_of(pid: i32) -> Option<PathBuf> {
+    let listing = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = listing.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(Path::new(MOUNT).join(path.trim_start_matches('/')))
 }
 
 /// Switches the needed controllers on in every group above `directory`, from the top down.

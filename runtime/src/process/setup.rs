@@ -4,6 +4,7 @@
 use super::identity::Tuning;
 use crate::bundle::Bundle;
 use crate::capabilities::{self, Sets};
+use crate::cgroup::limits;
 use crate::error::{Error, Result};
 use crate::fds::Inherited;
 use crate::id_maps::{self, Maps};
@@ -152,7 +153,9 @@ impl Setup {
         }
         let mut identity = identity(process, linux)?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
-        let (granted, notes) = capabilities::granted(identity.capabilities, have);
+        let (granted, mut notes) = capabilities::granted(identity.capabilities, have);
+        let deprecated = linux.resources().iter().flat_map(limits::passed_over);
+        notes.extend(deprecated.map(str::to_owned));
         identity.capabilities = granted;
         Ok(Self {
             id: id.to_owned(),

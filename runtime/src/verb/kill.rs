@@ -39,9 +39,14 @@ pub fn signal_init(state: &State, signal: i32) -> Result<()> {
         return Err(gone());
     }
     match pidfd_send_signal(pidfd.as_fd(), signal) {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(gone()),
-        other => other.act(|| format!("send signal {signal} to container {:?}", state.id)),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone()),
+        other => other.act(|| format!("send signal {signal} to container {:?}", state.id))?,
     }
+    if signal == libc::SIGKILL && freezer::is_frozen(&state.cgroup) {
+        // In a frozen group of v1 nobody dies before it thaws.
+        return freezer::set(&state.cgroup, false);
+    }
+    Ok(())
 }
 
 /// The number of a signal given by number or name.

@@ -2,9 +2,13 @@
 
 pub mod create;
 pub mod delete;
+pub mod events;
 pub mod features;
 pub mod kill;
 pub mod list;
+pub mod pause;
+pub mod resume;
 pub mod run;
 pub mod start;
 pub mod state;
+pub mod update;

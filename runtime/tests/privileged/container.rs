@@ -115,7 +115,7 @@ impl Container {
         self.bundle.path().join("state")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.runtime);
         command.arg("--root").arg(self.state_root()).args(arguments).stdin(Stdio::null());
         command

@@ -6,11 +6,14 @@
 //! fails instead.
 
 mod container;
+mod events;
 mod identity;
 mod isolation;
 mod lifecycle;
 mod limits;
 mod mounts;
+mod pause;
 mod sys;
 mod tuning;
+mod update;
 mod wasm;
