@@ -9,6 +9,7 @@ use crate::process::channel::{FromInit, ToInit};
 use crate::process::init::GATE_FLAGS;
 use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
+use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
 use crate::{console, fds, hooks, id_maps, state_file};
 use nix::sys::stat::Mode;
@@ -121,7 +122,8 @@ impl Attempt {
         let gate = nix::fcntl::open(&fifo, GATE_FLAGS, Mode::empty())
             .act(|| format!("open the gate {}", fifo.display()))?;
         let joins = setup.namespaces.open()?;
-        let spawned = spawn::spawn(Parts { setup, cgroup, joins, gate, console })?;
+        let trees = id_mapped::prepare(&setup.root.mounts, &setup.maps, &joins)?;
+        let spawned = spawn::spawn(Parts { setup, cgroup, joins, trees, gate, console })?;
         self.pid = Some(spawned.pid);
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
         state.cgroup_driver = request.driver;

@@ -6,6 +6,7 @@ use crate::error::{Act, Error, Result};
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType as Kind};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A namespace to join.
@@ -132,10 +133,30 @@ impl Plan {
         let open = |join: &Join| {
             let file = File::open(&join.path)
                 .act(|| format!("open the namespace {}", join.path.display()))?;
+            refuse_own(join, &file)?;
             Ok(Opened { flag: join.flag, file: file.into() })
         };
         self.join.iter().map(open).collect()
     }
+}
+
+/// The runtime's own mount namespace is the host's: its root must not be put away. Its own user
+/// namespace cannot be joined.
+fn refuse_own(join: &Join, file: &File) -> Result<()> {
+    let name = match join.flag {
+        NEW_MOUNT => "mnt",
+        NEW_USER => "user",
+        _ => return Ok(()),
+    };
+    let act = || format!("stat the namespace {}", join.path.display());
+    let (given, own) =
+        (file.metadata().act(act)?, std::fs::metadata(format!("/proc/self/ns/{name}")).act(act)?);
+    if (given.dev(), given.ino()) != (own.dev(), own.ino()) {
+        return Ok(());
+    }
+    let field = format!("linux.namespaces ({})", self::name(join.flag));
+    let reason = format!("{} is the host's own: leave the path out", join.path.display());
+    Err(Error::config(field, reason))
 }
 
 /// Joins the namespace behind `opened`.

@@ -5,6 +5,7 @@ use crate::error::{Act, Result};
 use crate::sys::prctl;
 use crate::sys::scheduling::SchedAttr;
 use crate::{capabilities, memory_policy, personality, scheduling};
+use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use oci_spec::runtime::{Linux, Process};
 use std::fs;
@@ -89,7 +90,16 @@ pub fn drop_privileges(identity: &Identity) -> Result<()> {
     // Between the change of user and capset the permitted set must survive.
     prctl::keep_capabilities(true).act(|| "keep the capabilities".to_owned())?;
     let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
-    setgroups(&groups).act(|| "set process.user.additionalGids".to_owned())?;
+    match setgroups(&groups) {
+        // A user namespace made without privilege keeps its maker's groups, which mean nobody in
+        // it: user_namespaces(7), "The /proc/pid/setgroups file".
+        Err(Errno::EPERM) if groups.is_empty() => {}
+        other => other.act(|| {
+            "set process.user.additionalGids: the user namespace may forbid it \
+             (/proc/self/setgroups)"
+                .to_owned()
+        })?,
+    }
     let (user, group) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
     setresgid(group, group, group).act(|| format!("become group {gid}"))?;
     setresuid(user, user, user).act(|| format!("become user {uid}"))?;

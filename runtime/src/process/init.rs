@@ -37,6 +37,8 @@ pub struct Init<'a> {
     pub entrances: Vec<File>,
     /// Namespaces still to be joined.
     pub joins: Vec<Opened>,
+    /// The mounts that the runtime made, at their places in the list.
+    pub trees: Vec<Option<OwnedFd>>,
     /// The gate, open for reading.
     pub gate: OwnedFd,
     /// The engine's console socket.
@@ -154,8 +156,11 @@ impl Init<'_> {
         let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
         match step {
             Step::Mount => {
-                let mut mounts = plan.mounts.iter().filter(|mount| mount.kind != Kind::Cgroup);
-                mounts.try_for_each(|mount| apply::apply(root, mount))
+                let mut mounts = plan.mounts.iter().zip(&self.trees);
+                mounts.try_for_each(|(mount, tree)| match mount.kind {
+                    Kind::Cgroup => Ok(()),
+                    _ => apply::apply(root, mount, tree.as_ref()),
+                })
             }
             Step::MountCgroups => {
                 let mut views = plan.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);

@@ -13,7 +13,7 @@ use crate::namespaces::{self, NEW_USER};
 use crate::rlimits::{self, Rlimit};
 use crate::rootfs::devices::{self, Node};
 use crate::rootfs::mounts::{self, Kind, Step as Mount};
-use crate::rootfs::pivot;
+use crate::rootfs::{id_mapped, pivot};
 use crate::seccomp::{self, Program};
 use crate::workload::{self, WasmOptions, Wish};
 use crate::{sysctl, validate};
@@ -151,16 +151,19 @@ impl Setup {
                 return Err(Error::config(field, "needs a uts namespace"));
             }
         }
+        let maps = id_maps::plan(linux, namespaces.new & NEW_USER != 0)?;
         let mut identity = identity(process, linux)?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
         let (granted, mut notes) = capabilities::granted(identity.capabilities, have);
         let deprecated = linux.resources().iter().flat_map(limits::passed_over);
         notes.extend(deprecated.map(str::to_owned));
         identity.capabilities = granted;
+        let root = root_plan(bundle, linux, options, identity.labels.mount.as_deref())?;
+        id_mapped::check(&root.mounts, &maps, namespaces.joins(NEW_USER))?;
         Ok(Self {
             id: id.to_owned(),
-            root: root_plan(bundle, linux, options, identity.labels.mount.as_deref())?,
-            maps: id_maps::plan(linux, namespaces.new & NEW_USER != 0)?,
+            root,
+            maps,
             time_offsets: id_maps::time_offsets(linux)?,
             sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),

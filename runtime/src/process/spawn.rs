@@ -21,6 +21,8 @@ pub struct Parts<'a> {
     pub cgroup: &'a Cgroup,
     /// The namespaces to join, opened.
     pub joins: Vec<Opened>,
+    /// The id-mapped mounts, detached, at their places in the list of mounts.
+    pub trees: Vec<Option<OwnedFd>>,
     /// The gate, open for reading.
     pub gate: OwnedFd,
     /// The engine's console socket.
@@ -88,8 +90,8 @@ fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
 }
 
 fn run_init(parts: Parts, channel: Channel, entrances: Vec<File>) -> ! {
-    let Parts { setup, cgroup, joins, gate, console } = parts;
-    Init { setup, cgroup, channel, entrances, joins, gate, console }.run()
+    let Parts { setup, cgroup, joins, trees, gate, console } = parts;
+    Init { setup, cgroup, channel, entrances, joins, trees, gate, console }.run()
 }
 
 fn staged(mut parts: Parts, ours: Channel, theirs: Channel) -> Result<Spawned> {

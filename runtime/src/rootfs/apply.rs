@@ -27,13 +27,22 @@ const COVERABLE_IN_PROC: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// Mounts one bind mount or new file system inside `root`.
+/// Mounts one bind mount or new file system inside `root`. `tree`: what is attached, where the
+/// runtime made it already.
 ///
 /// # Errors
 /// [`Error::Os`] with the mount's destination.
-pub fn apply(root: &Root, step: &Step) -> Result<()> {
+pub fn apply(root: &Root, step: &Step, tree: Option<&OwnedFd>) -> Result<()> {
     let (tree, target) = match &step.kind {
-        Kind::Bind { source, recursive } => bind(root, step, source, *recursive)?,
+        Kind::Bind { source, recursive } => {
+            let tree = match tree {
+                Some(tree) => tree.try_clone(),
+                None => mount::clone_tree(AT_FDCWD, source, *recursive),
+            };
+            let shown = step.destination.display();
+            let tree = tree.act(|| format!("bind mount {} ({shown})", source.display()))?;
+            bind(root, step, source, tree)?
+        }
         Kind::New { fstype, source } => new(root, step, fstype, source)?,
         Kind::Cgroup => {
             return Err(Error::config("mounts", "a cgroup mount reached the wrong step"));
@@ -46,9 +55,7 @@ pub fn apply(root: &Root, step: &Step) -> Result<()> {
     propagate(tree.as_fd(), step)
 }
 
-fn bind(root: &Root, step: &Step, source: &Path, recursive: bool) -> Result<(OwnedFd, OwnedFd)> {
-    let tree = mount::clone_tree(AT_FDCWD, source, recursive)
-        .act(|| format!("bind mount {} ({})", source.display(), step.destination.display()))?;
+fn bind(root: &Root, step: &Step, source: &Path, tree: OwnedFd) -> Result<(OwnedFd, OwnedFd)> {
     let directory = is_directory(tree.as_fd()).act(|| format!("stat {}", source.display()))?;
     let target = if directory {
         root.make_directory(&step.destination, 0o755)

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod cgroup_view;
 pub mod copy_up;
 pub mod devices;
+pub mod id_mapped;
 pub mod in_root;
 pub mod masked;
 pub mod mounts;

@@ -2,6 +2,7 @@
 
 use super::options::{self, Options};
 use crate::error::{Error, Result};
+use crate::id_maps::{self, Maps};
 use oci_spec::runtime::Mount;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,6 +15,20 @@ pub struct Step {
     pub kind: Kind,
     /// How.
     pub options: Options,
+    /// With which owners; a bind mount only.
+    pub owners: Owners,
+}
+
+/// Whom the files of a mount belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Owners {
+    /// As on its file system.
+    #[default]
+    Same,
+    /// By maps of the mount's own.
+    Mapped(Maps),
+    /// By the maps of the container's user namespace.
+    AsContainer,
 }
 
 /// What is mounted.
@@ -70,10 +85,7 @@ pub fn plan(mounts: &[Mount], bundle: &Path) -> Result<Vec<Step>> {
 }
 
 fn step(mount: &Mount, bundle: &Path) -> std::result::Result<Step, String> {
-    let mapped = |mappings: &Option<Vec<_>>| mappings.as_ref().is_some_and(|list| !list.is_empty());
-    if mapped(mount.uid_mappings()) || mapped(mount.gid_mappings()) {
-        return Err("id-mapped mounts are not supported".to_owned());
-    }
+    let maps = id_maps::of_mount(mount.uid_mappings().as_deref(), mount.gid_mappings().as_deref())?;
     let mut options = options::parse(mount.options().as_deref().unwrap_or_default())?;
     let fstype = mount.typ().as_deref().unwrap_or_default();
     if fstype == "bind" && options.bind.is_none() {
@@ -102,7 +114,15 @@ fn step(mount: &Mount, bundle: &Path) -> std::result::Result<Step, String> {
     if options.copy_up && !matches!(&kind, Kind::New { fstype, .. } if fstype == "tmpfs") {
         return Err("tmpcopyup needs a mount of type tmpfs".to_owned());
     }
-    Ok(Step { destination: clean(mount.destination()), kind, options })
+    let owners = match (maps, options.id_map) {
+        (Some(maps), _) => Owners::Mapped(maps),
+        (None, Some(_)) => Owners::AsContainer,
+        (None, None) => Owners::Same,
+    };
+    if owners != Owners::Same && !matches!(kind, Kind::Bind { .. }) {
+        return Err("only a bind mount can be id-mapped".to_owned());
+    }
+    Ok(Step { destination: clean(mount.destination()), kind, options, owners })
 }
 
 fn source_text(source: Option<&Path>, fstype: &str) -> std::result::Result<String, String> {
@@ -165,10 +185,25 @@ mod tests {
             (r#"[{"destination": "/x", "type": "bind"}]"#, "needs a source"),
             (r#"[{"destination": "/x", "type": "proc", "options": ["tmpcopyup"]}]"#, "tmpfs"),
             (r#"[{"destination": "/x", "type": "cgroup", "options": ["all"]}]"#, "cgroup mount"),
+            (r#"[{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}]"#, "only a bind"),
         ] {
             let error = plan(&mounts(json), Path::new("/")).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
+    }
+
+    #[test]
+    fn owners_by_maps_or_by_the_container() {
+        let json = r#"[
+          {"destination": "/a", "type": "bind", "source": "/a"},
+          {"destination": "/b", "type": "bind", "source": "/b", "options": ["ridmap"]},
+          {"destination": "/c", "type": "bind", "source": "/c",
+            "uidMappings": [{"containerID": 0, "hostID": 5, "size": 1}],
+            "gidMappings": [{"containerID": 0, "hostID": 6, "size": 1}]}]"#;
+        let steps = plan(&mounts(json), Path::new("/")).unwrap();
+        let maps = Maps { uids: "0 5 1\n".into(), gids: "0 6 1\n".into() };
+        let owners: Vec<_> = steps.into_iter().map(|step| step.owners).collect();
+        assert_eq!(owners, [Owners::Same, Owners::AsContainer, Owners::Mapped(maps)]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Options {
     pub propagation: Vec<(u64, bool)>,
     /// What is left for the file system: `key` or `key=value`.
     pub data: Vec<String>,
+    /// `Some(recursive)` for an id-mapped mount.
+    pub id_map: Option<bool>,
     /// Fill a new tmpfs with what the image has at its destination.
     pub copy_up: bool,
 }
@@ -47,13 +49,17 @@ enum Effect {
     Atime(u64),
     Propagation(u64, bool),
     CopyUp,
+    IdMap(bool),
     Nothing,
 }
 
 fn effect(option: &str) -> Option<Effect> {
-    use Effect::{Atime, Bind, Clear, CopyUp, Nothing, Propagation, Set};
+    use Effect::{Atime, Bind, Clear, CopyUp, IdMap, Nothing, Propagation, Set};
     Some(match option {
-        "defaults" => Nothing,
+        // What a mount does anyway.
+        "defaults" | "loud" | "silent" | "noiversion" => Nothing,
+        "idmap" => IdMap(false),
+        "ridmap" => IdMap(true),
         "bind" => Bind(false),
         "rbind" => Bind(true),
         "ro" => Set(RDONLY),
@@ -84,6 +90,18 @@ fn effect(option: &str) -> Option<Effect> {
     })
 }
 
+/// Why an option of the specification cannot be honoured.
+fn refusal(option: &str) -> Option<&'static str> {
+    match option {
+        "remount" => Some("each entry is a mount of its own; put its options there"),
+        "iversion" => Some("the kernel decides on it by the file system's type"),
+        _ => None,
+    }
+}
+
+/// Options of a file system that a bind mount has anyway: it shares what is mounted already.
+const DEFAULTS_OF_BIND: [&str; 3] = ["async", "nolazytime", "nomand"];
+
 fn change(attr: &mut MountAttr, effect: &Effect) {
     match *effect {
         Effect::Set(bits) => {
@@ -109,14 +127,15 @@ fn change(attr: &mut MountAttr, effect: &Effect) {
 pub fn parse<S: AsRef<str>>(options: &[S]) -> Result<Options, String> {
     let mut parsed = Options::default();
     for option in options.iter().map(AsRef::as_ref) {
-        if matches!(option, "idmap" | "ridmap") {
-            return Err(format!("option {option}: id-mapped mounts are not supported"));
+        if let Some(reason) = refusal(option) {
+            return Err(format!("option {option}: {reason}"));
         }
         if let Some(effect) = effect(option) {
             match effect {
                 Effect::Bind(recursive) => parsed.bind = Some(recursive),
                 Effect::Propagation(kind, recursive) => parsed.propagation.push((kind, recursive)),
                 Effect::CopyUp => parsed.copy_up = true,
+                Effect::IdMap(recursive) => parsed.id_map = Some(recursive),
                 other => change(&mut parsed.attr, &other),
             }
             continue;
@@ -129,6 +148,9 @@ pub fn parse<S: AsRef<str>>(options: &[S]) -> Result<Options, String> {
             }
             _ => parsed.data.push(option.to_owned()),
         }
+    }
+    if parsed.bind.is_some() {
+        parsed.data.retain(|option| !DEFAULTS_OF_BIND.contains(&option.as_str()));
     }
     if let (Some(_), Some(unknown)) = (parsed.bind, parsed.data.first()) {
         return Err(format!("option {unknown:?} has no meaning for a bind mount: remove it"));
@@ -162,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn every_recursive_option_is_known() {
+        let plain = ["ro", "nosuid", "nodev", "noexec", "noatime", "strictatime", "nodiratime"];
+        let clear = ["rw", "suid", "dev", "exec", "atime", "relatime", "diratime", "symfollow"];
+        let other = ["nosymfollow", "norelatime", "nostrictatime"];
+        for option in plain.into_iter().chain(clear).chain(other) {
+            let alone = parse(&["bind", option]).unwrap();
+            let recursive = parse(&["bind".to_owned(), format!("r{option}")]).unwrap();
+            assert_eq!(recursive.recursive_attr, alone.attr, "{option}");
+            assert_eq!(recursive.attr, MountAttr::default(), "{option}");
+            assert_ne!(alone.attr, MountAttr::default(), "{option}");
+        }
+    }
+
+    #[test]
+    fn what_a_mount_does_anyway_is_no_option() {
+        let got = parse(&["rbind", "async", "nolazytime", "loud", "ridmap"]).unwrap();
+        let want = Options { bind: Some(true), id_map: Some(true), ..Options::default() };
+        assert_eq!(got, want);
+    }
+
+    #[test]
     fn the_rest_is_data_of_the_file_system() {
         let got = parse(&["nosuid", "mode=755", "size=65536k", "rw"]).unwrap();
         assert_eq!(got.data, ["mode=755", "size=65536k"]);
@@ -174,6 +217,7 @@ mod tests {
     fn what_cannot_be_honoured_is_refused() {
         assert!(parse(&["bind", "size=1m"]).unwrap_err().contains("size=1m"));
         assert!(parse(&["bind", "sync"]).unwrap_err().contains("sync"));
-        assert!(parse(&["idmap"]).unwrap_err().contains("id-mapped"));
+        assert!(parse(&["bind", "remount"]).unwrap_err().contains("option remount"));
+        assert!(parse(&["iversion"]).unwrap_err().contains("option iversion"));
     }
 }

@@ -1,0 +1,144 @@
+//! Each kind of namespace joined by its path.
+
+use super::container::{Container, is_ours, skip};
+use serde_json::{Value, json};
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+/// A process of the host that holds namespaces of its own; dropped, it ends.
+struct Holder(Child);
+
+impl Holder {
+    fn with(flags: &[&str]) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(flags).args(["sh", "-c", "echo up; exec sleep 1000"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = [0; 3];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        Self(child)
+    }
+
+    fn path(&self, file: &str) -> String {
+        format!("/proc/{}/ns/{file}", self.0.id())
+    }
+
+    fn link(&self, file: &str) -> String {
+        fs::read_link(self.path(file)).unwrap().display().to_string()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn each_kind_is_joined_by_its_path() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("needs root");
+    }
+    for (kind, file, flag) in [
+        ("network", "net", "--net"),
+        ("ipc", "ipc", "--ipc"),
+        ("uts", "uts", "--uts"),
+        ("cgroup", "cgroup", "--cgroup"),
+        ("mount", "mnt", "--mount"),
+        ("time", "time", "--time"),
+    ] {
+        let holder = Holder::with(&[flag]);
+        // unshare puts only its children into a time namespace; it execs here, so that the one
+        // for children is the one that was made.
+        let file_of_holder = if kind == "time" { "time_for_children" } else { file };
+        let script = format!("readlink /proc/self/ns/{file}");
+        let Some(mut container) = Container::shell(&script) else { return };
+        container.namespace(kind, Some(&holder.path(file_of_holder)));
+        if kind == "uts" {
+            container.config.as_object_mut().unwrap().remove("hostname");
+        }
+        let ran = container.run();
+        let own = fs::read_link(format!("/proc/self/ns/{file}")).unwrap();
+        assert_eq!(ran.stdout.trim(), holder.link(file_of_holder), "{kind}: {ran:?}");
+        assert_ne!(ran.stdout.trim(), own.to_str().unwrap(), "{kind}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn a_joined_mount_namespace_leaves_the_host_alone() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("needs root");
+    }
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let holder = Holder::with(&["--mount"]);
+    let Some(mut container) = Container::shell("ls /bin/busybox; ls /home 2>&1") else { return };
+    container.namespace("mount", Some(&holder.path("mnt")));
+    let ran = container.run();
+    assert!(ran.stdout.starts_with("/bin/busybox\n"), "{ran:?}");
+    assert!(ran.stdout.contains("/home: No such file"), "{ran:?}");
+    let root = container.rootfs();
+    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(root.to_str().unwrap()));
+    assert!(!before.contains(root.to_str().unwrap()));
+}
+
+#[test]
+fn the_hosts_own_mount_and_user_namespaces_are_refused() {
+    if !is_ours() {
+        return skip("others join them");
+    }
+    for (kind, file) in [("mount", "mnt"), ("user", "user")] {
+        let Some(mut container) = Container::shell("true") else { return };
+        container.namespace(kind, Some(&format!("/proc/self/ns/{file}")));
+        let ran = container.run();
+        assert_ne!(ran.status, 0, "{ran:?}");
+        assert!(ran.stderr.contains(&format!("linux.namespaces ({kind})")), "{ran:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn a_user_namespace_by_path_with_new_ones_inside() {
+    let Some(mut container) = Container::shell("id -u; cat /proc/self/uid_map; touch /made") else {
+        return;
+    };
+    let holder = Holder::with(&["--user", "--map-root-user"]);
+    container.namespace("user", Some(&holder.path("user")));
+    let ran = container.run();
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "0", "1"], "{ran:?}");
+    assert!(container.rootfs().join("made").exists());
+}
+
+#[test]
+fn a_file_that_is_no_namespace_or_of_another_kind() {
+    if !is_ours() {
+        return skip("others phrase it differently");
+    }
+    let holder = Holder::with(&["--net", "--ipc"]);
+    let wrong = holder.path("ipc");
+    for (path, want) in [
+        ("/etc/passwd", "join the network namespace"),
+        (wrong.as_str(), "join the network namespace"),
+        ("/nowhere/ns", "open the namespace /nowhere/ns"),
+    ] {
+        let Some(mut container) = Container::shell("true") else { return };
+        container.namespace("network", Some(path));
+        let ran = container.run();
+        assert!(ran.status != 0 && ran.stderr.contains(want), "{want}: {ran:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn both_clocks_are_shifted() {
+    let script = "cat /proc/self/timens_offsets; cat /proc/uptime";
+    let Some(mut container) = Container::shell(script) else { return };
+    container.push("/linux/namespaces", json!({"type": "time"}));
+    let offsets: Value = json!({"boottime": {"secs": 500, "nanosecs": 7}, "monotonic": {
+        "secs": 1000}});
+    container.set("/linux/timeOffsets", offsets);
+    let ran = container.run();
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    assert_eq!(&words[..6], ["monotonic", "1000", "0", "boottime", "500", "7"], "{ran:?}");
+}
