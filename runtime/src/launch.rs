@@ -11,7 +11,7 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{console, fds, hooks, id_maps, state_file};
+use crate::{console, fds, hooks, id_maps, seccomp, state_file};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, mkfifo};
@@ -153,6 +153,7 @@ impl Attempt {
                     // The container's own hooks run later, start hooks when it is created.
                     init.channel.answer(&ToInit::Continue(text))?;
                 }
+                Some(FromInit::Listener) => tell_agent(init, setup, state)?,
                 Some(FromInit::Warning(text)) => log.warning(&text),
                 Some(FromInit::Ready) => return Ok(()),
                 Some(FromInit::Failed(text)) => return Err(Error::Init(text)),
@@ -181,6 +182,15 @@ impl Attempt {
             log.warning(&crate::error::chain(&problem));
         }
     }
+}
+
+/// Passes the listener of the init's filter on to the agent of config.json.
+fn tell_agent(init: &Spawned, setup: &Setup, state: &State) -> Result<()> {
+    let listener = init.channel.take_over()?;
+    let program = setup.identity.seccomp.as_ref();
+    let Some(agent) = program.and_then(|program| program.agent.as_ref()) else { return Ok(()) };
+    let report = container::report(state, Status::Creating);
+    seccomp::tell_agent(agent, &listener, init.pid, report)
 }
 
 fn run_create_hooks(setup: &Setup, state: &str) -> Result<()> {

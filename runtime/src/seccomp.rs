@@ -3,17 +3,23 @@
 //!
 //! Source: runtime-spec config-linux.md "Seccomp"; seccomp(2).
 
+use crate::container::Report;
 use crate::error::{Act, Error, Result};
 use crate::sys::prctl;
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext};
 use libseccomp::{ScmpSyscall, error::SeccompError};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompFilterFlag,
     LinuxSeccompOperator as Operator, LinuxSyscall,
 };
+use serde::Serialize;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{IoSlice, Read, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 /// A filter, ready to be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +28,21 @@ pub struct Program {
     pub instructions: Vec<u8>,
     /// `SECCOMP_FILTER_FLAG_*`.
     pub flags: u32,
+    /// Who judges the calls that the filter does not decide itself.
+    pub agent: Option<Agent>,
 }
+
+/// The receiver of the listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// `listenerPath`: its Unix socket.
+    pub socket: PathBuf,
+    /// `listenerMetadata`: text for it.
+    pub metadata: String,
+}
+
+/// The call with which the init hands the listener over: the agent cannot judge it yet.
+const HAND_OVER: &str = "sendmsg";
 
 fn refuse(field: &str, reason: impl Into<String>) -> Error {
     Error::config(format!("linux.seccomp.{field}"), reason)
@@ -33,15 +53,13 @@ fn refuse(field: &str, reason: impl Into<String>) -> Error {
 /// # Errors
 /// [`Error::Config`]: an action, an architecture, a flag or an argument that cannot be honoured.
 pub fn build(profile: &LinuxSeccomp) -> Result<Program> {
-    if profile.listener_path().is_some() || profile.listener_metadata().is_some() {
-        return Err(refuse("listenerPath", "user-space notification is not supported"));
-    }
+    let agent = agent(profile)?;
     let broken = |error: SeccompError| refuse("defaultAction", error.to_string());
     let default = action(profile.default_action(), profile.default_errno_ret(), "defaultAction")?;
     let mut context = ScmpFilterContext::new(default).map_err(broken)?;
     context.set_ctl_nnp(false).map_err(broken)?;
     for name in profile.architectures().iter().flatten() {
-        let arch = architecture(*name)?;
+        let arch = architecture(*name);
         context
             .add_arch(arch)
             .map_err(|error| refuse("architectures", format!("{name:?}: {error}")))?;
@@ -54,8 +72,50 @@ pub fn build(profile: &LinuxSeccomp) -> Result<Program> {
             add(&mut context, rule, action, &field)?;
         }
     }
-    let flags = profile.flags().iter().flatten().fold(0, |flags, flag| flags | bit(*flag));
-    Ok(Program { instructions: export(&context)?, flags: flags as u32 })
+    Ok(Program { instructions: export(&context)?, flags: flags(profile, agent.is_some())?, agent })
+}
+
+fn flags(profile: &LinuxSeccomp, notifies: bool) -> Result<u32> {
+    let wanted = profile.flags().iter().flatten();
+    let mut flags = wanted.fold(0, |flags, flag| flags | bit(*flag));
+    if flags & WAIT_KILLABLE_RECV != 0 && !notifies {
+        let reason = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a rule with SCMP_ACT_NOTIFY";
+        return Err(refuse("flags", reason));
+    }
+    if notifies && flags & libc::SECCOMP_FILTER_FLAG_TSYNC != 0 {
+        // Else the kernel could not tell a thread's number from the listener's.
+        flags |= libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    }
+    Ok(flags as u32)
+}
+
+/// The agent, if the profile has calls for it to judge.
+fn agent(profile: &LinuxSeccomp) -> Result<Option<Agent>> {
+    if profile.default_action() == Action::ScmpActNotify {
+        let reason = "SCMP_ACT_NOTIFY: nobody could judge the calls of the hand-over to the agent";
+        return Err(refuse("defaultAction", reason));
+    }
+    if profile.listener_path().is_none() && profile.listener_metadata().is_some() {
+        return Err(refuse("listenerMetadata", "needs a listenerPath"));
+    }
+    let rules = profile.syscalls().iter().flatten().enumerate();
+    let mut notifies = false;
+    for (index, rule) in rules.filter(|(_, rule)| rule.action() == Action::ScmpActNotify) {
+        notifies = true;
+        if rule.names().iter().any(|name| name == HAND_OVER) {
+            let reason = format!("SCMP_ACT_NOTIFY: {HAND_OVER} hands over to the agent itself");
+            return Err(refuse(&format!("syscalls[{index}]"), reason));
+        }
+    }
+    match profile.listener_path() {
+        _ if !notifies => Ok(None),
+        None => Err(refuse("listenerPath", "is needed for SCMP_ACT_NOTIFY")),
+        Some(path) if !path.is_absolute() => Err(refuse("listenerPath", "must be absolute")),
+        Some(path) => Ok(Some(Agent {
+            socket: path.clone(),
+            metadata: profile.listener_metadata().clone().unwrap_or_default(),
+        })),
+    }
 }
 
 fn add(
@@ -109,7 +169,19 @@ fn compare(argument: &LinuxSeccompArg, field: &str) -> Result<ScmpArgCompare> {
 }
 
 fn action(action: Action, errno: Option<u32>, field: &str) -> Result<ScmpAction> {
+    let limit = match action {
+        Action::ScmpActErrno => MAX_ERRNO,
+        Action::ScmpActTrace => u32::from(u16::MAX),
+        // The spec wants a failure where the action has no use for it.
+        _ if errno.is_some() => {
+            return Err(refuse(field, format!("{action} takes no errnoRet")));
+        }
+        _ => 0,
+    };
     let number = errno.unwrap_or(libc::EPERM as u32);
+    if errno.is_some_and(|number| number > limit) {
+        return Err(refuse(field, format!("errnoRet = {number} is above {limit}")));
+    }
     Ok(match action {
         Action::ScmpActKill | Action::ScmpActKillThread => ScmpAction::KillThread,
         Action::ScmpActKillProcess => ScmpAction::KillProcess,
@@ -118,14 +190,12 @@ fn action(action: Action, errno: Option<u32>, field: &str) -> Result<ScmpAction>
         Action::ScmpActTrace => ScmpAction::Trace(number as u16),
         Action::ScmpActLog => ScmpAction::Log,
         Action::ScmpActAllow => ScmpAction::Allow,
-        Action::ScmpActNotify => {
-            return Err(refuse(field, "SCMP_ACT_NOTIFY: notification is not supported"));
-        }
+        Action::ScmpActNotify => ScmpAction::Notify,
     })
 }
 
-fn architecture(arch: Arch) -> Result<ScmpArch> {
-    Ok(match arch {
+fn architecture(arch: Arch) -> ScmpArch {
+    match arch {
         Arch::ScmpArchNative => ScmpArch::Native,
         Arch::ScmpArchX86 => ScmpArch::X86,
         Arch::ScmpArchX86_64 => ScmpArch::X8664,
@@ -146,16 +216,23 @@ fn architecture(arch: Arch) -> Result<ScmpArch> {
         Arch::ScmpArchParisc => ScmpArch::Parisc,
         Arch::ScmpArchParisc64 => ScmpArch::Parisc64,
         Arch::ScmpArchRiscv64 => ScmpArch::Riscv64,
-        other => return Err(refuse("architectures", format!("{other:?} is not supported"))),
-    })
+        Arch::ScmpArchLoongarch64 => ScmpArch::Loongarch64,
+        Arch::ScmpArchM68k => ScmpArch::M68k,
+        Arch::ScmpArchSh => ScmpArch::Sh,
+        Arch::ScmpArchSheb => ScmpArch::Sheb,
+    }
 }
+
+const WAIT_KILLABLE_RECV: u64 = 1 << 5;
+/// The highest number that the kernel takes for an error.
+const MAX_ERRNO: u32 = 4095;
 
 fn bit(flag: LinuxSeccompFilterFlag) -> u64 {
     match flag {
         LinuxSeccompFilterFlag::SeccompFilterFlagLog => libc::SECCOMP_FILTER_FLAG_LOG,
         LinuxSeccompFilterFlag::SeccompFilterFlagTsync => libc::SECCOMP_FILTER_FLAG_TSYNC,
         LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 1 << 5,
+        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => WAIT_KILLABLE_RECV,
     }
 }
 
@@ -173,13 +250,49 @@ fn export(context: &ScmpFilterContext) -> Result<Vec<u8>> {
     Ok(instructions)
 }
 
-/// Installs `program` for this process.
+/// Installs `program` for this process; with an agent, returns the listener for it.
 ///
 /// # Errors
 /// [`Error::Os`].
-pub fn install(program: &Program) -> Result<()> {
-    prctl::install_seccomp(&program.instructions, program.flags)
-        .act(|| "install the seccomp filter".to_owned())
+pub fn install(program: &Program) -> Result<Option<OwnedFd>> {
+    let Program { instructions, flags, agent } = program;
+    let installed = match agent {
+        None => prctl::install_seccomp(instructions, *flags).map(|()| None),
+        Some(_) => prctl::install_seccomp_with_listener(instructions, *flags).map(Some),
+    };
+    installed.act(|| format!("install the seccomp filter (flags {flags:#x})"))
+}
+
+/// What the agent is told beside the listener.
+///
+/// Source: runtime-spec config-linux.md "The Container Process State".
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProcessState<'a> {
+    oci_version: &'a str,
+    fds: [&'a str; 1],
+    pid: i32,
+    metadata: &'a str,
+    state: Report<'a>,
+}
+
+/// Sends the `listener` of process `pid` to `agent`, with the state of its container.
+///
+/// # Errors
+/// [`Error::Os`] with the socket.
+pub fn tell_agent(agent: &Agent, listener: &OwnedFd, pid: i32, state: Report) -> Result<()> {
+    let (oci_version, metadata) = (state.oci_version, agent.metadata.as_str());
+    let state = ProcessState { oci_version, fds: ["seccompFd"], pid, metadata, state };
+    let act = || format!("send to linux.seccomp.listenerPath {}", agent.socket.display());
+    let text = serde_json::to_vec(&state).map_err(std::io::Error::from).act(act)?;
+    let socket = UnixStream::connect(&agent.socket).act(act)?;
+    let raw = [listener.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    let sent =
+        sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&text)], &rights, flags, None).act(act)?;
+    // A long text may go in parts; the descriptor went with the first.
+    (&socket).write_all(&text[sent..]).act(act)
 }
 
 #[cfg(test)]
@@ -209,10 +322,47 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_judges_some_calls() {
+        let program = build_json(
+            r#"{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent",
+                "listenerMetadata": "m",
+                "flags": ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+                "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}"#,
+        );
+        let program = program.unwrap();
+        let agent = Agent { socket: "/run/agent".into(), metadata: "m".into() };
+        assert_eq!(program.agent, Some(agent));
+        assert_eq!(program.flags, 1 | 1 << 4 | 1 << 5);
+        // Without a call to judge there is nobody to tell.
+        let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}"#;
+        assert_eq!(build_json(json).unwrap().agent, None);
+    }
+
+    #[test]
     fn refusals_name_the_field() {
         for (json, want) in [
             (r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#, "linux.seccomp.defaultAction"),
-            (r#"{"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/x"}"#, "listenerPath"),
+            (r#"{"defaultAction": "SCMP_ACT_LOG", "listenerMetadata": "x"}"#, "listenerMetadata"),
+            (
+                r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"],
+                    "action": "SCMP_ACT_NOTIFY"}]}"#,
+                "linux.seccomp.listenerPath: is needed",
+            ),
+            (
+                r#"{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/s", "syscalls": [
+                    {"names": ["read", "sendmsg"], "action": "SCMP_ACT_NOTIFY"}]}"#,
+                "syscalls[0]: SCMP_ACT_NOTIFY: sendmsg",
+            ),
+            (
+                r#"{"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}"#,
+                "defaultAction: SCMP_ACT_ALLOW takes no errnoRet",
+            ),
+            (r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096}"#, "above 4095"),
+            (
+                r#"{"defaultAction": "SCMP_ACT_LOG",
+                    "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}"#,
+                "linux.seccomp.flags: ",
+            ),
             (
                 r#"{"defaultAction": "SCMP_ACT_LOG", "syscalls": [{"names": ["read"],
                     "action": "SCMP_ACT_ERRNO",

@@ -4,9 +4,12 @@
 //! other side has died.
 
 use crate::error::{Act, Error, Result};
+use crate::sys::fd::receive_with_descriptor;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use std::os::fd::{AsRawFd, OwnedFd};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType};
+use nix::sys::socket::{recv, send, sendmsg, socketpair};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Longest payload; a longer text is cut.
 const MAX_PAYLOAD: usize = 64 * 1024;
@@ -20,6 +23,8 @@ pub enum FromInit {
     NeedMaps,
     /// The namespaces and mounts are there: the runtime's hooks are due.
     RunHooks,
+    /// The next packet carries the listener of the seccomp filter.
+    Listener,
     /// Everything is set up; the init waits at the gate.
     Ready,
     /// Something worth a line in the log.
@@ -93,9 +98,40 @@ impl Channel {
             FromInit::Cloned(pid) => self.send_packet(b'P', &pid.to_ne_bytes()),
             FromInit::NeedMaps => self.send_packet(b'M', &[]),
             FromInit::RunHooks => self.send_packet(b'H', &[]),
+            FromInit::Listener => self.send_packet(b'L', &[]),
             FromInit::Ready => self.send_packet(b'R', &[]),
             FromInit::Warning(text) => self.send_packet(b'W', text.as_bytes()),
             FromInit::Failed(text) => self.send_packet(b'E', text.as_bytes()),
+        }
+    }
+
+    /// Sends a descriptor to the runtime.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: the runtime is gone.
+    pub fn hand_over(&self, descriptor: &OwnedFd) -> Result<()> {
+        let raw = [descriptor.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let parts = [IoSlice::new(b"D")];
+        sendmsg::<()>(self.0.as_raw_fd(), &parts, &rights, MsgFlags::MSG_NOSIGNAL, None)
+            .map(drop)
+            .act(|| "hand a descriptor to the runtime".to_owned())
+    }
+
+    /// Receives a descriptor of the init's.
+    ///
+    /// # Errors
+    /// [`Error::Init`]: it failed, or is gone.
+    pub fn take_over(&self) -> Result<OwnedFd> {
+        let mut packet = vec![0; 1 + MAX_PAYLOAD];
+        let (length, descriptor) = receive_with_descriptor(self.0.as_fd(), &mut packet)
+            .act(|| "receive a descriptor of the init".to_owned())?;
+        match (descriptor, packet[..length].split_first()) {
+            (Some(descriptor), _) => Ok(descriptor),
+            (None, Some((b'E', text))) => {
+                Err(Error::Init(String::from_utf8_lossy(text).into_owned()))
+            }
+            _ => Err(Error::Init("sent no descriptor".to_owned())),
         }
     }
 
@@ -111,6 +147,7 @@ impl Channel {
             (b'P', Some(pid)) => FromInit::Cloned(pid),
             (b'M', _) => FromInit::NeedMaps,
             (b'H', _) => FromInit::RunHooks,
+            (b'L', _) => FromInit::Listener,
             (b'R', _) => FromInit::Ready,
             (b'W', _) => FromInit::Warning(text(&payload)),
             (b'E', _) => FromInit::Failed(text(&payload)),
@@ -151,6 +188,7 @@ mod tests {
             FromInit::Cloned(70_000),
             FromInit::NeedMaps,
             FromInit::RunHooks,
+            FromInit::Listener,
             FromInit::Ready,
             FromInit::Warning("four".into()),
             FromInit::Failed("x".repeat(30_000)),
@@ -162,6 +200,19 @@ mod tests {
         let answer = ToInit::Continue("{}".into());
         runtime.answer(&answer).unwrap();
         assert_eq!(init.wait().unwrap(), answer);
+    }
+
+    #[test]
+    fn a_descriptor_or_the_failure_instead() {
+        let (runtime, init) = pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        init.hand_over(&file.into()).unwrap();
+        let file = std::fs::File::from(runtime.take_over().unwrap());
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        init.tell(&FromInit::Failed("why".into())).unwrap();
+        assert!(runtime.take_over().unwrap_err().to_string().ends_with("why"));
+        drop(init);
+        assert!(runtime.take_over().unwrap_err().to_string().contains("sent no descriptor"));
     }
 
     #[test]

@@ -129,9 +129,7 @@ impl Init<'_> {
             Step::WriteSysctl => sysctl::apply(&setup.sysctl),
             Step::Tune => identity.tuning.apply(),
             Step::SetLimits => rlimits::apply(&identity.rlimits),
-            Step::FilterEarly | Step::FilterLate => {
-                identity.seccomp.as_ref().map_or(Ok(()), seccomp::install)
-            }
+            Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => self.filter(),
             Step::DropPrivileges => self.drop_privileges(progress),
             Step::EnterCwd => self.enter_cwd(progress),
             Step::ForbidPrivileges => {
@@ -270,6 +268,17 @@ impl Init<'_> {
             return Ok(());
         }
         Err(Error::config("process.cwd", "leads out of the container's root"))
+    }
+
+    fn filter(&self) -> Result<()> {
+        let Some(program) = &self.setup.identity.seccomp else { return Ok(()) };
+        if program.agent.is_some() {
+            self.channel.tell(&FromInit::Listener)?;
+        }
+        match seccomp::install(program)? {
+            Some(listener) => self.channel.hand_over(&listener),
+            None => Ok(()),
+        }
     }
 
     /// Waits until `start` writes to the FIFO. It was opened without waiting, so that no `start`

@@ -80,6 +80,9 @@ pub enum Step {
     /// Opens a Wasm module or checks that the entrypoint can be executed, as the user: an error
     /// belongs to `create`, not to a container that was reported as created.
     OpenEntrypoint,
+    /// The filter, for a process without privileges to gain whose calls an agent judges: the
+    /// runtime, which passes the agent its listener, is gone after the gate.
+    FilterBeforeGate,
     /// Reports that all is ready and waits for `start`.
     WaitAtGate,
     /// startContainer hooks: inside the container, after `start`.
@@ -96,11 +99,11 @@ pub enum Step {
 pub fn plan(setup: &Setup) -> Vec<Step> {
     use Step::{
         BecomeNamespaceRoot, ChooseProfile, CloseDescriptors, ContainerHooks, DropPrivileges,
-        EnterCgroups, EnterCwd, EnterRoot, FilterEarly, FilterLate, FindEntrypoint, FinishRoot,
-        ForbidPrivileges, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal,
-        Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring, NewSession, OpenEntrypoint,
-        PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore, StartHooks, Tune, WaitAtGate,
-        WriteSysctl,
+        EnterCgroups, EnterCwd, EnterRoot, FilterBeforeGate, FilterEarly, FilterLate,
+        FindEntrypoint, FinishRoot, ForbidPrivileges, JoinNamespaces, MakeCwd, MakeDevices,
+        MakePathsReadOnly, MakeTerminal, Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring,
+        NewSession, OpenEntrypoint, PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore,
+        StartHooks, Tune, WaitAtGate, WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
@@ -109,6 +112,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
     let container_hooks = any(hooks.create_container());
     let start_hooks = any(hooks.start_container());
     let filter = identity.seccomp.is_some();
+    let judged = identity.seccomp.as_ref().is_some_and(|program| program.agent.is_some());
     let privileges = !identity.no_new_privileges;
     let table = [
         (EnterCgroups, true),
@@ -142,10 +146,11 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (EnterCwd, true),
         (ForbidPrivileges, !privileges),
         (OpenEntrypoint, true),
+        (FilterBeforeGate, judged && !privileges),
         (WaitAtGate, true),
         (StartHooks, start_hooks),
         (CloseDescriptors, true),
-        (FilterLate, filter && !privileges),
+        (FilterLate, filter && !judged && !privileges),
     ];
     table.into_iter().filter(|(_, needed)| *needed).map(|(step, _)| step).collect()
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::check;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -22,6 +23,27 @@ pub(crate) fn owned(status: libc::c_long) -> io::Result<OwnedFd> {
     let raw = check(status)?;
     // SAFETY: the kernel returned this descriptor to us alone; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) })
+}
+
+/// Receives one message and the descriptor that may come with it.
+///
+/// # Errors
+/// Those of recvmsg(2).
+pub fn receive_with_descriptor(
+    socket: BorrowedFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+    let mut parts = [io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let received = message.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    // SAFETY: the kernel made the descriptor for this message; nobody else owns it.
+    let received = received.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) });
+    Ok((message.bytes, received))
 }
 
 /// Opens `path` below `dir`, always close-on-exec. `resolve` limits the walk.

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::check;
+use super::fd::owned;
 use std::io;
+use std::os::fd::OwnedFd;
 
 fn prctl(option: i32, a: u64, b: u64) -> io::Result<libc::c_long> {
     // SAFETY: the options used below take integers; unused arguments must be zero.
@@ -95,11 +97,8 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> io:
     check(status).map(drop)
 }
 
-/// Installs a classic BPF program as seccomp filter. `program`: the kernel's 8-byte instructions.
-///
-/// # Errors
-/// `EACCES`: neither no_new_privs nor CAP_SYS_ADMIN. `EINVAL`: no valid program or flags.
-pub fn install_seccomp(program: &[u8], flags: u32) -> io::Result<()> {
+/// Calls seccomp(2). `program`: the kernel's 8-byte instructions.
+fn seccomp(program: &[u8], flags: u32) -> io::Result<libc::c_long> {
     // The kernel copies from user memory byte by byte, but sock_fprog wants a typed pointer.
     let instructions: Vec<libc::sock_filter> = program
         .chunks_exact(8)
@@ -117,5 +116,22 @@ pub fn install_seccomp(program: &[u8], flags: u32) -> io::Result<()> {
     let status = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter)
     };
-    check(status).map(drop)
+    check(status)
+}
+
+/// Installs the filter `program`.
+///
+/// # Errors
+/// `EACCES`: neither no_new_privs nor CAP_SYS_ADMIN. `EINVAL`: no valid program or flags.
+pub fn install_seccomp(program: &[u8], flags: u32) -> io::Result<()> {
+    seccomp(program, flags).map(drop)
+}
+
+/// As [`install_seccomp`]; returns the descriptor at which the calls to be judged are told.
+///
+/// # Errors
+/// As there; `EBUSY`: there is such a filter already.
+pub fn install_seccomp_with_listener(program: &[u8], flags: u32) -> io::Result<OwnedFd> {
+    let status = seccomp(program, flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32)?;
+    owned(status)
 }
