@@ -1,8 +1,12 @@
 //! Writes a synthetic run directory, to look at a report without measuring anything:
-//! `cargo run -p wamr-report --example synthetic_run -- DIR [demo|sweep|empty]`.
+//! `cargo run -p wamr-report --example synthetic_run -- DIR [demo|sweep|empty|paper]`.
 
+#[path = "../tests/it/surroundings.rs"]
+mod surroundings;
 #[path = "../tests/it/synthetic.rs"]
 mod synthetic;
+#[path = "../tests/it/testbed.rs"]
+mod testbed;
 
 use std::path::PathBuf;
 
@@ -36,6 +40,12 @@ fn main() {
             ],
             absent: vec![("wamr-crun", 400, 5)],
             ..Recipe::demo()
+        },
+        Some("paper") => Recipe {
+            samples: 30,
+            noise_bytes: 300_000,
+            pods_in_metrics: u32::MAX,
+            ..testbed::recipe(5, 60_000_000)
         },
         Some("empty") => Recipe {
             emulated: true,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Turns a run directory of wamr-lab into a report.
 #[derive(Debug, Parser)]
@@ -16,7 +16,9 @@ use clap::{Parser, Subcommand};
                   wamr-report verify runs/demo         is the data what was measured?\n  \
                   wamr-report summary runs/demo        the main table, in the terminal\n  \
                   wamr-report build runs/demo          the report: runs/demo/report/index.html\n\n\
-                  Exit status: 0 done, 1 defects or an error, 2 a wrong command line."
+                  wamr-report check runs/demo          which claims hold?\n\n\
+                  Exit status: 0 done, 1 defects or an error, 2 a wrong command line; `check` \
+                  also 3 and 4."
 )]
 pub struct Cli {
     /// What to do.
@@ -52,6 +54,16 @@ pub enum Command {
         /// The run directory
         run_dir: PathBuf,
     },
+    /// Judges every claim: PASS, PASS-SHAPE, FAIL, INCONCLUSIVE or NOT-RUN
+    #[command(after_help = "Exit status: 0 no claim failed, 1 an error, 2 a wrong command line, \
+                            3 a claim failed, 4 with --strict: a claim was not decided.\n\n\
+                            Examples:\n  \
+                            wamr-report check data/demo\n  \
+                            wamr-report check runs/a runs/b --own --junit claims.xml\n  \
+                            wamr-report check runs/full --claim M09 --claim S10")]
+    Check(CheckArguments),
+    /// Prints CLAIMS.md: every claim with what tests it
+    Claims,
     /// Prints the main table and what follows from it
     #[command(after_help = "Colours only on a terminal, and not if NO_COLOR is set.")]
     Summary {
@@ -61,4 +73,37 @@ pub enum Command {
         #[arg(long)]
         with_defects: bool,
     },
+}
+
+/// What `check` judges, and how it says so.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct CheckArguments {
+    /// Run directories; each is judged by itself
+    #[arg(required = true)]
+    pub run_dirs: Vec<PathBuf>,
+    /// Only these claims, by their names
+    #[arg(long = "claim", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Only the paper's claims
+    #[arg(long, conflicts_with = "own")]
+    pub paper: bool,
+    /// Only this project's claims
+    #[arg(long)]
+    pub own: bool,
+    /// Claims of your own, in the form of analysis/claims/own.toml, in place of this project's
+    #[arg(long, value_name = "FILE")]
+    pub claims: Option<PathBuf>,
+    /// Writes the verdicts as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Writes the verdicts with every number as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Exit status 4 if a claim is INCONCLUSIVE or NOT-RUN
+    #[arg(long)]
+    pub strict: bool,
+    /// Also judges a run with defects
+    #[arg(long)]
+    pub with_defects: bool,
 }

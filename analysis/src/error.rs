@@ -49,6 +49,24 @@ pub enum Error {
         /// The first of them.
         first: Defect,
     },
+    /// A file of claims is not what it should be.
+    #[error("{}:{line}: {reason}", path.display())]
+    #[diagnostic(help("analysis/claims/own.toml shows the form; CLAIMS.md lists what there is"))]
+    Claims {
+        /// Which file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A claim was asked for that does not exist.
+    #[error("there is no claim {id}")]
+    #[diagnostic(help("`wamr-report claims` lists them; --own and --paper leave some out"))]
+    NoClaim {
+        /// Its name.
+        id: String,
+    },
     /// A file or directory operation failed.
     #[error("{act} {}", path.display())]
     #[diagnostic(help("check the path and its permissions; --out DIR writes somewhere else"))]

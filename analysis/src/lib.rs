@@ -9,7 +9,9 @@
 
 pub mod attribution;
 pub mod cell_figures;
+pub mod claims;
 pub mod cli;
+pub mod command;
 pub mod error;
 pub mod estimator;
 pub mod evidence;

@@ -6,21 +6,26 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use wamr_report::cli::{Cli, Command};
+use wamr_report::command::check;
 use wamr_report::error::Error;
 use wamr_report::format::count;
 use wamr_report::load::{Trust, load};
 use wamr_report::report::render::render;
 use wamr_report::report::write::write;
 use wamr_report::terminal;
-use wamr_report::verify::check;
+use wamr_report::verify;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Check(arguments) => {
+            check::run(&arguments).map(|outcome| exit(print(&outcome.text), outcome.status))
+        }
+        Command::Claims => check::document().map(|text| print(&text)),
         Command::Build { run_dir, out, with_defects } => {
             let out = out.unwrap_or_else(|| run_dir.join("report"));
             build(&run_dir, &out, trust(with_defects))
         }
-        Command::Verify { run_dir } => verify(&run_dir),
+        Command::Verify { run_dir } => verify_run(&run_dir),
         Command::Summary { run_dir, with_defects } => {
             load(&run_dir, trust(with_defects)).map(|study| print(&terminal::summary(&study)))
         }
@@ -29,6 +34,11 @@ fn main() -> ExitCode {
         anstream::eprintln!("{:?}", miette::Report::new(error));
         ExitCode::FAILURE
     })
+}
+
+/// `status`, unless printing itself failed.
+fn exit(printed: ExitCode, status: u8) -> ExitCode {
+    if printed == ExitCode::SUCCESS { ExitCode::from(status) } else { printed }
 }
 
 fn trust(with_defects: bool) -> Trust {
@@ -42,8 +52,8 @@ fn build(run_dir: &Path, out: &Path, trust: Trust) -> Result<ExitCode, Error> {
     Ok(print(&format!("{}\n", out.join("index.html").display())))
 }
 
-fn verify(run_dir: &Path) -> Result<ExitCode, Error> {
-    let findings = check(run_dir)?;
+fn verify_run(run_dir: &Path) -> Result<ExitCode, Error> {
+    let findings = verify::check(run_dir)?;
     let mut lines: Vec<String> = findings.defects.iter().map(ToString::to_string).collect();
     lines.push(format!(
         "{} compared, {} read, {}",

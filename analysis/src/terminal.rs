@@ -3,6 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::claims::{Judged, Verdict};
 use crate::report::prose::{notices, provenance};
 use crate::report::run_tables::summary as summary_table;
 use crate::report::table::{Row, Table};
@@ -19,15 +20,7 @@ const NOTE: Style = AnsiColor::Yellow.on_default();
 pub fn summary(study: &Study) -> String {
     let verdict = verdict(study);
     let mut lines = vec![styled(BOLD, study.run.title.trim()), verdict.headline];
-    let environment = &study.environment;
-    let machine = format!(
-        "{} × {}, {}, {} node",
-        environment.cpus,
-        crate::format::clean(&environment.cpu_model),
-        crate::format::gb(environment.memory_bytes),
-        crate::format::clean(&environment.provider),
-    );
-    lines.push(styled(DIM, &machine));
+    lines.push(styled(DIM, &machine_line(study)));
     lines.push(styled(DIM, &provenance(study)));
     lines.extend(notices(study).iter().map(|notice| styled(NOTE, notice)));
     lines.push(String::new());
@@ -45,6 +38,50 @@ pub fn summary(study: &Study) -> String {
         lines.push(format!("{} {}", styled(style, &word), finding.text));
     }
     lines.join("\n") + "\n"
+}
+
+/// The verdicts on a run: a line per claim, what did not run in one line at the end.
+pub fn verdicts(study: &Study, judged: &[&Judged]) -> Vec<String> {
+    let mut lines = vec![styled(BOLD, study.run.title.trim()), styled(DIM, &provenance(study))];
+    let machine = machine_line(study);
+    lines.push(styled(DIM, &machine));
+    lines.extend(notices(study).iter().map(|notice| styled(NOTE, notice)));
+    lines.push(String::new());
+    for one in judged {
+        let style = match one.verdict {
+            Verdict::Pass => GOOD,
+            Verdict::Fail => BAD,
+            Verdict::PassShape | Verdict::Inconclusive => NOTE,
+            Verdict::NotRun => DIM,
+        };
+        let word = styled(style, &format!("{:<12}", one.verdict.word()));
+        lines.push(format!("{word} {:<4} {}", one.claim.id, one.claim.text));
+        let mut facts = Vec::new();
+        if one.measured.is_some() {
+            facts.push(format!("measured {}", one.measured_words()));
+        }
+        if !one.interval_words().is_empty() {
+            facts.push(format!("95 % interval {}", one.interval_words()));
+        }
+        if let Some(test) = one.claim.test.as_ref().filter(|_| one.measured.is_some()) {
+            facts.push(format!("test {}", test.text()));
+        }
+        facts.extend(one.remarks.iter().cloned());
+        lines.push(styled(DIM, &format!("{:<18}{}", "", facts.join("; "))));
+    }
+    lines
+}
+
+fn machine_line(study: &Study) -> String {
+    let environment = &study.environment;
+    let emulated = if environment.emulated { ", emulated" } else { "" };
+    format!(
+        "{} × {}{emulated}, {}, {} node",
+        environment.cpus,
+        crate::format::clean(&environment.cpu_model),
+        crate::format::gb(environment.memory_bytes),
+        crate::format::clean(&environment.provider),
+    )
 }
 
 fn styled(style: Style, text: &str) -> String {

@@ -1,5 +1,7 @@
 //! A report before it becomes HTML or Markdown: sections of tables and figures.
 
+use crate::claims::Catalogue;
+use crate::claims::table::{self, Verdicts};
 use crate::error::Error;
 use crate::figure::{Figure, figures};
 use crate::study::Study;
@@ -29,6 +31,8 @@ pub struct Page {
     pub method: Vec<String>,
     /// Words and what they mean.
     pub glossary: Vec<(&'static str, &'static str)>,
+    /// Verdicts on the claims.
+    pub verdicts: Verdicts,
     /// Tables that exist only as CSV.
     pub data_tables: Vec<Table>,
 }
@@ -52,6 +56,7 @@ pub struct Section {
 /// A figure cannot be drawn.
 pub fn page(study: &Study) -> Result<Page, Error> {
     let drawn = figures(study)?;
+    let verdicts = Verdicts::on(study, &Catalogue::built_in()?);
     let title = match study.run.title.trim() {
         "" => "Untitled experiment".to_owned(),
         title => crate::format::shorten(title, 200),
@@ -63,14 +68,15 @@ pub fn page(study: &Study) -> Result<Page, Error> {
         notices: prose::notices(study),
         provenance: prose::provenance(study),
         machine: proof_tables::machine(study),
-        sections: sections(study, drawn),
+        sections: sections(study, drawn, &verdicts),
         method: prose::method(study),
         glossary: prose::GLOSSARY.to_vec(),
+        verdicts,
         data_tables: vec![run_tables::cell_values(study), proof_tables::machine_table(study)],
     })
 }
 
-fn sections(study: &Study, drawn: Vec<Figure>) -> Vec<Section> {
+fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Section> {
     let (parts, figures): (Vec<Figure>, Vec<Figure>) =
         drawn.into_iter().partition(|figure| figure.slug == crate::figure::PARTS);
     let result = vec![run_tables::summary(study)];
@@ -84,6 +90,7 @@ fn sections(study: &Study, drawn: Vec<Figure>) -> Vec<Section> {
     let section = |id, title, figures, tables| Section { id, title, figures, tables };
     vec![
         section("result", "Result", Vec::new(), result),
+        section("claims", "Claims", Vec::new(), claim_tables(verdicts)),
         section("figures", "Figures", figures, figure_tables),
         section(
             "parts",
@@ -106,6 +113,14 @@ fn sections(study: &Study, drawn: Vec<Figure>) -> Vec<Section> {
             Vec::new(),
             vec![proof_tables::versions(study), proof_tables::stack(study)],
         ),
+    ]
+}
+
+fn claim_tables(verdicts: &Verdicts) -> Vec<Table> {
+    vec![
+        table::claims("claims-paper", "What the paper claims", &verdicts.paper, verdicts),
+        table::claims("claims-own", "What this project claims", &verdicts.own, verdicts),
+        table::inconsistencies(verdicts),
     ]
 }
 

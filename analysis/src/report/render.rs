@@ -62,6 +62,12 @@ pub fn render(study: &Study) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     })?;
     json.push(b'\n');
     files.insert("numbers.json".to_owned(), json);
+    let mut json = serde_json::to_vec_pretty(&page.verdicts).map_err(|source| Error::Encode {
+        name: "claims.json".to_owned(),
+        source: Box::new(source),
+    })?;
+    json.push(b'\n');
+    files.insert("claims.json".to_owned(), json);
     Ok(files)
 }
 

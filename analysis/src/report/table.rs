@@ -85,6 +85,17 @@ impl Table {
         self
     }
 
+    /// Adds a column of a value with its ends, its interval, its unit and chances of error.
+    #[must_use]
+    pub fn range(mut self, head: &str, key: &str) -> Self {
+        let ends = ["low", "high", "interval_low", "interval_high", "unit"];
+        let chances = ["p_bound", "p_direction", "p_against"];
+        let keys = ends.iter().map(|end| format!("{key}_{end}"));
+        let keys = keys.chain(chances.iter().map(|&chance| chance.to_owned())).collect();
+        self.columns.push(Column { head: head.to_owned(), unit: "", keys, number: false });
+        self
+    }
+
     /// Adds a row.
     pub fn row(&mut self, class: &'static str, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.id);

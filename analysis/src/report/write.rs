@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// What a report's directory may hold.
-const ENTRIES: [&str; 5] = ["index.html", "report.md", "numbers.json", "figures", "tables"];
+const ENTRIES: [&str; 6] =
+    ["index.html", "report.md", "numbers.json", "claims.json", "figures", "tables"];
 
 /// Writes `files` as the directory `out`; an earlier report there is replaced.
 ///

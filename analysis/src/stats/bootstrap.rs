@@ -1,6 +1,7 @@
 //! Percentile intervals by block bootstrap; a block is one repetition of the experiment.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -55,24 +56,35 @@ pub fn interval(ascending: &[f64]) -> Spread {
 /// The order of the drawn blocks must not matter to it: few blocks have few different draws (126
 /// of 5), and each of them is computed once.
 pub fn draws(blocks: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Vec<f64> {
-    let mut random = ChaCha8Rng::seed_from_u64(SETTINGS.seed);
-    let mut chosen = vec![0_usize; blocks];
-    let mut known: HashMap<Vec<usize>, Option<f64>> = HashMap::new();
-    let mut results = Vec::with_capacity(SETTINGS.draws as usize);
-    for _ in 0..SETTINGS.draws {
-        for place in &mut chosen {
+    let mut counted: Vec<(f64, usize)> = different_draws(blocks)
+        .iter()
+        .filter_map(|(chosen, count)| Some((statistic(chosen)?, *count)))
+        .filter(|result| result.0.is_finite())
+        .collect();
+    counted.sort_by(|left, right| left.0.total_cmp(&right.0));
+    counted.iter().flat_map(|&(result, count)| std::iter::repeat_n(result, count)).collect()
+}
+
+/// Chosen blocks in ascending order, and how often they were drawn.
+type Draws = Arc<Vec<(Vec<usize>, usize)>>;
+
+/// The random stream begins anew for each number of blocks, so its draws are always the same.
+fn different_draws(blocks: usize) -> Draws {
+    static KNOWN: Mutex<BTreeMap<usize, Draws>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let mut random = ChaCha8Rng::seed_from_u64(SETTINGS.seed);
+        let mut counts: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for _ in 0..SETTINGS.draws {
             // Multiply and shift maps the 64 bits evenly on 0..blocks.
-            *place = ((u128::from(random.next_u64()) * blocks as u128) >> 64) as usize;
+            let mut place = || ((u128::from(random.next_u64()) * blocks as u128) >> 64) as usize;
+            let mut chosen: Vec<usize> = (0..blocks).map(|_| place()).collect();
+            chosen.sort_unstable();
+            *counts.entry(chosen).or_default() += 1;
         }
-        chosen.sort_unstable();
-        let result = known.get(&chosen).copied().unwrap_or_else(|| {
-            let result = statistic(&chosen);
-            known.insert(chosen.clone(), result);
-            result
-        });
-        results.extend(result);
-    }
-    sorted(&results)
+        Arc::new(counts.into_iter().collect())
+    };
+    known.entry(blocks).or_insert_with(make).clone()
 }
 
 fn ends(ascending: &[f64], tail: f64) -> Option<(f64, f64)> {

@@ -1,9 +1,12 @@
 //! Whole runs through the whole program; all runs are synthetic, with known figures.
 
+mod claims;
 mod command;
 mod defects;
 mod golden;
 mod hostile;
 mod recover;
 mod reference;
+mod surroundings;
 mod synthetic;
+mod testbed;

@@ -8,9 +8,10 @@ use serde::Serialize;
 use wamr_record::cell::{
     Cell, ContainerEvidence, Evidence, Phase, PhaseName, Pod, ProcessMemory, Program, Role, Verdict,
 };
-use wamr_record::environment::Environment;
 use wamr_record::manifest::{Manifest, digest_file};
 use wamr_record::sample::{Meminfo, Reading, Sample};
+
+use super::surroundings::{environment, plan};
 
 /// First instant of every synthetic run: 2026-01-02 03:04:05 UTC.
 pub const BEGIN_NS: i64 = 1_767_323_045_000_000_000;
@@ -41,6 +42,14 @@ pub struct Model {
     pub private_bytes: u64,
     /// Nanoseconds from one pod's start to the next's.
     pub start_step_ns: i64,
+    /// The same above 200 pods, where it is another.
+    pub dense_step_ns: Option<i64>,
+}
+
+impl Model {
+    fn step_ns(&self, pods: u32) -> i64 {
+        self.dense_step_ns.filter(|_| pods > 200).unwrap_or(self.start_step_ns)
+    }
 }
 
 /// Three systems like those of the demonstration.
@@ -56,6 +65,7 @@ pub fn models() -> Vec<Model> {
         fixed_bytes: 0,
         private_bytes: 280_000,
         start_step_ns: 90_000_000,
+        dense_step_ns: None,
     };
     vec![
         model("wamr-crun", "wamr-crun (WAMR)", "wasm", "microservice-wasm"),
@@ -93,6 +103,8 @@ pub struct Recipe {
     pub noise_bytes: i64,
     /// Bytes per second by which the node grows without any pods.
     pub drift_bytes_per_s: i64,
+    /// Pods that metrics-server knows, at most: fewer make a smaller run.
+    pub pods_in_metrics: u32,
     /// Verdicts other than valid: runtime, density, repetition.
     pub verdicts: Vec<(&'static str, u32, u32, Verdict)>,
     /// Cells that the plan asks for and the run lacks.
@@ -110,6 +122,7 @@ impl Recipe {
             emulated: false,
             noise_bytes: 0,
             drift_bytes_per_s: 0,
+            pods_in_metrics: u32::MAX,
             verdicts: Vec::new(),
             absent: Vec::new(),
         }
@@ -184,48 +197,6 @@ fn collect(
     }
 }
 
-fn plan(recipe: &Recipe) -> String {
-    let series = recipe.models.iter().map(|model| {
-        format!("[[series]]\nruntime = \"{}\"\nworkload = \"{}\"\n", model.runtime, model.workload)
-    });
-    format!(
-        "title = \"Synthetic run with known figures\"\nprovider = \"native\"\nseed = 20260101\n\
-         repetitions = {}\ndensities = {:?}\n\n{}\n[timing]\nplateau_samples = {}\n",
-        recipe.repetitions,
-        recipe.densities,
-        series.collect::<Vec<_>>().join("\n"),
-        recipe.samples
-    )
-}
-
-fn environment(recipe: &Recipe) -> Environment {
-    let digest = |byte: &str| byte.repeat(32);
-    let program = |path: &str, byte| Program { path: path.to_owned(), sha256: digest(byte) };
-    let versions = [("containerd", "2.2.1"), ("kubernetes", "v1.34.2"), ("runc", "1.3.5")];
-    Environment {
-        kernel_release: "6.18.0".to_owned(),
-        architecture: "x86_64".to_owned(),
-        cpu_model: "Example Processor @ 2.50GHz".to_owned(),
-        cpus: 2,
-        memory_bytes: 25_000_000_000,
-        provider: "native".to_owned(),
-        emulated: recipe.emulated,
-        cgroup_mode: "v1".to_owned(),
-        hypervisor: Some("KVM".to_owned()),
-        transparent_hugepages: "madvise".to_owned(),
-        control_plane: "unthrottled".to_owned(),
-        versions: versions.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        programs: vec![
-            program("/usr/local/bin/containerd", "c0"),
-            program("/usr/local/bin/kubelet", "c1"),
-        ],
-        images: BTreeMap::from([(
-            "localhost/wamr-lab/microservice-wasm:1".to_owned(),
-            format!("sha256:{}", digest("d0")),
-        )]),
-    }
-}
-
 struct CellWriter<'a> {
     recipe: &'a Recipe,
     model: &'a Model,
@@ -274,7 +245,7 @@ impl CellWriter<'_> {
     }
 
     fn phases(&self, begin_ns: i64) -> Vec<Phase> {
-        let ramp_ns = self.model.start_step_ns * i64::from(self.pods) + SECOND_NS;
+        let ramp_ns = self.model.step_ns(self.pods) * i64::from(self.pods) + SECOND_NS;
         let level_ns = i64::from(self.recipe.samples) * SECOND_NS;
         let lengths = [
             (PhaseName::Before, level_ns),
@@ -334,7 +305,7 @@ impl CellWriter<'_> {
         let drift = recipe.drift_bytes_per_s * elapsed_s + (noise + cost) as i64;
         let fixed = if running > 0 { model.fixed_bytes } else { 0 };
         let taken = |bytes: i64| i64::from(running) * bytes + fixed + drift;
-        let total: i64 = 25_000_000_000;
+        let total: i64 = 250_000_000_000;
         let kernel = u64::from(running) * 100_000;
         // What no figure may see: pages wander between the processors' lists and MemFree.
         let lists = 20_000_000 + (taken_ns / SECOND_NS % 7) * 9_000_000;
@@ -370,7 +341,7 @@ impl CellWriter<'_> {
             window_s,
             working_set_bytes: meminfo.total_bytes - meminfo.all_available_bytes() - 100_000_000,
         });
-        for pod in 0..running {
+        for pod in 0..running.min(self.recipe.pods_in_metrics) {
             push(Reading::MetricsServerPod {
                 timestamp_ns: stamp_ns,
                 window_s,
@@ -382,7 +353,8 @@ impl CellWriter<'_> {
 
     fn pods(&self, requested_ns: i64) -> Vec<Pod> {
         let pod = |index: u32| {
-            let started_ns = requested_ns + self.model.start_step_ns * i64::from(index + 1);
+            let step_ns = self.model.step_ns(self.pods);
+            let started_ns = requested_ns + step_ns * i64::from(index + 1);
             Pod {
                 name: format!("pod-{index}"),
                 uid: format!("uid-{index}"),
@@ -434,7 +406,7 @@ impl CellWriter<'_> {
                 PhaseName::Plateau,
                 1000 + index,
                 "workload",
-                private + u64::from(index) * 4096,
+                private + u64::from(index % 10) * 4096,
             );
             container.pod = Some(format!("pod-{index}"));
             if index < 2 {

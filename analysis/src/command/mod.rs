@@ -1,0 +1,3 @@
+//! What the program does for each of its longer commands.
+
+pub mod check;

@@ -1,0 +1,52 @@
+//! What surrounds the cells of a synthetic run: plan and environment.
+
+use std::collections::BTreeMap;
+
+use wamr_record::cell::Program;
+use wamr_record::environment::Environment;
+
+use super::synthetic::Recipe;
+
+/// The plan of a run.
+pub fn plan(recipe: &Recipe) -> String {
+    let series = recipe.models.iter().map(|model| {
+        format!("[[series]]\nruntime = \"{}\"\nworkload = \"{}\"\n", model.runtime, model.workload)
+    });
+    format!(
+        "title = \"Synthetic run with known figures\"\nprovider = \"native\"\nseed = 20260101\n\
+         repetitions = {}\ndensities = {:?}\n\n{}\n[timing]\nplateau_samples = {}\n",
+        recipe.repetitions,
+        recipe.densities,
+        series.collect::<Vec<_>>().join("\n"),
+        recipe.samples
+    )
+}
+
+/// Machine and node of a run.
+pub fn environment(recipe: &Recipe) -> Environment {
+    let digest = |byte: &str| byte.repeat(32);
+    let program = |path: &str, byte| Program { path: path.to_owned(), sha256: digest(byte) };
+    let versions = [("containerd", "2.2.1"), ("kubernetes", "v1.34.2"), ("runc", "1.3.5")];
+    Environment {
+        kernel_release: "6.18.0".to_owned(),
+        architecture: "x86_64".to_owned(),
+        cpu_model: "Example Processor @ 2.50GHz".to_owned(),
+        cpus: 2,
+        memory_bytes: 25_000_000_000,
+        provider: "native".to_owned(),
+        emulated: recipe.emulated,
+        cgroup_mode: "v1".to_owned(),
+        hypervisor: Some("KVM".to_owned()),
+        transparent_hugepages: "madvise".to_owned(),
+        control_plane: "unthrottled".to_owned(),
+        versions: versions.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        programs: vec![
+            program("/usr/local/bin/containerd", "c0"),
+            program("/usr/local/bin/kubelet", "c1"),
+        ],
+        images: BTreeMap::from([(
+            "localhost/wamr-lab/microservice-wasm:1".to_owned(),
+            format!("sha256:{}", digest("d0")),
+        )]),
+    }
+}
