@@ -8,6 +8,16 @@ use std::path::PathBuf;
 /// Where containers' state is kept unless `--root` says otherwise.
 const DEFAULT_ROOT: &str = "/run/wamr-crun";
 
+fn default_root() -> PathBuf {
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return DEFAULT_ROOT.into();
+    }
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let directory = named.filter(|path| path.is_absolute());
+    directory.unwrap_or_else(|| format!("/run/user/{user}").into()).join("wamr-crun")
+}
+
 /// An OCI runtime for WebAssembly containers on WAMR and for native containers.
 #[derive(Debug, Parser)]
 #[command(name = "wamr-crun", disable_version_flag = true, disable_help_subcommand = true)]
@@ -26,8 +36,9 @@ pub struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Directory of the containers' state
-    #[arg(long, default_value = DEFAULT_ROOT, value_name = "DIR")]
+    /// Directory of the containers' state [default: /run/wamr-crun; for an ordinary user
+    /// $XDG_RUNTIME_DIR/wamr-crun]
+    #[arg(long, default_value_os_t = default_root(), hide_default_value = true, value_name = "DIR")]
     pub root: PathBuf,
     /// File that messages are appended to, instead of stderr
     #[arg(long, value_name = "FILE")]
@@ -62,6 +73,23 @@ pub enum Rootless {
     /// Only where the runtime is not run by root
     #[default]
     Auto,
+}
+
+impl Rootless {
+    /// Whether it is so for this process.
+    pub fn applies(self) -> bool {
+        match self {
+            Self::True => true,
+            Self::False => false,
+            Self::Auto => !nix::unistd::geteuid().is_root() || in_user_namespace(),
+        }
+    }
+}
+
+/// Whether the root of this process is an ordinary user on the host.
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 impl Global {

@@ -2,6 +2,7 @@
 //!
 //! Source: user_namespaces(7), time_namespaces(7); runtime-spec config-linux.md.
 
+use crate::capabilities;
 use crate::error::{Act, Error, Result};
 use crate::sys::process::{self, Cloned};
 use nix::fcntl::OFlag;
@@ -10,6 +11,7 @@ use nix::unistd::Pid;
 use oci_spec::runtime::{Linux, LinuxIdMapping};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::process::Command;
 
 /// What the parent writes for the init process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,16 +70,61 @@ fn lines(mappings: Option<&[LinuxIdMapping]>, field: &str, new: bool) -> Result<
     Ok(mappings.iter().map(line).collect::<Vec<_>>().concat())
 }
 
-/// Writes `maps` for the process `pid`, which waits for it.
+/// Writes `maps` for the process `pid`, which waits for it: directly, or where the runtime lacks
+/// the privilege by newuidmap(1) and newgidmap(1), which know what each user was granted.
 ///
 /// # Errors
-/// [`Error::Os`] with the file and its text.
+/// [`Error::Os`] with the file and its text; [`Error::Init`]: a program refused.
 pub fn write(maps: &Maps, pid: i32) -> Result<()> {
-    for (file, text) in [("uid_map", &maps.uids), ("gid_map", &maps.gids)] {
+    const SETGID: u64 = 1 << 6;
+    const SETUID: u64 = 1 << 7;
+    let own = capabilities::own()?;
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    for (file, text, program, direct, alone) in [
+        ("uid_map", &maps.uids, "newuidmap", own & SETUID != 0, is_only(&maps.uids, uid)),
+        ("gid_map", &maps.gids, "newgidmap", own & SETGID != 0, is_only(&maps.gids, gid)),
+    ] {
+        if !direct && !alone {
+            run_program(program, pid, text)?;
+            continue;
+        }
+        if !direct && file == "gid_map" {
+            // Else a process could leave a group that denies it something.
+            let path = format!("/proc/{pid}/setgroups");
+            std::fs::write(&path, "deny").act(|| format!("write \"deny\" to {path}"))?;
+        }
         let path = format!("/proc/{pid}/{file}");
         std::fs::write(&path, text).act(|| format!("write {text:?} to {path}"))?;
     }
     Ok(())
+}
+
+/// Whether `text` maps nothing but the id `own`: what anybody may write. Pure.
+fn is_only(text: &str, own: u32) -> bool {
+    let mut words = text.split_whitespace().skip(1);
+    words.next() == Some(own.to_string().as_str()) && words.eq(["1"])
+}
+
+fn run_program(program: &str, pid: i32, text: &str) -> Result<()> {
+    let output = Command::new(program)
+        .arg(pid.to_string())
+        .args(text.split_whitespace())
+        .output()
+        .act(|| {
+            format!(
+                "run {program}, which an ordinary user needs for more than one id (Debian: package \
+                 uidmap)"
+            )
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::Init(format!(
+        "{program} refused {:?}: {} (grant the ids in /etc/subuid and /etc/subgid)",
+        text.trim(),
+        said.trim()
+    )))
 }
 
 /// A user namespace with `maps` and no process in it: what an id-mapped mount takes them from.
@@ -140,6 +187,14 @@ mod tests {
         let maps = plan(&linux(json), true).unwrap();
         assert_eq!((maps.uids.as_str(), maps.gids.as_str()), ("0 1000 5\n", "1 7 2\n"));
         assert!(plan(&linux("{}"), true).unwrap_err().to_string().contains("needs a map"));
+    }
+
+    #[test]
+    fn what_anybody_may_map() {
+        assert!(is_only("0 1000 1\n", 1000));
+        assert!(!is_only("0 1000 2\n", 1000));
+        assert!(!is_only("0 1001 1\n", 1000));
+        assert!(!is_only("0 1000 1\n1 100000 65536\n", 1000));
     }
 
     #[test]

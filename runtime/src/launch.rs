@@ -1,7 +1,7 @@
 //! From a bundle to an init that waits at its gate, for `create` and `run`; or to nothing at all.
 
 use crate::bundle::Bundle;
-use crate::cgroup::{self, Cgroup, Driver, Request};
+use crate::cgroup::{self, Cgroup, Driver, Request, without};
 use crate::container::{self, Container, Lock, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
@@ -34,6 +34,8 @@ pub struct NewContainer {
     pub console_socket: Option<PathBuf>,
     /// Who makes its control groups.
     pub driver: Driver,
+    /// `--rootless`: control groups that may not be made are done without.
+    pub rootless: bool,
     /// The rest.
     pub options: Options,
 }
@@ -109,12 +111,18 @@ impl Attempt {
     ) -> Result<State> {
         let linux = bundle.spec.linux().as_ref();
         let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
-        let cgroup = self.cgroup.insert(Cgroup::create(&Request {
+        let created = Cgroup::create(&Request {
             driver: request.driver,
             path: &cgroup::path_of(cgroups_path, &container.id),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
             complete: setup.writes_cgroups(),
-        })?);
+        });
+        let resources = linux.and_then(|linux| linux.resources().as_ref());
+        let (cgroup, note) = without::unless_limited(created, resources, request.rootless)?;
+        if let Some(note) = note {
+            log.debug(|| note);
+        }
+        let cgroup = self.cgroup.insert(cgroup);
         let console = request.console_socket.as_deref().map(console::connect).transpose()?;
         let fifo = container.directory.join(SETUP_GATE);
         mkfifo(&fifo, Mode::from_bits_truncate(0o600))

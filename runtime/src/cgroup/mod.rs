@@ -11,6 +11,7 @@ pub mod oom;
 pub mod stats;
 pub mod v1;
 pub mod v2;
+pub mod without;
 
 use crate::error::{Error, Result};
 use clap::ValueEnum;

@@ -1,11 +1,12 @@
 //! The container's own control groups at a `cgroup` mount of config.json.
 //!
 //! Version 2: the group's directory is the mount. Version 1: a tmpfs with one directory per
-//! hierarchy, as the host has it, and links for the single controllers.
+//! hierarchy, as the host has it, and links for the single controllers. Without groups of its own
+//! the container sees the host's, read-only.
 
 use super::in_root::Root;
 use super::mounts::Step;
-use crate::cgroup::{Cgroup, v1};
+use crate::cgroup::{Cgroup, MOUNT, v1};
 use crate::error::{Act, Result};
 use crate::sys::mount::{self, MountAttr};
 use nix::sys::stat::{Mode, mkdirat};
@@ -25,6 +26,15 @@ pub fn apply(root: &Root, step: &Step, cgroup: &Cgroup) -> Result<()> {
     let attr = MountAttr { set: step.options.attr.set, ..MountAttr::default() };
     match cgroup {
         Cgroup::V2(group) => attach_group(&group.directory, target.as_fd(), &attr),
+        Cgroup::V1(group) if group.hierarchies.is_empty() => {
+            let tree = mount::clone_tree(nix::fcntl::AT_FDCWD, Path::new(MOUNT), true)
+                .act(|| format!("bind mount {MOUNT} at {shown}"))?;
+            let attr = MountAttr { set: attr.set | 1, ..attr };
+            mount::set_attributes(tree.as_fd(), &attr, true)
+                .act(|| format!("set the attributes of {shown}"))?;
+            mount::move_mount(tree.as_fd(), target.as_fd())
+                .act(|| format!("attach the mount {shown}"))
+        }
         Cgroup::V1(group) => {
             let options = ["mode=755".to_owned()];
             let fs = super::apply::file_system("tmpfs", "cgroup", &options)

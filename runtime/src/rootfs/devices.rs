@@ -11,7 +11,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// One node to make.
@@ -29,6 +29,8 @@ pub struct Node {
     pub uid: u32,
     /// Group inside the container.
     pub gid: u32,
+    /// Named by config.json: what is there already must be the very device.
+    pub named: bool,
 }
 
 const DEFAULT: [(&str, u64, u64); 6] = [
@@ -68,7 +70,15 @@ pub fn plan(devices: &[LinuxDevice], steps: &[Step]) -> Result<Vec<Node>> {
     for (path, major, minor) in DEFAULT {
         if !nodes.iter().any(|node| node.path == Path::new(path)) {
             let (path, number) = (PathBuf::from(path), (major, minor));
-            nodes.push(Node { path, kind: SFlag::S_IFCHR, number, mode: 0o666, uid: 0, gid: 0 });
+            nodes.push(Node {
+                path,
+                kind: SFlag::S_IFCHR,
+                number,
+                mode: 0o666,
+                uid: 0,
+                gid: 0,
+                named: false,
+            });
         }
     }
     Ok(nodes)
@@ -98,6 +108,7 @@ fn node(device: &LinuxDevice) -> std::result::Result<Node, String> {
         mode: device.file_mode().unwrap_or(0o666) & 0o7777,
         uid: device.uid().unwrap_or(0),
         gid: device.gid().unwrap_or(0),
+        named: true,
     })
 }
 
@@ -119,7 +130,7 @@ pub fn apply(root: &Root, nodes: &[Node], bind: bool) -> Result<()> {
     Ok(())
 }
 
-fn link(dev: std::os::fd::BorrowedFd, target: &str, name: &str) -> nix::Result<()> {
+fn link(dev: BorrowedFd, target: &str, name: &str) -> nix::Result<()> {
     match symlinkat(target, dev, name) {
         // /dev/ptmx must be the container's own; the other links stay as the image has them.
         Err(Errno::EEXIST) if name == "ptmx" => {
@@ -133,7 +144,8 @@ fn link(dev: std::os::fd::BorrowedFd, target: &str, name: &str) -> nix::Result<(
 
 fn make_node(root: &Root, node: &Node, bind: bool) -> Result<()> {
     let shown = node.path.display();
-    if bind {
+    // A FIFO is no device: any user namespace may make one.
+    if bind && node.kind != SFlag::S_IFIFO {
         return bind_host_node(root, node);
     }
     let (parent, name) =
@@ -142,7 +154,7 @@ fn make_node(root: &Root, node: &Node, bind: bool) -> Result<()> {
     let number = stat::makedev(node.number.0, node.number.1);
     match stat::mknodat(&parent, name, node.kind, mode, number) {
         Ok(()) => {}
-        Err(Errno::EEXIST) => return Ok(()),
+        Err(Errno::EEXIST) => return check_existing(root, node),
         // Not allowed to make nodes: the host's own node serves as well.
         Err(Errno::EPERM) => return bind_host_node(root, node),
         Err(error) => return Err(error).act(|| format!("make the device {shown}")),
@@ -157,10 +169,37 @@ fn make_node(root: &Root, node: &Node, bind: bool) -> Result<()> {
         .act(|| format!("set the owner of {shown}"))
 }
 
+/// The spec wants an error where something else than the device is in its place. A default device
+/// may be the image's own affair.
+fn check_existing(root: &Root, node: &Node) -> Result<()> {
+    let shown = node.path.display();
+    let found = root.refer(&node.path).act(|| format!("open {shown} in the container"))?;
+    if !node.named || is_node(found.as_fd(), node).act(|| format!("stat {shown}"))? {
+        return Ok(());
+    }
+    let reason = "something else is there already, in the image or in a mount";
+    Err(Error::config(format!("linux.devices ({shown})"), reason))
+}
+
+/// Whether `found` is of the kind and number of `node`.
+fn is_node(found: BorrowedFd, node: &Node) -> nix::Result<bool> {
+    let stat = stat::fstat(found)?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    let number = stat::makedev(node.number.0, node.number.1);
+    Ok(kind == node.kind && (kind == SFlag::S_IFIFO || stat.st_rdev == number))
+}
+
 fn bind_host_node(root: &Root, node: &Node) -> Result<()> {
     let shown = node.path.display();
     let tree = mount::clone_tree(AT_FDCWD, &node.path, false)
-        .act(|| format!("bind the host's device {shown}"))?;
+        .act(|| format!("bind the host's device {shown}, as this process may not make one"))?;
+    if !is_node(tree.as_fd(), node).act(|| format!("stat the host's {shown}"))? {
+        let (major, minor) = node.number;
+        let reason = format!(
+            "a user namespace gets the host's device of this path, which is not {major}:{minor}"
+        );
+        return Err(Error::config(format!("linux.devices ({shown})"), reason));
+    }
     let target = root.make_file(&node.path).act(|| format!("make the mount point {shown}"))?;
     mount::move_mount(tree.as_fd(), target.as_fd()).act(|| format!("bind the device {shown}"))
 }

@@ -31,6 +31,7 @@ pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
         pid_file: flags.pid_file.clone(),
         console_socket: flags.console_socket.clone(),
         driver: global.cgroup_driver(),
+        rootless: global.rootless.applies(),
         options: Options {
             no_pivot: flags.no_pivot,
             no_new_keyring: flags.no_new_keyring,

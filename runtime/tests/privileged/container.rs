@@ -16,6 +16,8 @@ pub struct Container {
     pub bundle: TempDir,
     pub config: Value,
     runtime: PathBuf,
+    /// What stands before the runtime on its command line.
+    wrapper: Vec<String>,
 }
 
 /// What a run left behind.
@@ -79,16 +81,26 @@ impl Container {
         let runtime = std::env::var_os("WAMR_TEST_RUNTIME")
             .map_or(PathBuf::from(env!("CARGO_BIN_EXE_wamr-crun")), PathBuf::from);
         let config = base(&id);
-        Some(Self { id, bundle, config, runtime })
+        Some(Self { id, bundle, config, runtime, wrapper: Vec::new() })
     }
 
     pub fn rootfs(&self) -> PathBuf {
         self.bundle.path().join("rootfs")
     }
 
+    /// The runtime's file.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
     /// Uses another runtime's file.
     pub fn use_runtime(&mut self, runtime: &Path) {
         runtime.clone_into(&mut self.runtime);
+    }
+
+    /// Calls the runtime through `wrapper`, a program and its arguments.
+    pub fn wrap(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// Puts `value` at the JSON pointer `at`; its parent exists.
@@ -116,12 +128,20 @@ impl Container {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.runtime);
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(&self.runtime),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(&self.runtime);
+                command
+            }
+        };
         command.arg("--root").arg(self.state_root()).args(arguments).stdin(Stdio::null());
         command
     }
 
-    fn write_config(&self) {
+    /// Writes config.json.
+    pub fn write_config(&self) {
         let text = serde_json::to_vec(&self.config).unwrap();
         fs::write(self.bundle.path().join("config.json"), text).unwrap();
     }

@@ -15,6 +15,7 @@ mod mount_options;
 mod mounts;
 mod namespaces;
 mod pause;
+mod rootless;
 mod seccomp;
 mod sys;
 mod tuning;

@@ -1,0 +1,71 @@
+//! Containers without groups of their own: an ordinary user may not be allowed to make any.
+
+use super::{Cgroup, limits, v1};
+use crate::error::{Error, Result};
+use oci_spec::runtime::LinuxResources;
+use std::io::ErrorKind;
+
+/// Turns a refusal to make groups into a container without any, and a note; but not where
+/// config.json asks for a limit, which would be missing. Rules for devices are none: a user
+/// namespace can reach no device but those that are bound into it.
+///
+/// # Errors
+/// That of `created`, with a hint where a limit stood in the way.
+pub fn unless_limited(
+    created: Result<Cgroup>,
+    resources: Option<&LinuxResources>,
+    rootless: bool,
+) -> Result<(Cgroup, Option<String>)> {
+    let refusal = match created {
+        Ok(cgroup) => return Ok((cgroup, None)),
+        Err(error) if rootless && is_refusal(&error) => error,
+        Err(error) => return Err(error),
+    };
+    let limited = match resources {
+        None => false,
+        Some(resources) => !limits::v1(resources).is_ok_and(|writes| writes.is_empty()),
+    };
+    if limited {
+        return Err(match refusal {
+            Error::Os { act, source } => Error::Os {
+                act: format!("{act} (for linux.resources; without limits it can be done without)"),
+                source,
+            },
+            other => other,
+        });
+    }
+    let text = crate::error::chain(&refusal);
+    let note = format!("the container has no control groups of its own: {text}");
+    Ok((Cgroup::V1(v1::Group { hierarchies: Vec::new() }), Some(note)))
+}
+
+fn is_refusal(error: &Error) -> bool {
+    let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+    matches!(error, Error::Os { source, .. } if kinds.contains(&source.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: i32) -> Result<Cgroup> {
+        let source = std::io::Error::from_raw_os_error(errno);
+        Err(Error::Os { act: "make the cgroup /x".to_owned(), source })
+    }
+
+    #[test]
+    fn a_refusal_matters_only_for_limits() {
+        let devices = r#"{"devices": [{"allow": false, "access": "rwm"}], "memory": {}}"#;
+        let devices: LinuxResources = serde_json::from_str(devices).unwrap();
+        for resources in [None, Some(&devices)] {
+            let (cgroup, note) = unless_limited(refused(libc::EACCES), resources, true).unwrap();
+            assert!(cgroup.own_directories().is_empty());
+            assert!(note.unwrap().contains("make the cgroup /x: Permission denied"));
+        }
+        let limit: LinuxResources = serde_json::from_str(r#"{"pids": {"limit": 5}}"#).unwrap();
+        let error = unless_limited(refused(libc::EACCES), Some(&limit), true).unwrap_err();
+        assert!(error.to_string().contains("for linux.resources"), "{error}");
+        assert!(unless_limited(refused(libc::EACCES), None, false).is_err());
+        assert!(unless_limited(refused(libc::ENOSPC), None, true).is_err());
+    }
+}
