@@ -15,6 +15,10 @@ fn main() {
     for problem in problems.into_iter().filter_map(Result::err) {
         println!("cargo::error={problem}");
     }
+    // Calls of WAMR's WASI library that src/sys/intercept.rs answers.
+    for function in ["os_openat", "os_socket_create", "os_socket_bind", "os_socket_listen"] {
+        println!("cargo::rustc-link-arg-bins=-Wl,--wrap={function}");
+    }
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     if features.split(',').any(|feature| feature == "crt-static") {
         // wamrx-sys asks for a dynamic libm. Finding it, LLD takes the program for one with a

@@ -13,6 +13,7 @@
 //! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
 //! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
 //! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
+//! | `org.wamr-crun.wasm.socket-names` | names with commas | host names to resolve; none |
 //!
 //! A pod's annotations also reach its sandbox container, hence the first rows. Without
 //! annotations the entrypoint's first bytes decide: `\0asm` and `\0aot` are Wasm, all else is
@@ -29,6 +30,7 @@ const SANDBOX: [&str; 2] =
 const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
 const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
+const NAMES: &str = "org.wamr-crun.wasm.socket-names";
 
 /// WAMR's operand stack unless an annotation says otherwise.
 const STACK_BYTES: u32 = 64 * 1024;
@@ -75,6 +77,8 @@ pub struct WasmOptions {
     pub max_memory_pages: u32,
     /// Networks (CIDR) that the guest may use.
     pub socket_networks: Vec<String>,
+    /// Host names that the guest may resolve, `*` in front for any beginning.
+    pub socket_names: Vec<String>,
 }
 
 type Annotations = HashMap<String, String>;
@@ -152,30 +156,53 @@ pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
         let reason = || format!("is no number from {least} to {most}");
         value.map(Some).ok_or_else(|| refuse(name, text, &reason()))
     };
-    let mut socket_networks = Vec::new();
-    let networks = annotations.get(NETWORKS).map(String::as_str).unwrap_or_default();
-    for network in networks.split(',').map(str::trim).filter(|network| !network.is_empty()) {
-        if !is_cidr(network) {
-            let reason = format!("{network:?} is no network such as 10.0.0.0/8 or ::/0");
-            return Err(refuse(NETWORKS, networks, &reason));
-        }
-        socket_networks.push(network.to_owned());
+    let list = |name: &str, check: fn(&str) -> std::result::Result<(), &'static str>| {
+        let text = annotations.get(name).map(String::as_str).unwrap_or_default();
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let checked = entries.map(|entry| match check(entry) {
+            Ok(()) => Ok(entry.to_owned()),
+            Err(reason) => Err(refuse(name, text, &format!("{entry:?} {reason}"))),
+        });
+        checked.collect::<Result<Vec<_>>>()
+    };
+    let socket_networks = list(NETWORKS, check_network)?;
+    let socket_names = list(NAMES, check_name)?;
+    if !socket_names.is_empty() && socket_networks.is_empty() {
+        let reason = format!("a guest without {NETWORKS} has no use for it");
+        return Err(refuse(NAMES, &socket_names.join(", "), &reason));
     }
     Ok(WasmOptions {
         stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(STACK_BYTES),
         max_memory_pages: number(PAGES, 1, 65536)?.unwrap_or(0),
         socket_networks,
+        socket_names,
     })
 }
 
-fn is_cidr(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+fn check_network(text: &str) -> std::result::Result<(), &'static str> {
+    const NONE: &str = "is no network such as 10.0.0.0/8 or ::/0";
+    let (address, bits) = text.split_once('/').ok_or(NONE)?;
+    let address: IpAddr = address.parse().map_err(|_| NONE)?;
+    let bits: u8 = bits.parse().map_err(|_| NONE)?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    if bits > most {
+        return Err(NONE);
+    }
+    // WAMR takes the address alone for "any", whatever the mask.
+    if address.is_unspecified() && bits != 0 {
+        return Err("would let the guest use every address: say 0.0.0.0/0 or ::/0 for that");
+    }
+    Ok(())
+}
+
+/// WAMR knows the star at the start only.
+fn check_name(text: &str) -> std::result::Result<(), &'static str> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let rest = text.strip_prefix('*').unwrap_or(text);
+    if text.len() <= 254 && rest.bytes().all(known) {
+        return Ok(());
+    }
+    Err("is no host name such as db.example.com, *.example.com or *")
 }
 
 #[cfg(test)]
@@ -246,7 +273,21 @@ mod tests {
         assert_eq!((got.stack_bytes, got.max_memory_pages), (131_072, 16));
         assert_eq!(got.socket_networks, ["10.0.0.0/8", "::/0"]);
         assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, STACK_BYTES);
-        for pair in [(STACK, "1k"), (STACK, "0"), (PAGES, "65537"), (NETWORKS, "10.0.0.0")] {
+        let names = options(&annotations(&[(NETWORKS, "::/0"), (NAMES, "*, a.b,*.c-d")])).unwrap();
+        assert_eq!(names.socket_names, ["*", "a.b", "*.c-d"]);
+        for pair in [
+            (STACK, "1k"),
+            (STACK, "0"),
+            (PAGES, "65537"),
+            (NETWORKS, "10.0.0.0"),
+            (NETWORKS, "10.0.0.0/33"),
+            (NETWORKS, "10.0.0/8"),
+            (NETWORKS, "0.0.0.0/32"),
+            (NETWORKS, "::/1"),
+            (NAMES, "a*"),
+            (NAMES, "a b"),
+            (NAMES, "good.example.com"),
+        ] {
             let error = options(&annotations(&[pair])).unwrap_err().to_string();
             assert!(error.contains(pair.0), "{error}");
         }

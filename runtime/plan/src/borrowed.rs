@@ -21,6 +21,7 @@ pub struct PlanRef<'a> {
     args: Strings<'a>,
     env: Strings<'a>,
     socket_networks: Strings<'a>,
+    socket_names: Strings<'a>,
     preopens: Preopens<'a>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> PlanRef<'a> {
         let args = Strings::pass(&mut reader, header.args)?;
         let env = Strings::pass(&mut reader, header.env)?;
         let socket_networks = Strings::pass(&mut reader, header.socket_networks)?;
+        let socket_names = Strings::pass(&mut reader, header.socket_names)?;
         let preopens = Preopens { reader, left: header.preopens };
         reader.skip_strings(2 * u64::from(header.preopens))?;
         if !reader.is_at_end() {
@@ -50,6 +52,7 @@ impl<'a> PlanRef<'a> {
             args,
             env,
             socket_networks,
+            socket_names,
             preopens,
         })
     }
@@ -67,6 +70,11 @@ impl<'a> PlanRef<'a> {
     /// As [`Plan::socket_networks`].
     pub fn socket_networks(&self) -> Strings<'a> {
         self.socket_networks.clone()
+    }
+
+    /// As [`Plan::socket_names`].
+    pub fn socket_names(&self) -> Strings<'a> {
+        self.socket_names.clone()
     }
 
     /// As [`Plan::preopens`]: pairs of guest path and container path.
@@ -91,6 +99,7 @@ impl<'a> PlanRef<'a> {
                 })
                 .collect(),
             socket_networks: owned(self.socket_networks.clone()),
+            socket_names: owned(self.socket_names.clone()),
             stack_bytes: self.stack_bytes,
             heap_bytes: self.heap_bytes,
             max_memory_pages: self.max_memory_pages,

@@ -5,8 +5,9 @@
 //! ```text
 //! magic "WAMP", version, length of the whole plan in bytes,
 //! module_fd, stack_bytes, heap_bytes, max_memory_pages,
-//! number of args, of env, of socket networks, of preopens,
-//! then the strings: cwd, args, env, socket networks, (guest path, container path) per preopen
+//! number of args, of env, of socket networks, of socket names, of preopens,
+//! then the strings: cwd, args, env, socket networks, socket names,
+//! (guest path, container path) per preopen
 //! ```
 //!
 //! A string is its length without the NUL, its bytes, a NUL. The NUL lets the runner hand the
@@ -19,9 +20,9 @@ use crate::Plan;
 /// The first four bytes of every plan.
 const MAGIC: [u8; 4] = *b"WAMP";
 /// Raised with every change of the layout: runtime and runner must come from one release.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Size of everything before the first string.
-const HEADER_BYTES: usize = 11 * 4;
+const HEADER_BYTES: usize = 12 * 4;
 
 /// Why bytes are not a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub(crate) struct Header {
     pub args: u32,
     pub env: u32,
     pub socket_networks: u32,
+    pub socket_names: u32,
     pub preopens: u32,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Reader<'a> {
             args: reader.number()?,
             env: reader.number()?,
             socket_networks: reader.number()?,
+            socket_names: reader.number()?,
             preopens: reader.number()?,
         };
         Ok((header, reader))
@@ -130,6 +133,7 @@ pub(crate) fn encode(plan: &Plan) -> Vec<u8> {
         .chain(&plan.args)
         .chain(&plan.env)
         .chain(&plan.socket_networks)
+        .chain(&plan.socket_names)
         .chain(plan.preopens.iter().flat_map(|dir| [&dir.guest_path, &dir.container_path]))
         .map(Vec::as_slice)
         .collect();
@@ -146,6 +150,7 @@ pub(crate) fn encode(plan: &Plan) -> Vec<u8> {
         wire(plan.args.len()),
         wire(plan.env.len()),
         wire(plan.socket_networks.len()),
+        wire(plan.socket_names.len()),
         wire(plan.preopens.len()),
     ];
     for number in numbers {

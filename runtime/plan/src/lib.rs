@@ -27,6 +27,8 @@ pub struct Plan {
     pub preopens: Vec<Preopen>,
     /// Networks (CIDR) the guest may connect to or listen on; empty: no sockets.
     pub socket_networks: Vec<Vec<u8>>,
+    /// Host names the guest may resolve; `*` at the start stands for anything. Empty: none.
+    pub socket_names: Vec<Vec<u8>>,
     /// WAMR's operand stack in bytes.
     pub stack_bytes: u32,
     /// WAMR's host-managed heap in bytes; WASI programs need none.

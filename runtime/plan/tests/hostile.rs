@@ -15,6 +15,7 @@ fn sample() -> Plan {
             Preopen { guest_path: b"/data".to_vec(), container_path: b"/mnt/data".to_vec() },
         ],
         socket_networks: vec![b"10.0.0.0/8".to_vec()],
+        socket_names: vec![b"*.example.com".to_vec()],
         stack_bytes: 65_536,
         heap_bytes: 0,
         max_memory_pages: 256,
@@ -32,7 +33,8 @@ fn strings() -> impl Strategy<Value = Vec<Vec<u8>>> {
 prop_compose! {
     fn plan()(
         numbers in any::<[u32; 4]>(),
-        (args, env, socket_networks) in (strings(), strings(), strings()),
+        (args, env) in (strings(), strings()),
+        (socket_networks, socket_names) in (strings(), strings()),
         cwd in string(),
         paths in vec((string(), string()), 0..6),
     ) -> Plan {
@@ -48,6 +50,7 @@ prop_compose! {
             cwd,
             preopens,
             socket_networks,
+            socket_names,
             stack_bytes,
             heap_bytes,
             max_memory_pages,

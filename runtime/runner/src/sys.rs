@@ -6,6 +6,10 @@ use std::io;
 
 use crate::exit_code::ExitCode;
 
+mod intercept;
+
+pub use intercept::grant_sockets;
+
 /// The C library's entry. Rust's own would read /proc, map a signal stack and allocate; in a unit
 /// test it has to be there all the same.
 #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -147,9 +151,10 @@ pub fn open_directory_and_close(path: &CStr) -> io::Result<()> {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: `path` is NUL-terminated.
     let fd = check(unsafe { libc::open(path.as_ptr(), flags) })?;
+    let kernel = intercept::is_kernel_file(fd);
     // SAFETY: takes no pointer; the descriptor was opened above.
     unsafe { libc::close(fd) };
-    Ok(())
+    if kernel { Err(io::Error::from_raw_os_error(libc::EACCES)) } else { Ok(()) }
 }
 
 /// Writes to standard error as much as it takes.

@@ -55,6 +55,8 @@ pub struct Instance(c::wasm_module_inst_t);
 /// How the guest ended.
 pub enum Outcome {
     Exited(u32),
+    /// It called `proc_raise`. WASI's numbers of signals are Linux's, as far as WASI has them.
+    Raised(i32),
     Trapped(String),
 }
 
@@ -84,8 +86,12 @@ pub fn load(bytes: Mapping) -> Result<Module, Failure> {
     let Ok(size) = u32::try_from(bytes.len()) else {
         return Err(Failure::step(ACT, "it is larger than 4 GiB"));
     };
-    if bytes.starts_with(b"\0aot") {
-        let reason = "it is compiled ahead of time (AOT); this runner takes Wasm bytecode";
+    if let [0, b'a', b'o', b't', rest @ ..] = &*bytes {
+        let format = rest.first_chunk().map_or(0, |version| u32::from_le_bytes(*version));
+        let reason = format!(
+            "it is compiled ahead of time (AOT format {format}); this runner has WAMR's \
+             interpreter and reads Wasm bytecode, version 1: put the .wasm file into the image"
+        );
         return Err(Failure::step(ACT, reason));
     }
     let mut reason = Reason::new();
@@ -164,6 +170,9 @@ fn set_limits(arguments: *mut c::InstantiationArgs2, limits: &Limits) {
 }
 
 fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
+    if !wasi.networks.is_empty() {
+        sys::grant_sockets();
+    }
     let list = |strings: &Vec<*const c_char>| strings.as_ptr().cast_mut();
     let count = |strings: &Vec<*const c_char>| strings.len() as u32;
     // SAFETY: `arguments` is a live object of WAMR, which keeps these pointers until it is
@@ -192,6 +201,11 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
             list(&wasi.networks),
             count(&wasi.networks),
         );
+        c::wasm_runtime_instantiation_args_set_wasi_ns_lookup_pool(
+            arguments,
+            list(&wasi.names),
+            count(&wasi.names),
+        );
     }
 }
 
@@ -208,7 +222,18 @@ pub fn execute(instance: &Instance) -> Outcome {
         if text.is_null() {
             return Outcome::Trapped("no reason given".to_owned());
         }
-        Outcome::Trapped(CStr::from_ptr(text).to_string_lossy().into_owned())
+        Outcome::of_exception(&CStr::from_ptr(text).to_string_lossy())
+    }
+}
+
+impl Outcome {
+    /// WAMR tells of `proc_raise` by the text of an exception, and of traps likewise.
+    fn of_exception(text: &str) -> Self {
+        let raised = text.strip_prefix("Exception: wasi proc raise ");
+        match raised.and_then(|number| number.parse().ok()) {
+            Some(signal) => Self::Raised(signal),
+            None => Self::Trapped(text.to_owned()),
+        }
     }
 }
 
@@ -217,6 +242,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Exited(status) => Self::of_guest(status),
+            Outcome::Raised(signal) => Self::of_signal(signal),
             Outcome::Trapped(text) => {
                 sys::write_to_stderr(format!("wamr-runner: {text}\n").as_bytes());
                 Self::TRAP

@@ -16,6 +16,8 @@ pub struct Strings<'a> {
     /// The others, as `guest::container`.
     pub mapped_dirs: Vec<*const c_char>,
     pub networks: Vec<*const c_char>,
+    /// Host names to resolve.
+    pub names: Vec<*const c_char>,
     _owned: Vec<CString>,
     _plan: std::marker::PhantomData<&'a CStr>,
 }
@@ -53,6 +55,7 @@ impl<'a> Strings<'a> {
             same_dirs,
             mapped_dirs,
             networks: plan.socket_networks().map(CStr::as_ptr).collect(),
+            names: plan.socket_names().map(CStr::as_ptr).collect(),
             _owned: owned,
             _plan: std::marker::PhantomData,
         })
@@ -124,6 +127,7 @@ mod tests {
                 cwd: cwd.into(),
                 preopens: vec![],
                 socket_networks: vec![],
+                socket_names: vec![],
                 stack_bytes: 0,
                 heap_bytes: 0,
                 max_memory_pages: 0,

@@ -47,7 +47,10 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
         let path = clean(&invocation.cwd.join(name));
         return match examine(root, &path, wish) {
             Ok(magic) => Ok((path, magic)),
-            Err(error) => Err(missing(format!("{}: {error}", path.display()))),
+            Err(error) => Err(missing(match function_of_module(root, &path, wish) {
+                Some(reason) => reason,
+                None => format!("{}: {error}", path.display()),
+            })),
         };
     }
     let search = invocation.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
@@ -73,6 +76,18 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
     Err(missing(
         refusal.unwrap_or_else(|| format!("not found in PATH ({:?})", search.unwrap_or("not set"))),
     ))
+}
+
+/// Why `module.wasm#function`, a notation of other runtimes, is no entry point, if it is one.
+fn function_of_module(root: &Root, path: &Path, wish: Wish) -> Option<String> {
+    let (module, function) = path.to_str()?.rsplit_once('#')?;
+    let magic = examine(root, Path::new(module), wish).ok()?;
+    (magic != Magic::Other).then(|| {
+        format!(
+            "a guest starts at its function _start, and choosing {function:?} instead is not \
+             supported: name {module} alone, and have its _start call the function"
+        )
+    })
 }
 
 /// What is at `path`, if it can be run.

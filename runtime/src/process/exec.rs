@@ -89,6 +89,7 @@ fn plan(setup: &Setup, module: &OwnedFd) -> Plan {
         cwd: program.cwd.as_os_str().as_bytes().to_vec(),
         preopens: std::iter::once(root).chain(mounted).collect(),
         socket_networks: bytes(&program.wasm.socket_networks),
+        socket_names: bytes(&program.wasm.socket_names),
         stack_bytes: program.wasm.stack_bytes,
         heap_bytes: 0,
         max_memory_pages: program.wasm.max_memory_pages,

@@ -36,12 +36,13 @@ fn a_trap_is_134_with_the_reason() {
 #[test]
 fn what_cannot_be_loaded_is_126_with_the_reason() {
     let no_start = r#"(module (memory (export "memory") 1) (func (export "other")))"#;
-    let table: [(&str, Vec<u8>, &str); 6] = [
+    let table: [(&str, Vec<u8>, &str); 7] = [
         ("an empty file", vec![], "it is empty"),
         ("a text", b"#!/bin/sh\nexit 0\n".to_vec(), "magic header not detected"),
         ("a magic alone", b"\0asm".to_vec(), "unexpected end"),
         ("another version", b"\0asm\x0d\0\x01\0".to_vec(), "unknown binary version"),
-        ("an AOT module", b"\0aot\x06\0\0\0".to_vec(), "AOT"),
+        ("an AOT module", b"\0aot\x06\0\0\0".to_vec(), "AOT format 6); this runner has WAMR's"),
+        ("an AOT magic alone", b"\0aot".to_vec(), "AOT format 0"),
         ("no _start", wat::parse_str(no_start).expect("wat"), "_start"),
     ];
     for (case, bytes, want) in table {

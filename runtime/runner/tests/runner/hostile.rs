@@ -28,6 +28,7 @@ fn no_single_bit_of_a_plan_crashes_the_runner() {
         env: vec![b"A=1".to_vec()],
         preopens: vec![crate::support::preopen("/", std::path::Path::new("/"))],
         socket_networks: vec![b"10.0.0.0/8".to_vec()],
+        socket_names: vec![b"*".to_vec()],
         ..plan()
     }
     .encode();

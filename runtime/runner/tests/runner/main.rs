@@ -5,6 +5,9 @@
 mod exit;
 mod guest;
 mod hostile;
+mod kernel_files;
 mod memory;
+mod preview1;
 mod signals;
+mod sockets;
 mod support;

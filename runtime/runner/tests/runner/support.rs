@@ -32,6 +32,7 @@ pub fn plan() -> Plan {
         cwd: b"/".to_vec(),
         preopens: vec![],
         socket_networks: vec![],
+        socket_names: vec![],
         stack_bytes: 64 << 10,
         heap_bytes: 0,
         max_memory_pages: 0,
@@ -51,6 +52,30 @@ pub fn module(name: &str, words: &[(&str, &str)]) -> Vec<u8> {
     let text = std::fs::read_to_string(&path).expect("the guest's source is there");
     let text = words.iter().fold(text, |text, (word, by)| text.replace(word, by));
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The C program `guests/<name>.c` as a module, if this machine can compile it; says so if not.
+pub fn compiled(name: &str) -> Option<Vec<u8>> {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/guests");
+    compile(&guests.join(name).with_extension("c"))
+}
+
+/// A C program as a module, if this machine can compile it; says so if not.
+pub fn compile(source: &Path) -> Option<Vec<u8>> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let module = directory.path().join("module.wasm");
+    let arguments = ["--target=wasm32-wasi", "-mcpu=mvp", "-Os", "-Wall", "-Werror", "-s", "-o"];
+    match Command::new("clang").args(arguments).arg(&module).arg(source).output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) if Path::new("/usr/include/wasm32-wasi/wasi/api.h").exists() => {
+            panic!("{}: {}", source.display(), error_text(&output))
+        }
+        _ => {
+            println!("skipped: clang with lld and wasi-libc is not installed");
+            return None;
+        }
+    }
+    Some(std::fs::read(module).expect("clang made it"))
 }
 
 /// The two descriptors of one start, open until this is dropped.
