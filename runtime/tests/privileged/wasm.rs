@@ -19,8 +19,11 @@ fn container() -> Option<Container> {
     let mut container = Container::empty()?;
     let bin = container.bundle.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_wamr-crun"), bin.join("wamr-crun")).unwrap();
-    fs::copy(runner, bin.join("wamr-runner")).unwrap();
+    // By a process of its own: a descriptor open for writing here could leak into another test's
+    // child, and the exec fail with ETXTBSY.
+    let programs = [PathBuf::from(env!("CARGO_BIN_EXE_wamr-crun")), runner];
+    let copied = Command::new("cp").args(programs).arg(&bin).status().unwrap();
+    assert!(copied.success(), "cp to {}", bin.display());
     container.use_runtime(&bin.join("wamr-crun"));
     Some(container)
 }
