@@ -6,21 +6,76 @@ use crate::error::{Act, Error, Result};
 use crate::rootfs::in_root::Root;
 use crate::sys::fd;
 use crate::sys::mount;
+use crate::sys::process::pidfd_open;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::{Gid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Connects to the engine's `--console-socket`.
+/// Who gets the master of a container's terminal.
+#[derive(Debug)]
+pub enum Console {
+    /// The engine, which listens at `--console-socket`.
+    Socket(PathBuf),
+    /// This runtime, which stays in the foreground: its end and the one for the container.
+    Own(UnixStream, UnixStream),
+}
+
+impl Console {
+    /// The console of a runtime that stays in the foreground.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn own() -> Result<Self> {
+        let (ours, theirs) = UnixStream::pair().act(|| "make a socket pair".to_owned())?;
+        Ok(Self::Own(ours, theirs))
+    }
+
+    /// The socket that the master is sent through.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the path.
+    pub fn connect(&self) -> Result<OwnedFd> {
+        let stream = match self {
+            Self::Socket(path) => UnixStream::connect(path)
+                .act(|| format!("connect to the console socket {}", path.display()))?,
+            Self::Own(_, theirs) => {
+                theirs.try_clone().act(|| "duplicate the console socket".to_owned())?
+            }
+        };
+        Ok(stream.into())
+    }
+}
+
+/// The master of the terminal that was made for `console`, if it came to this runtime.
 ///
 /// # Errors
-/// [`Error::Os`] with the path.
-pub fn connect(socket: &Path) -> Result<OwnedFd> {
-    let stream = UnixStream::connect(socket)
-        .act(|| format!("connect to the console socket {}", socket.display()))?;
-    Ok(stream.into())
+/// [`Error::Os`]: nothing was sent.
+pub fn receive(console: Option<Console>) -> Result<Option<OwnedFd>> {
+    let Some(Console::Own(ours, theirs)) = console else { return Ok(None) };
+    // The other copies went with the process's exec or end: a master that never came is noticed.
+    drop(theirs);
+    fd::receive(ours.as_fd()).map(Some).act(|| "receive the terminal's master".to_owned())
+}
+
+/// Whether there is a receiver for a terminal, and a terminal for a receiver.
+///
+/// # Errors
+/// [`Error::Usage`] with what to do.
+pub fn check(terminal: bool, console: Option<&Console>) -> Result<()> {
+    let reason = match (terminal, console) {
+        (true, None) => {
+            "process.terminal is set: give the terminal's receiver by --console-socket, or stay in \
+             the foreground"
+        }
+        (false, Some(Console::Socket(_))) => {
+            "--console-socket has no use: process.terminal is not set"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(reason.to_owned()))
 }
 
 /// A terminal of the container's own devpts.
@@ -30,7 +85,7 @@ pub struct Terminal {
     slave: OwnedFd,
 }
 
-/// Opens a new terminal in the container's /dev/pts and puts it at /dev/console.
+/// Opens a new terminal in the container's /dev/pts.
 ///
 /// # Errors
 /// [`Error::Os`]; it says so when /dev/pts is not mounted.
@@ -41,16 +96,23 @@ pub fn open(root: &Root) -> Result<Terminal> {
     })?;
     fd::unlock_pty(master.as_fd()).act(|| "unlock the new terminal".to_owned())?;
     let slave = fd::open_pty_peer(master.as_fd()).act(|| "open the new terminal".to_owned())?;
-    let target =
-        root.make_file(Path::new("/dev/console")).act(|| "make /dev/console".to_owned())?;
-    let tree = mount::clone_tree(slave.as_fd(), Path::new(""), false)
-        .act(|| "bind mount the new terminal".to_owned())?;
-    mount::move_mount(tree.as_fd(), target.as_fd())
-        .act(|| "bind mount the new terminal at /dev/console".to_owned())?;
     Ok(Terminal { master, slave })
 }
 
 impl Terminal {
+    /// Puts the terminal at /dev/console, as a container's first process has it.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with the call.
+    pub fn become_console(&self, root: &Root) -> Result<()> {
+        let target =
+            root.make_file(Path::new("/dev/console")).act(|| "make /dev/console".to_owned())?;
+        let tree = mount::clone_tree(self.slave.as_fd(), Path::new(""), false)
+            .act(|| "bind mount the new terminal".to_owned())?;
+        mount::move_mount(tree.as_fd(), target.as_fd())
+            .act(|| "bind mount the new terminal at /dev/console".to_owned())
+    }
+
     /// Gives the terminal its size (rows, columns) and owner, makes it this session's, moves
     /// stdio to it and sends its master through `socket`.
     ///
@@ -80,4 +142,20 @@ impl Terminal {
             .and_then(|()| dup2_stderr(&self.slave))
             .act(|| "move stdin, stdout and stderr to the terminal".to_owned())
     }
+}
+
+/// Sends a descriptor of the process `pid` to who listens at `socket`.
+///
+/// # Errors
+/// [`Error::Os`] with the path.
+pub fn send_pidfd(socket: &Path, pid: i32) -> Result<()> {
+    let act = || format!("send a pidfd to {}", socket.display());
+    let stream = UnixStream::connect(socket).act(act)?;
+    let pidfd = pidfd_open(pid).act(act)?;
+    let fds = [pidfd.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let name = [IoSlice::new(b"pidfd")];
+    sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None)
+        .map(drop)
+        .act(act)
 }

@@ -1,7 +1,8 @@
 //! From a bundle to an init that waits at its gate, for `create` and `run`; or to nothing at all.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, for_exec};
 use crate::cgroup::{self, Cgroup, Driver, Request, without};
+use crate::console::{self, Console};
 use crate::container::{self, Container, Lock, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
@@ -11,18 +12,18 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{console, fds, hooks, id_maps, seccomp, state_file};
+use crate::{fds, hooks, id_maps, seccomp, state_file};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, mkfifo};
 use oci_spec::runtime::{Hook, Spec};
 use state_file::State;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What the command line says about a new container.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct NewContainer {
     /// Its name.
     pub id: String,
@@ -30,8 +31,10 @@ pub struct NewContainer {
     pub bundle: PathBuf,
     /// `--pid-file`.
     pub pid_file: Option<PathBuf>,
-    /// `--console-socket`.
-    pub console_socket: Option<PathBuf>,
+    /// `--pidfd-socket`.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Who gets the terminal's master.
+    pub console: Option<Console>,
     /// Who makes its control groups.
     pub driver: Driver,
     /// `--rootless`: control groups that may not be made are done without.
@@ -49,13 +52,15 @@ pub struct Launched {
     pub state: State,
     /// No other verb changes it until this is dropped.
     pub lock: Lock,
+    /// The master of its terminal, if this runtime gets it.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// Creates the container. After an error nothing of it is left.
 ///
 /// # Errors
 /// Those of every step; the init's arrive as [`Error::Init`] with their full text.
-pub fn launch(root: &Path, request: &NewContainer, log: &Log) -> Result<Launched> {
+pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launched> {
     if let Some(number) = fds::first_missing(request.options.inherited.count) {
         return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
     }
@@ -65,30 +70,20 @@ pub fn launch(root: &Path, request: &NewContainer, log: &Log) -> Result<Launched
     for note in bundle.notes.iter().chain(&setup.notes) {
         log.warning(&format!("config.json: {note}"));
     }
-    check_console(&setup, request.console_socket.as_deref())?;
+    console::check(setup.program.terminal.is_some(), request.console.as_ref())?;
     let lock = container.make()?;
     let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None };
-    match attempt.create(&container, request, &bundle, &setup, log) {
-        Ok(state) => {
+    let created = attempt.create(&container, &request, &bundle, &setup, log);
+    let console = request.console.take().filter(|_| setup.program.terminal.is_some());
+    match created.and_then(|state| Ok((state, console::receive(console)?))) {
+        Ok((state, terminal)) => {
             log.debug(|| format!("created {} as process {}", container.id, state.pid));
-            Ok(Launched { container, state, lock })
+            Ok(Launched { container, state, lock, terminal })
         }
         Err(error) => {
             attempt.undo(&container, &bundle.spec, log);
             Err(error)
         }
-    }
-}
-
-fn check_console(setup: &Setup, socket: Option<&Path>) -> Result<()> {
-    match (setup.program.terminal, socket) {
-        (Some(_), None) => Err(Error::Usage(
-            "process.terminal is set: give the terminal's receiver by --console-socket".to_owned(),
-        )),
-        (None, Some(_)) => {
-            Err(Error::Usage("--console-socket has no use: process.terminal is not set".to_owned()))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -123,7 +118,7 @@ impl Attempt {
             log.debug(|| note);
         }
         let cgroup = self.cgroup.insert(cgroup);
-        let console = request.console_socket.as_deref().map(console::connect).transpose()?;
+        let console = request.console.as_ref().map(Console::connect).transpose()?;
         let fifo = container.directory.join(SETUP_GATE);
         mkfifo(&fifo, Mode::from_bits_truncate(0o600))
             .act(|| format!("make the gate {}", fifo.display()))?;
@@ -138,6 +133,9 @@ impl Attempt {
         // Written while the init works: whoever finds the container from now on can clean up.
         state.write(&container.directory)?;
         self.serve(&spawned, setup, &state, log)?;
+        if let Some(socket) = &request.pidfd_socket {
+            console::send_pidfd(socket, spawned.pid)?;
+        }
         if let Some(path) = &request.pid_file {
             state_file::replace(path, spawned.pid.to_string().as_bytes())?;
         }
@@ -252,6 +250,8 @@ fn new_state(
         cgroup_driver: Driver::default(),
         resources: linux.and_then(|linux| linux.resources().clone()).unwrap_or_default(),
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        config: Some(Box::new(for_exec(&bundle.spec))),
+        no_new_keyring: !setup.keyring,
         poststart: list(setup.hooks.poststart()),
         poststop: list(setup.hooks.poststop()),
     })

@@ -16,6 +16,7 @@ pub mod console;
 pub mod container;
 pub mod error;
 pub mod fds;
+pub mod foreground;
 pub mod hooks;
 pub mod id_maps;
 pub mod launch;

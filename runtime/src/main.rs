@@ -9,6 +9,8 @@ use wamr_crun::verb;
 
 /// Every failure of the runtime itself; `run` otherwise ends with the container's status.
 const FAILED: u8 = 1;
+/// The same for `exec`, as runc has it: not to be taken for a status of the process.
+const EXEC_FAILED: u8 = 255;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -23,7 +25,8 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             cli.global.log().error(&chain(&error));
-            ExitCode::from(FAILED)
+            let exec = matches!(verb, Verb::Exec(_));
+            ExitCode::from(if exec { EXEC_FAILED } else { FAILED })
         }
     }
 }
@@ -34,6 +37,7 @@ fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
         Verb::Create(flags) => verb::create::create(global, flags)?,
         Verb::Start { id } => verb::start::start(global, id)?,
         Verb::Run(flags) => return verb::run::run(global, flags).map(|status| status as u8),
+        Verb::Exec(flags) => return verb::exec::exec(global, flags).map(|status| status as u8),
         Verb::State { id } => verb::state::state(global, id)?,
         Verb::Kill(flags) => verb::kill::kill(global, flags)?,
         Verb::Delete(flags) => verb::delete::delete(global, flags)?,

@@ -3,9 +3,10 @@
 //! Source: runtime-spec config-linux.md "Namespaces"; namespaces(7), setns(2), clone(2).
 
 use crate::error::{Act, Error, Result};
+use nix::sys::stat::stat;
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType as Kind};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +160,47 @@ fn refuse_own(join: &Join, file: &File) -> Result<()> {
     Err(Error::config(field, reason))
 }
 
+/// The `CLONE_NEW*` flags of the namespaces in which the process `pid` is elsewhere than this one.
+///
+/// # Errors
+/// [`Error::Os`]: the process is gone. Passed over, its namespaces would be taken for the host's.
+pub fn differing(pid: i32) -> Result<u64> {
+    const KINDS: [(&str, u64); 8] = [
+        ("user", NEW_USER),
+        ("mnt", NEW_MOUNT),
+        ("pid", NEW_PID),
+        ("cgroup", NEW_CGROUP),
+        ("time", NEW_TIME),
+        ("uts", libc::CLONE_NEWUTS as u64),
+        ("ipc", libc::CLONE_NEWIPC as u64),
+        ("net", libc::CLONE_NEWNET as u64),
+    ];
+    let mut flags = 0;
+    for (kind, flag) in KINDS {
+        let path = |process: &str| PathBuf::from(format!("/proc/{process}/ns/{kind}"));
+        // A kind that the kernel does not know is none.
+        let Ok(own) = stat(&path("self")) else { continue };
+        let path = path(&pid.to_string());
+        let other = stat(&path).act(|| format!("look at {}", path.display()))?;
+        if (own.st_dev, own.st_ino) != (other.st_dev, other.st_ino) {
+            flags |= flag;
+        }
+    }
+    Ok(flags)
+}
+
+/// Joins the namespaces `flags` of the process behind `pidfd`, all or none.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn join_those_of(pidfd: BorrowedFd, flags: u64) -> Result<()> {
+    if flags == 0 {
+        return Ok(());
+    }
+    nix::sched::setns(pidfd, nix::sched::CloneFlags::from_bits_retain(flags as i32))
+        .act(|| format!("join the namespaces {flags:#x} of the container's process"))
+}
+
 /// Joins the namespace behind `opened`.
 ///
 /// # Errors
@@ -227,6 +269,12 @@ mod tests {
         ] {
             assert_eq!(plan(json).unwrap().needs_stage(), want, "{json}");
         }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_namespaces() {
+        assert_eq!(differing(std::process::id() as i32).unwrap(), 0);
+        assert!(differing(0).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::cgroup::{Cgroup, Driver};
 use crate::error::{Act, Error, Result};
-use oci_spec::runtime::{Hook, LinuxResources};
+use oci_spec::runtime::{Hook, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,6 +44,12 @@ pub struct State {
     pub resources: LinuxResources,
     /// `annotations` of the bundle.
     pub annotations: BTreeMap<String, String>,
+    /// What `exec` needs of config.json; states of older versions have none.
+    #[serde(default)]
+    pub config: Option<Box<Spec>>,
+    /// The container has no session keyring of its own.
+    #[serde(default)]
+    pub no_new_keyring: bool,
     /// Hooks for `start`.
     pub poststart: Vec<Hook>,
     /// Hooks for `delete`.
@@ -122,6 +128,8 @@ mod tests {
             cgroup_driver: Driver::Cgroupfs,
             resources: LinuxResources::default(),
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+            config: None,
+            no_new_keyring: false,
             poststart: Vec::new(),
             poststop: Vec::new(),
         }

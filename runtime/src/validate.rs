@@ -47,7 +47,11 @@ fn refuse_set(fields: &[(&str, bool)], reason: &str) -> Result<()> {
     }
 }
 
-fn check_process(process: &Process) -> Result<()> {
+/// Checks `process`: that of config.json, or a further one.
+///
+/// # Errors
+/// [`Error::Config`] with the property.
+pub fn check_process(process: &Process) -> Result<()> {
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(Error::config("process.args", "is empty: there is nothing to run"));
     }

@@ -113,6 +113,15 @@ pub fn wish(annotations: &Annotations) -> Result<Wish> {
     Ok(if handler == Wish::Wasm || variant == Wish::Wasm { Wish::Wasm } else { Wish::ByMagic })
 }
 
+/// As [`wish`], for a further process of a container: what the init must be, it need not be. Of a
+/// Wasm container's image it may run a native tool, and of a native one a module.
+///
+/// # Errors
+/// Those of [`wish`].
+pub fn wish_of_exec(annotations: &Annotations) -> Result<Wish> {
+    wish(annotations).map(|wish| if wish == Wish::Native { wish } else { Wish::ByMagic })
+}
+
 /// What the first bytes of an entrypoint say; 8 bytes are enough. Pure.
 ///
 /// Source: WebAssembly core spec "Modules"; component-model Binary.md "Preamble"; WAMR's
@@ -259,6 +268,18 @@ mod tests {
                 (Err(got), Err(want)) => assert!(got.to_string().contains(want), "{got}"),
                 (got, _) => panic!("{pairs:?} {magic:?}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_further_process_is_what_it_is() {
+        for (pairs, want) in [
+            (&[(HANDLER, "wasm")][..], Wish::ByMagic),
+            (&[(VARIANT, "compat")], Wish::ByMagic),
+            (&[], Wish::ByMagic),
+            (&[(SANDBOX[0], "sandbox")], Wish::Native),
+        ] {
+            assert_eq!(wish_of_exec(&annotations(pairs)).unwrap(), want, "{pairs:?}");
         }
     }
 

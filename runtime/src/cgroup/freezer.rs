@@ -65,7 +65,11 @@ fn signal_listed(cgroup: &Cgroup, signal: i32) -> Result<()> {
     Ok(())
 }
 
-fn send(pid: i32, signal: i32) -> Result<()> {
+/// Sends `signal` to the process `pid`; one that is gone is no error.
+///
+/// # Errors
+/// [`crate::error::Error::Os`].
+pub fn send(pid: i32, signal: i32) -> Result<()> {
     let target = Pid::from_raw(pid);
     let sent = match nix::sys::signal::Signal::try_from(signal) {
         Ok(named) => kill(target, named),

@@ -24,18 +24,23 @@ pub struct Entrypoint {
     pub runner: Option<OwnedFd>,
 }
 
-/// Looks `args[0]` up as execvp would, but inside `root`, and decides how it is run.
+/// Looks `args[0]` up as execvp would, but inside `root`, and decides how it is run; `runner` opens
+/// the Wasm runner if it is needed.
 ///
 /// # Errors
 /// [`Error::Workload`]: it is not there, cannot be executed, or is not what the annotations
 /// demand; the runner is missing.
-pub fn find(root: &Root, invocation: &Invocation) -> Result<Entrypoint> {
+pub fn find(
+    root: &Root,
+    invocation: &Invocation,
+    runner: impl FnOnce() -> Result<OwnedFd>,
+) -> Result<Entrypoint> {
     let name = invocation.args.first().map(String::as_str).unwrap_or_default();
     let (path, magic) = look_up(root, name, invocation)?;
     let workload = workload::decide(invocation.wish, magic, &path.to_string_lossy())?;
     let runner = match workload {
         Workload::Native => None,
-        Workload::Wasm => Some(open_runner()?),
+        Workload::Wasm => Some(runner()?),
     };
     Ok(Entrypoint { path, runner })
 }
@@ -129,7 +134,10 @@ fn read_magic(file: &mut File) -> io::Result<Magic> {
 }
 
 /// Opens the runner: beside the runtime, else where packages put it.
-fn open_runner() -> Result<OwnedFd> {
+///
+/// # Errors
+/// [`Error::Workload`]: it is not installed; [`Error::Os`].
+pub fn open_runner() -> Result<OwnedFd> {
     let own = self_exe::path();
     let directory = own.parent().unwrap_or(Path::new("/"));
     let places = [

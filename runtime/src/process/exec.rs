@@ -1,10 +1,9 @@
 //! The last act of the init: it becomes the container's program, or the Wasm runner.
 
 use super::entrypoint::Entrypoint;
-use super::setup::Setup;
+use super::setup::Invocation;
 use crate::error::{Act, Error, Result};
-use crate::rootfs::mounts::guest_directories;
-use crate::sys::process::execveat;
+use crate::sys::{fd, process};
 use nix::fcntl::{AT_FDCWD, FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
@@ -39,27 +38,27 @@ pub enum Ready {
     },
 }
 
-/// Opens or checks `entrypoint` as the current user, inside the container.
+/// Opens or checks `entrypoint` as the current user, who is `uid`, inside the container.
 ///
 /// # Errors
 /// [`Error::Os`]: the user may not; [`Error::Workload`].
-pub fn prepare(setup: &Setup, entrypoint: Entrypoint) -> Result<Ready> {
+pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result<Ready> {
     let Entrypoint { path, runner } = entrypoint;
     let Some(runner) = runner else {
         let flags = nix::fcntl::AtFlags::AT_EACCESS;
         nix::unistd::faccessat(AT_FDCWD, &path, AccessFlags::X_OK, flags)
-            .act(|| format!("execute {} as user {}", path.display(), setup.identity.uid))?;
-        let env = native_environment(setup);
+            .act(|| format!("execute {} as user {uid}", path.display()))?;
+        let env = native_environment(program, uid);
         return Ok(Ready::Native {
             path: c_string(path.into_os_string().into_vec())?,
-            args: c_strings(setup.program.args.iter().cloned())?,
+            args: c_strings(program.args.iter().cloned())?,
             env: c_strings(env.into_iter())?,
         });
     };
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let module = open(&path, flags, Mode::empty())
-        .act(|| format!("open the module {} as user {}", path.display(), setup.identity.uid))?;
-    let plan = plan(setup, &module).encode();
+        .act(|| format!("open the module {} as user {uid}", path.display()))?;
+    let plan = plan(program, &module).encode();
     let mut memory = File::from(
         memfd_create(c"wamr-plan", MFdFlags::MFD_CLOEXEC)
             .act(|| "memfd_create for the runner's plan".to_owned())?,
@@ -70,15 +69,16 @@ pub fn prepare(setup: &Setup, entrypoint: Entrypoint) -> Result<Ready> {
         .act(|| "write the runner's plan".to_owned())?;
     let memory = OwnedFd::from(memory);
     let own = ["wamr-runner".to_owned(), memory.as_raw_fd().to_string()];
-    let args = c_strings(own.into_iter().chain(setup.program.args.iter().cloned()))?;
+    let args = c_strings(own.into_iter().chain(program.args.iter().cloned()))?;
     Ok(Ready::Wasm { runner, args, inherited: [module, memory] })
 }
 
-fn plan(setup: &Setup, module: &OwnedFd) -> Plan {
-    let program = &setup.program;
+fn plan(program: &Invocation, module: &OwnedFd) -> Plan {
     let bytes = |list: &[String]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
     let root = Preopen { guest_path: b"/".to_vec(), container_path: b"/".to_vec() };
-    let mounted = guest_directories(&setup.root.mounts)
+    let mounted = program
+        .guest_directories
+        .iter()
         .filter(|path| fs::metadata(path).is_ok_and(|found| found.is_dir()))
         .map(|path| path.as_os_str().as_bytes().to_vec())
         .map(|path| Preopen { guest_path: path.clone(), container_path: path });
@@ -97,11 +97,11 @@ fn plan(setup: &Setup, module: &OwnedFd) -> Plan {
 }
 
 /// `process.env`, with HOME as programs expect it where the bundle leaves it out.
-fn native_environment(setup: &Setup) -> Vec<String> {
-    let mut env = setup.program.env.clone();
+fn native_environment(program: &Invocation, uid: u32) -> Vec<String> {
+    let mut env = program.env.clone();
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let home = home_of(&passwd, setup.identity.uid).unwrap_or("/");
+        let home = home_of(&passwd, uid).unwrap_or("/");
         env.push(format!("HOME={home}"));
     }
     env
@@ -124,12 +124,16 @@ fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>> {
     texts.map(|text| c_string(text.into_bytes())).collect()
 }
 
-/// Lets what the runner inherits survive the exec; after everything was marked close-on-exec.
+/// Gives signals the state a fresh process expects, and lets descriptors survive the exec only if
+/// they are stdio, one of the `inherited` behind it, or the runner's: nothing of the host passes.
 ///
 /// # Errors
 /// [`Error::Os`].
-pub fn inherit(ready: &Ready) -> Result<()> {
-    if let Ready::Wasm { inherited, .. } = ready {
+pub fn clean(inherited: u32, ready: Option<&Ready>) -> Result<()> {
+    process::reset_signals();
+    fd::close_range_cloexec(3 + inherited)
+        .act(|| "mark all descriptors close-on-exec".to_owned())?;
+    if let Some(Ready::Wasm { inherited, .. }) = ready {
         for file in inherited {
             fcntl(file.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))
                 .act(|| "let the runner inherit a descriptor".to_owned())?;
@@ -145,11 +149,11 @@ pub fn execute(ready: &Ready) -> Error {
     }
     let (source, act) = match ready {
         Ready::Native { path, args, env } => {
-            let error = execveat(AT_FDCWD.as_raw_fd(), path, &refer(args), &refer(env));
+            let error = process::execveat(AT_FDCWD.as_raw_fd(), path, &refer(args), &refer(env));
             (error, format!("execute {}", path.to_string_lossy()))
         }
         Ready::Wasm { runner, args, .. } => {
-            let error = execveat(runner.as_raw_fd(), c"", &refer(args), &[]);
+            let error = process::execveat(runner.as_raw_fd(), c"", &refer(args), &[]);
             (error, "execute the Wasm runner".to_owned())
         }
     };

@@ -1,19 +1,51 @@
 //! The init's steps that change who it is.
 
+use super::channel::{Channel, FromInit};
 use super::setup::Identity;
-use crate::error::{Act, Result};
-use crate::sys::prctl;
+use crate::error::{Act, Error, Result};
+use crate::rootfs::mounts::clean;
 use crate::sys::scheduling::SchedAttr;
-use crate::{capabilities, memory_policy, personality, scheduling};
+use crate::sys::{prctl, process};
+use crate::{capabilities, memory_policy, personality, scheduling, seccomp};
 use nix::errno::Errno;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use oci_spec::runtime::{Linux, Process};
-use std::fs;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Enters control groups through their opened files.
+///
+/// # Errors
+/// [`Error::Os`]: a group that takes no process.
+pub fn enter_cgroups(entrances: &[File]) -> Result<()> {
+    for mut entrance in entrances {
+        entrance.write_all(b"0").act(|| "enter a cgroup of the container".to_owned())?;
+    }
+    Ok(())
+}
+
+/// Installs the seccomp filter, if there is one, and hands its listener over through `channel`.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn filter(identity: &Identity, channel: &Channel) -> Result<()> {
+    let Some(program) = &identity.seccomp else { return Ok(()) };
+    if program.agent.is_some() {
+        channel.tell(&FromInit::Listener)?;
+    }
+    match seccomp::install(program)? {
+        Some(listener) => channel.hand_over(&listener),
+        None => Ok(()),
+    }
+}
 
 /// Becomes user and group 0 of the user namespace just entered.
 ///
 /// # Errors
-/// [`crate::error::Error::Os`]: the maps have no user or group 0.
+/// [`Error::Os`]: the maps have no user or group 0.
 pub fn become_namespace_root() -> Result<()> {
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
     setresgid(gid, gid, gid)
@@ -25,7 +57,7 @@ pub fn become_namespace_root() -> Result<()> {
 /// Sets this process's OOM score adjustment.
 ///
 /// # Errors
-/// [`crate::error::Error::Os`]; a refusal says what the runtime lacks.
+/// [`Error::Os`]; a refusal says what the runtime lacks.
 pub fn set_oom_score(adjustment: i32) -> Result<()> {
     let path = "/proc/self/oom_score_adj";
     fs::write(path, adjustment.to_string()).act(|| {
@@ -83,7 +115,7 @@ impl Tuning {
 /// Changes to the container's user, groups and capabilities.
 ///
 /// # Errors
-/// [`crate::error::Error::Os`] with the step.
+/// [`Error::Os`] with the step.
 pub fn drop_privileges(identity: &Identity) -> Result<()> {
     let Identity { uid, gid, groups, capabilities, .. } = identity;
     capabilities::limit_bounding_set(capabilities)?;
@@ -105,4 +137,50 @@ pub fn drop_privileges(identity: &Identity) -> Result<()> {
     setresuid(user, user, user).act(|| format!("become user {uid}"))?;
     capabilities::apply(capabilities)?;
     prctl::keep_capabilities(false).act(|| "stop keeping the capabilities".to_owned())
+}
+
+/// Joins the session keyring of the container `id`, which its init makes: the engine's keys are not
+/// the container's. Returns a warning where there is none to be had.
+///
+/// # Errors
+/// [`Error::Os`]: the user has too many keys.
+pub fn new_keyring(id: &str) -> Result<Option<String>> {
+    let name = CString::new(format!("_ses.{id}")).map_err(io::Error::from);
+    let name = name.act(|| "name the session keyring".to_owned())?;
+    match process::join_session_keyring(&name) {
+        // A kernel without keyrings, or an outer sandbox that forbids them, has nothing to
+        // protect either.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            Ok(Some(format!("no session keyring for the container: {error}")))
+        }
+        other => other.map(|()| None).act(|| {
+            "make a session keyring (--no-new-keyring does without; EDQUOT: see \
+             /proc/sys/kernel/keys/maxkeys)"
+                .to_owned()
+        }),
+    }
+}
+
+/// Sets the user's mask and tries the working directory `cwd` as root: a directory of the engine's
+/// may be closed to the user. Says whether that went well.
+pub fn try_cwd(identity: &Identity, cwd: &Path) -> bool {
+    umask(Mode::from_bits_truncate(identity.umask));
+    nix::unistd::chdir(&clean(cwd)).is_ok()
+}
+
+/// Enters the working directory `cwd` as the user, unless [`try_cwd`] did, and checks where it is.
+///
+/// # Errors
+/// [`Error::Os`]; [`Error::Config`]: it is outside the container.
+pub fn enter_cwd(cwd: &Path, entered: bool) -> Result<()> {
+    let cwd = clean(cwd);
+    if !entered {
+        nix::unistd::chdir(&cwd).act(|| format!("enter process.cwd {}", cwd.display()))?;
+    }
+    // A link of /proc could lead to a directory of the host (the class of CVE-2024-21626): such a
+    // place has no path inside the container's root.
+    if nix::unistd::getcwd().is_ok_and(|path| path.is_absolute()) {
+        return Ok(());
+    }
+    Err(Error::config("process.cwd", "leads out of the container's root"))
 }

@@ -13,13 +13,12 @@ use crate::namespaces::{self, NEW_MOUNT, NEW_PID, NEW_USER, Opened};
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::{Kind, clean};
 use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
-use crate::sys::{fd, prctl, process};
-use crate::{hooks, lsm, rlimits, seccomp, sysctl};
+use crate::sys::{prctl, process};
+use crate::{hooks, lsm, rlimits, sysctl};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,7 +56,7 @@ struct Progress {
 }
 
 /// Exit status of an init that could not become its program, as shells have it.
-const CANNOT_EXECUTE: i32 = 126;
+pub const CANNOT_EXECUTE: i32 = 126;
 
 impl Init<'_> {
     /// Performs all steps and the exec.
@@ -91,12 +90,15 @@ impl Init<'_> {
     fn perform(&mut self, step: Step, progress: &mut Progress) -> Result<()> {
         let (setup, identity) = (self.setup, &self.setup.identity);
         match step {
-            Step::EnterCgroups => self.enter_cgroups(),
+            Step::EnterCgroups => identity::enter_cgroups(&self.entrances),
             Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
             Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
             Step::ChooseProfile => lsm::choose(&identity.labels),
-            Step::NewKeyring => self.new_keyring(),
+            Step::NewKeyring => match identity::new_keyring(&setup.id)? {
+                Some(warning) => self.channel.tell(&FromInit::Warning(warning)),
+                None => Ok(()),
+            },
             Step::NewSession => self.new_session(),
             Step::NewCgroupNamespace => {
                 unshare(CloneFlags::CLONE_NEWCGROUP).act(|| "make a cgroup namespace".to_owned())
@@ -129,15 +131,20 @@ impl Init<'_> {
             Step::WriteSysctl => sysctl::apply(&setup.sysctl),
             Step::Tune => identity.tuning.apply(),
             Step::SetLimits => rlimits::apply(&identity.rlimits),
-            Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => self.filter(),
-            Step::DropPrivileges => self.drop_privileges(progress),
-            Step::EnterCwd => self.enter_cwd(progress),
+            Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => {
+                identity::filter(identity, &self.channel)
+            }
+            Step::DropPrivileges => {
+                progress.entered_cwd = identity::try_cwd(identity, &setup.program.cwd);
+                identity::drop_privileges(identity)
+            }
+            Step::EnterCwd => identity::enter_cwd(&setup.program.cwd, progress.entered_cwd),
             Step::ForbidPrivileges => {
                 prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
             }
             Step::OpenEntrypoint => {
                 let found = progress.entrypoint.take().ok_or_else(|| missing("entrypoint"))?;
-                progress.ready = Some(exec::prepare(setup, found)?);
+                progress.ready = Some(exec::prepare(identity.uid, &setup.program, found)?);
                 Ok(())
             }
             Step::WaitAtGate => self.wait_at_gate(),
@@ -145,7 +152,7 @@ impl Init<'_> {
                 let list = setup.hooks.start_container().as_deref().unwrap_or_default();
                 hooks::run("startContainer", list, &progress.hook_state)
             }
-            Step::CloseDescriptors => self.close_descriptors(progress),
+            Step::CloseDescriptors => exec::clean(setup.inherited.count, progress.ready.as_ref()),
         }
     }
 
@@ -168,7 +175,9 @@ impl Init<'_> {
                 devices::apply(root, &plan.nodes, self.setup.namespaces.has(NEW_USER))
             }
             Step::MakeTerminal => {
-                progress.terminal = Some(console::open(root)?);
+                let terminal = console::open(root)?;
+                terminal.become_console(root)?;
+                progress.terminal = Some(terminal);
                 self.take_terminal(progress)
             }
             Step::MakeCwd => {
@@ -180,19 +189,13 @@ impl Init<'_> {
             Step::Mask => masked::mask(root, &plan.masked),
             Step::MakePathsReadOnly => masked::make_read_only(root, &plan.read_only_paths),
             Step::FindEntrypoint => {
-                progress.entrypoint = Some(entrypoint::find(root, &self.setup.program)?);
+                progress.entrypoint =
+                    Some(entrypoint::find(root, &self.setup.program, entrypoint::open_runner)?);
                 Ok(())
             }
             Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
             _ => pivot::enter(root, plan.pivot),
         }
-    }
-
-    fn enter_cgroups(&self) -> Result<()> {
-        for mut entrance in &self.entrances {
-            entrance.write_all(b"0").act(|| "enter a cgroup of the container".to_owned())?;
-        }
-        Ok(())
     }
 
     fn become_namespace_root(&self) -> Result<()> {
@@ -201,24 +204,6 @@ impl Init<'_> {
             self.channel.wait()?;
         }
         identity::become_namespace_root()
-    }
-
-    fn new_keyring(&self) -> Result<()> {
-        let name = CString::new(format!("_ses.{}", self.setup.id)).map_err(io::Error::from);
-        let name = name.act(|| "name the session keyring".to_owned())?;
-        match process::join_session_keyring(&name) {
-            // A kernel without keyrings, or an outer sandbox that forbids them, has nothing to
-            // protect either.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                let text = format!("no session keyring for the container: {error}");
-                self.channel.tell(&FromInit::Warning(text))
-            }
-            other => other.act(|| {
-                "make a session keyring (--no-new-keyring does without; EDQUOT: see \
-                 /proc/sys/kernel/keys/maxkeys)"
-                    .to_owned()
-            }),
-        }
     }
 
     fn new_session(&self) -> Result<()> {
@@ -248,39 +233,6 @@ impl Init<'_> {
         terminal.take(socket, self.setup.program.terminal, self.setup.identity.uid)
     }
 
-    fn drop_privileges(&self, progress: &mut Progress) -> Result<()> {
-        let identity = &self.setup.identity;
-        umask(Mode::from_bits_truncate(identity.umask));
-        // Tried as root first: a directory of the engine's may be closed to the user.
-        progress.entered_cwd = nix::unistd::chdir(&clean(&self.setup.program.cwd)).is_ok();
-        identity::drop_privileges(identity)
-    }
-
-    fn enter_cwd(&self, progress: &Progress) -> Result<()> {
-        let cwd = clean(&self.setup.program.cwd);
-        if !progress.entered_cwd {
-            nix::unistd::chdir(&cwd).act(|| format!("enter process.cwd {}", cwd.display()))?;
-        }
-        // A link of /proc could lead to a directory of the host (the class of CVE-2024-21626):
-        // such a place has no path inside the container's root.
-        let inside = nix::unistd::getcwd().is_ok_and(|path| path.is_absolute());
-        if inside {
-            return Ok(());
-        }
-        Err(Error::config("process.cwd", "leads out of the container's root"))
-    }
-
-    fn filter(&self) -> Result<()> {
-        let Some(program) = &self.setup.identity.seccomp else { return Ok(()) };
-        if program.agent.is_some() {
-            self.channel.tell(&FromInit::Listener)?;
-        }
-        match seccomp::install(program)? {
-            Some(listener) => self.channel.hand_over(&listener),
-            None => Ok(()),
-        }
-    }
-
     /// Waits until `start` writes to the FIFO. It was opened without waiting, so that no `start`
     /// can come too early.
     fn wait_at_gate(&self) -> Result<()> {
@@ -298,13 +250,6 @@ impl Init<'_> {
             return Ok(());
         }
         Err(Error::Init("the gate was closed without a start".to_owned()))
-    }
-
-    fn close_descriptors(&self, progress: &Progress) -> Result<()> {
-        process::reset_signals();
-        fd::close_range_cloexec(3 + self.setup.inherited.count)
-            .act(|| "mark all descriptors close-on-exec".to_owned())?;
-        progress.ready.as_ref().map_or(Ok(()), exec::inherit)
     }
 }
 

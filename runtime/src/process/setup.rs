@@ -86,6 +86,8 @@ pub struct Invocation {
     pub wish: Wish,
     /// What they grant a Wasm guest.
     pub wasm: WasmOptions,
+    /// Where a Wasm guest gets a directory besides `/`.
+    pub guest_directories: Vec<PathBuf>,
     /// `Some(size)`: with a terminal, of these rows and columns (0, 0: as it comes).
     pub terminal: Option<(u64, u64)>,
 }
@@ -177,7 +179,7 @@ impl Setup {
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
             identity,
-            program: program(spec, process, options)?,
+            program: program(spec, process, &options.inherited)?,
             hooks: spec.hooks().clone().unwrap_or_default(),
             keyring: !options.no_new_keyring,
             inherited: options.inherited.clone(),
@@ -218,7 +220,11 @@ fn root_plan(
     })
 }
 
-fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
+/// Who `process` is to be. Pure, but for libseccomp.
+///
+/// # Errors
+/// [`Error::Config`]: what cannot be.
+pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
     let user = process.user();
     let umask = user.umask().unwrap_or(0o022);
     if umask > 0o777 {
@@ -244,11 +250,17 @@ fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
     })
 }
 
-fn program(spec: &Spec, process: &Process, options: &Options) -> Result<Invocation> {
+/// What `process` is to run in the container of `spec`. Pure.
+///
+/// # Errors
+/// [`Error::Config`]: an annotation that cannot be honoured.
+pub fn program(spec: &Spec, process: &Process, inherited: &Inherited) -> Result<Invocation> {
     let none = HashMap::new();
     let annotations = spec.annotations().as_ref().unwrap_or(&none);
     let mut env = process.env().clone().unwrap_or_default();
-    env.extend(options.inherited.env.iter().cloned());
+    env.extend(inherited.env.iter().cloned());
+    let mounts = spec.mounts().iter().flatten();
+    let destinations: Vec<PathBuf> = mounts.map(|mount| mount.destination().clone()).collect();
     let size = process.console_size().map_or((0, 0), |size| (size.height(), size.width()));
     Ok(Invocation {
         args: process.args().clone().unwrap_or_default(),
@@ -256,6 +268,7 @@ fn program(spec: &Spec, process: &Process, options: &Options) -> Result<Invocati
         cwd: process.cwd().clone(),
         wish: workload::wish(annotations)?,
         wasm: workload::options(annotations)?,
+        guest_directories: mounts::guest_directories(&destinations),
         terminal: (process.terminal() == Some(true)).then_some(size),
     })
 }

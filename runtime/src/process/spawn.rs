@@ -78,12 +78,19 @@ fn direct(mut parts: Parts, ours: Channel, theirs: Channel) -> Result<Spawned> {
     }
 }
 
-fn open_group(directory: &std::path::Path) -> Result<File> {
+/// Opens the v2 group `directory` for a process to be born in.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn open_group(directory: &std::path::Path) -> Result<File> {
     File::open(directory).act(|| format!("open the cgroup {}", directory.display()))
 }
 
 /// Joins for the children; returns the way back.
-fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
     let own = File::open("/proc/self/ns/pid").act(|| "open /proc/self/ns/pid".to_owned())?;
     namespaces::join(join)?;
     Ok(Opened { flag: NEW_PID, file: own.into() })

@@ -134,12 +134,11 @@ fn source_text(source: Option<&Path>, fstype: &str) -> std::result::Result<Strin
 
 /// The destinations at which a Wasm guest gets a directory besides `/`: all of config.json but
 /// the kernel's own trees, which are none of a guest's business.
-pub fn guest_directories(steps: &[Step]) -> impl Iterator<Item = &Path> {
+pub fn guest_directories(destinations: &[PathBuf]) -> Vec<PathBuf> {
     const HIDDEN: [&str; 3] = ["/proc", "/sys", "/dev"];
-    steps.iter().map(|step| step.destination.as_path()).filter(|destination| {
-        *destination != Path::new("/")
-            && !HIDDEN.iter().any(|hidden| destination.starts_with(hidden))
-    })
+    let hidden = |path: &PathBuf| HIDDEN.iter().any(|hidden| path.starts_with(hidden));
+    let paths = destinations.iter().map(|destination| clean(destination));
+    paths.filter(|path| path != Path::new("/") && !hidden(path)).collect()
 }
 
 #[cfg(test)]
@@ -208,11 +207,7 @@ mod tests {
 
     #[test]
     fn guests_do_not_see_kernel_trees() {
-        let json = r#"[
-          {"destination": "/proc", "type": "proc"}, {"destination": "/dev/shm", "type": "tmpfs"},
-          {"destination": "/data", "type": "tmpfs"}, {"destination": "/device", "type": "tmpfs"}]"#;
-        let steps = plan(&mounts(json), Path::new("/")).unwrap();
-        let seen: Vec<_> = guest_directories(&steps).collect();
-        assert_eq!(seen, [Path::new("/data"), Path::new("/device")]);
+        let paths = ["/proc", "/dev/shm", "/data", "/device", "/../"].map(PathBuf::from);
+        assert_eq!(guest_directories(&paths), [Path::new("/data"), Path::new("/device")]);
     }
 }

@@ -104,6 +104,26 @@ pub fn take_inherited(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Receives the one descriptor that is sent through `socket` with some bytes, close-on-exec.
+///
+/// # Errors
+/// Those of recvmsg(2); `UnexpectedEof`: the message brought none.
+pub fn receive(socket: BorrowedFd) -> io::Result<OwnedFd> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let mut bytes = [0; 64];
+    let mut parts = [io::IoSliceMut::new(&mut bytes)];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let received = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    let raw = received.ok_or(io::ErrorKind::UnexpectedEof)?;
+    // SAFETY: the kernel made this descriptor for the message just received; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
 /// Opens the slave side of the terminal whose master is `master`, without a path.
 ///
 /// # Errors
@@ -134,6 +154,17 @@ pub fn set_window_size(fd: BorrowedFd, rows: u16, columns: u16) -> io::Result<()
     // SAFETY: TIOCSWINSZ reads one winsize through the pointer, which outlives the call.
     let status = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
     check(status.into()).map(drop)
+}
+
+/// The size of the terminal `fd`: rows and columns.
+///
+/// # Errors
+/// `ENOTTY`: it is none.
+pub fn window_size(fd: BorrowedFd) -> io::Result<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize through the pointer, which outlives the call.
+    let status = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    check(status.into()).map(|_| (size.ws_row, size.ws_col))
 }
 
 /// Makes the terminal `fd` the controlling one of this session leader.

@@ -1,6 +1,7 @@
 //! `create`: makes the container up to its gate.
 
 use crate::cli::{Create, Global};
+use crate::console::Console;
 use crate::error::Result;
 use crate::fds;
 use crate::launch::{self, Launched, NewContainer};
@@ -12,14 +13,15 @@ use crate::self_exe;
 /// # Errors
 /// See [`launch::launch`].
 pub fn create(global: &Global, flags: &Create) -> Result<()> {
-    launch(global, flags).map(drop)
+    let console = flags.console_socket.clone().map(Console::Socket);
+    launch(global, flags, console).map(drop)
 }
 
 /// Creates the container and keeps its lock, for `run`.
 ///
 /// # Errors
 /// See [`launch::launch`].
-pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
+pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Result<Launched> {
     global.cgroup_driver().check()?;
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
@@ -29,7 +31,8 @@ pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
         id: flags.id.clone(),
         bundle: flags.bundle.clone(),
         pid_file: flags.pid_file.clone(),
-        console_socket: flags.console_socket.clone(),
+        pidfd_socket: flags.pidfd_socket.clone(),
+        console,
         driver: global.cgroup_driver(),
         rootless: global.rootless.applies(),
         options: Options {
@@ -38,5 +41,5 @@ pub fn launch(global: &Global, flags: &Create) -> Result<Launched> {
             inherited,
         },
     };
-    launch::launch(&global.root, &request, &global.log())
+    launch::launch(&global.root, request, &global.log())
 }

@@ -2,13 +2,11 @@
 
 use super::{create, delete, start};
 use crate::cli::{Global, Run};
+use crate::console::Console;
 use crate::container::Status;
-use crate::error::{Act, Error, Result, chain};
+use crate::error::{Error, Result, chain};
+use crate::foreground;
 use crate::launch::Launched;
-use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 /// Runs the container; returns its exit status, 128 and the signal's number if a signal ended it.
 ///
@@ -16,10 +14,15 @@ use nix::unistd::Pid;
 /// Those of `create` and `start`.
 pub fn run(global: &Global, flags: &Run) -> Result<i32> {
     let log = global.log();
-    let launched = create::launch(global, &flags.create)?;
+    let console = match &flags.create.console_socket {
+        Some(path) => Some(Console::Socket(path.clone())),
+        None if flags.detach => None,
+        None => Some(Console::own()?),
+    };
+    let launched = create::launch(global, &flags.create, console)?;
     // Blocked before the start, so that no end and no signal can be missed.
-    let signals = if flags.detach { None } else { Some(block_signals()?) };
-    let Launched { container, state, lock } = launched;
+    let signals = if flags.detach { None } else { Some(foreground::block_signals()?) };
+    let Launched { container, state, lock, terminal } = launched;
     let gate = match start::open_gate(&container, &state) {
         Ok(gate) => gate,
         Err(error) => {
@@ -34,7 +37,7 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
     }
     drop(lock);
     let Some(signals) = signals else { return Ok(0) };
-    let status = wait(state.pid, &signals)?;
+    let status = foreground::wait(state.pid, &signals, terminal)?;
     if flags.keep {
         return Ok(status);
     }
@@ -45,41 +48,6 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
         Ok(_lock) => {
             debug_assert_eq!(container.status(&state), Status::Stopped);
             delete::finish(&container, &state, &log).map(|()| status)
-        }
-    }
-}
-
-fn block_signals() -> Result<SigSet> {
-    let mut signals = SigSet::all();
-    // Faults of the runtime itself are not for the container.
-    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT]
-    {
-        signals.remove(fault);
-    }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signals), None)
-        .act(|| "block signals".to_owned())?;
-    Ok(signals)
-}
-
-/// Passes signals on to the init until it ends.
-fn wait(pid: i32, signals: &SigSet) -> Result<i32> {
-    let init = Pid::from_raw(pid);
-    loop {
-        match waitpid(init, Some(WaitPidFlag::WNOHANG)).act(|| "wait for the init".to_owned())? {
-            WaitStatus::Exited(_, status) => return Ok(status),
-            WaitStatus::Signaled(_, signal, _) => return Ok(128 + signal as i32),
-            _ => {}
-        }
-        let signal = match signals.wait() {
-            Err(Errno::EINTR) => continue,
-            other => other.act(|| "wait for a signal".to_owned())?,
-        };
-        if !matches!(signal, Signal::SIGCHLD | Signal::SIGURG) {
-            match nix::sys::signal::kill(init, signal) {
-                // It ended meanwhile; the next round notices.
-                Err(Errno::ESRCH) => {}
-                other => other.act(|| format!("pass {signal} on to the container"))?,
-            }
         }
     }
 }

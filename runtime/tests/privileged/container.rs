@@ -51,21 +51,28 @@ impl Container {
     /// A container that runs `script` in busybox's shell; `None` (and a line) if it cannot be.
     pub fn shell(script: &str) -> Option<Self> {
         let mut container = Self::empty()?;
-        let bin = container.rootfs().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        let Some(busybox) = busybox() else {
+        if !container.add_busybox() {
             skip("busybox is not installed (apt-get install busybox-static)");
             return None;
-        };
+        }
+        container.set("/process/args", json!(["sh", "-c", script]));
+        Some(container)
+    }
+
+    /// Puts busybox and links to it into /bin of the root; `false` if there is none.
+    pub fn add_busybox(&self) -> bool {
+        let Some(busybox) = busybox() else { return false };
+        let bin = self.rootfs().join("bin");
+        fs::create_dir_all(&bin).unwrap();
         fs::copy(busybox, bin.join("busybox")).unwrap();
         for name in ["sh", "ls", "cat", "sleep", "id", "echo", "touch", "mount", "hostname", "ps"]
             .into_iter()
             .chain(["readlink", "stat", "mkdir", "dd", "kill", "grep", "head", "true", "tr"])
+            .chain(["stty", "nc", "env"])
         {
             std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
         }
-        container.set("/process/args", json!(["sh", "-c", script]));
-        Some(container)
+        true
     }
 
     /// A container with an empty root and the usual config.json.
@@ -183,6 +190,18 @@ impl Container {
         ran(&self.command(&arguments).output().unwrap())
     }
 
+    /// As [`Container::verb`], for one that leaves a process behind: it gets no pipe, whose end
+    /// would never come.
+    pub fn verb_detached(&self, verb: &[&str], after: &[&str]) -> Ran {
+        let arguments = [verb, &[self.id.as_str()], after].concat();
+        let path = self.bundle.path().join("detached");
+        let file = File::create(&path).unwrap();
+        let same = file.try_clone().unwrap();
+        let status = self.command(&arguments).stdout(file).stderr(same).status().unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        Ran { status: status.code().unwrap_or(-1), stdout: text.clone(), stderr: text }
+    }
+
     /// A verb that must succeed.
     pub fn must(&self, verb: &[&str], after: &[&str]) -> Ran {
         let got = self.verb(verb, after);
@@ -260,6 +279,11 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs `line` in the host's shell.
+pub fn host_shell(line: &str) -> Ran {
+    ran(&Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().unwrap())
 }
 
 fn ran(output: &Output) -> Ran {

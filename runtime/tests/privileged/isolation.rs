@@ -118,7 +118,7 @@ fn a_pod_shares_its_user_namespace() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 200_000);
 }
 
-fn give_away(container: &Container, uid: u32) {
+pub fn give_away(container: &Container, uid: u32) {
     for path in [container.bundle.path().to_owned(), container.rootfs()] {
         std::os::unix::fs::chown(&path, Some(uid), Some(uid)).unwrap();
     }

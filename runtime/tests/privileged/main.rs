@@ -7,6 +7,7 @@
 
 mod container;
 mod events;
+mod exec;
 mod identity;
 mod isolation;
 mod lifecycle;
@@ -18,6 +19,7 @@ mod pause;
 mod rootless;
 mod seccomp;
 mod sys;
+mod terminal;
 mod tuning;
 mod update;
 mod wasm;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A container whose runtime has the runner beside it.
-fn container() -> Option<Container> {
+pub fn container() -> Option<Container> {
     if !is_ours() {
         skip("the runner belongs to our runtime");
         return None;
@@ -29,7 +29,18 @@ fn container() -> Option<Container> {
 }
 
 /// `proc_exit(status)` as a module, written by hand.
-fn exits(status: u8) -> Vec<u8> {
+pub fn exits(status: u8) -> Vec<u8> {
+    // i32.const takes a signed LEB128: two bytes hold every status.
+    module(&[0x41, status & 0x7f | 0x80, status >> 7, 0x10, 0])
+}
+
+/// A module that never ends: `loop br 0 end`.
+pub fn loops() -> Vec<u8> {
+    module(&[0x03, 0x40, 0x0c, 0, 0x0b])
+}
+
+/// A module whose `_start` is `code`; function 0 is `proc_exit`.
+fn module(code: &[u8]) -> Vec<u8> {
     let mut module = b"\0asm\x01\0\0\0".to_vec();
     let mut section = |id: u8, content: &[u8]| {
         module.extend([id, content.len() as u8]);
@@ -50,9 +61,10 @@ fn exits(status: u8) -> Vec<u8> {
     export.extend(b"memory");
     export.extend([2, 0]);
     section(7, &export);
-    // i32.const takes a signed LEB128: two bytes hold every status.
-    let constant = [status & 0x7f | 0x80, status >> 7];
-    section(10, &[1, 7, 0, 0x41, constant[0], constant[1], 0x10, 0, 0x0b]);
+    let mut body = vec![1, code.len() as u8 + 2, 0];
+    body.extend(code);
+    body.push(0x0b);
+    section(10, &body);
     module
 }
 

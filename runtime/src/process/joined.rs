@@ -1,0 +1,137 @@
+//! The child side of `exec`: performs the steps of `join_steps.rs`, then becomes the program.
+
+use super::channel::{Channel, FromInit};
+use super::entrypoint::{self, Entrypoint};
+use super::exec::{self, Ready};
+use super::identity;
+use super::init::CANNOT_EXECUTE;
+use super::join::Entry;
+use super::join_steps::{self, Step};
+use crate::error::{Act, Error, Result, chain};
+use crate::namespaces::{self, NEW_PID};
+use crate::rootfs::in_root::Root;
+use crate::sys::{prctl, process};
+use crate::{console, lsm, rlimits, scheduling};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What the process was given.
+#[derive(Debug)]
+pub struct Joined<'a> {
+    /// The plan.
+    pub entry: &'a Entry,
+    /// The container's first process.
+    pub pidfd: &'a OwnedFd,
+    /// Its end of the channel.
+    pub channel: Channel,
+    /// Files of the groups to write 0 to.
+    pub entrances: Vec<File>,
+    /// The socket for the terminal's master.
+    pub console: Option<OwnedFd>,
+}
+
+/// What the steps leave for each other.
+#[derive(Debug, Default)]
+struct Progress {
+    runner: Option<Result<OwnedFd>>,
+    entrypoint: Option<Entrypoint>,
+    entered_cwd: bool,
+    ready: Option<Ready>,
+}
+
+impl Joined<'_> {
+    /// Performs all steps and the exec.
+    pub fn run(self) -> ! {
+        let text = chain(&self.perform_all());
+        if self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
+            drop(writeln!(io::stderr(), "wamr-crun: {text}"));
+        }
+        process::exit_now(CANNOT_EXECUTE)
+    }
+
+    fn perform_all(&self) -> Error {
+        let mut progress = Progress::default();
+        for step in join_steps::plan(self.entry) {
+            if let Err(error) = self.perform(step, &mut progress) {
+                return error;
+            }
+        }
+        match &progress.ready {
+            Some(ready) => exec::execute(ready),
+            None => missing("entrypoint"),
+        }
+    }
+
+    fn perform(&self, step: Step, progress: &mut Progress) -> Result<()> {
+        let Entry { identity, program, inherited, .. } = self.entry;
+        match step {
+            Step::EnterCgroups => identity::enter_cgroups(&self.entrances),
+            Step::SetAffinity => {
+                let cpus = self.entry.affinity.last.as_ref();
+                cpus.map_or(Ok(()), |cpus| scheduling::set_affinity(0, cpus))
+            }
+            Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
+            Step::ChooseProfile => lsm::choose(&identity.labels),
+            Step::Hide => prctl::set_dumpable(false)
+                .act(|| "hide the process from the container's others".to_owned()),
+            Step::OpenRunner => {
+                progress.runner = Some(entrypoint::open_runner());
+                Ok(())
+            }
+            // Its PID namespace the process was born in.
+            Step::JoinNamespaces => {
+                namespaces::join_those_of(self.pidfd.as_fd(), self.entry.namespaces & !NEW_PID)
+            }
+            Step::BecomeNamespaceRoot => identity::become_namespace_root(),
+            Step::JoinKeyring => match identity::new_keyring(&self.entry.id)? {
+                Some(warning) => self.channel.tell(&FromInit::Warning(warning)),
+                None => Ok(()),
+            },
+            Step::NewSession => nix::unistd::setsid().map(drop).act(|| "make a session".to_owned()),
+            Step::MakeTerminal => {
+                let socket = self.console.as_ref().ok_or_else(|| missing("console socket"))?;
+                console::open(&root()?)?.take(socket, program.terminal, identity.uid)
+            }
+            Step::FindEntrypoint => {
+                let runner = progress.runner.take();
+                let runner = || runner.unwrap_or_else(|| Err(missing("runner")));
+                progress.entrypoint = Some(entrypoint::find(&root()?, program, runner)?);
+                Ok(())
+            }
+            Step::Tune => identity.tuning.apply(),
+            Step::SetLimits => rlimits::apply(&identity.rlimits),
+            Step::FilterEarly | Step::FilterBeforeReport | Step::FilterLate => {
+                identity::filter(identity, &self.channel)
+            }
+            Step::DropPrivileges => {
+                progress.entered_cwd = identity::try_cwd(identity, &program.cwd);
+                identity::drop_privileges(identity)
+            }
+            Step::EnterCwd => identity::enter_cwd(&program.cwd, progress.entered_cwd),
+            Step::ForbidPrivileges => {
+                prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
+            }
+            Step::OpenEntrypoint => {
+                let found = progress.entrypoint.take().ok_or_else(|| missing("entrypoint"))?;
+                progress.ready = Some(exec::prepare(identity.uid, program, found)?);
+                Ok(())
+            }
+            Step::Report => {
+                self.channel.tell(&FromInit::Ready)?;
+                self.channel.wait().map(drop)
+            }
+            Step::CloseDescriptors => exec::clean(inherited.count, progress.ready.as_ref()),
+        }
+    }
+}
+
+/// The container's root, which is this process's since it joined.
+fn root() -> Result<Root> {
+    let directory = File::open("/").act(|| "open the container's root".to_owned())?;
+    Ok(Root::new(directory.into()))
+}
+
+fn missing(what: &str) -> Error {
+    Error::Init(format!("the {what} was not prepared by an earlier step"))
+}

@@ -1,0 +1,202 @@
+//! `exec`: runs a further process in a container.
+
+use crate::cgroup::Cgroup;
+use crate::cli::{Exec, Global};
+use crate::config_json::{self, Parsed};
+use crate::console::{self, Console};
+use crate::container::{self, Container, Status};
+use crate::error::{Act, Error, Result};
+use crate::fds::{self, Inherited};
+use crate::foreground;
+use crate::namespaces::{self, NEW_USER};
+use crate::process::join::{self, Entry, Target};
+use crate::process::spawn::Spawned;
+use crate::process::{setup, wanted};
+use crate::state_file::{self, State};
+use crate::sys::process::{pidfd_open, pidfd_send_signal};
+use crate::{capabilities, scheduling, self_exe, validate, workload};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+use oci_spec::runtime::{Process, Spec};
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// Runs the process; returns its exit status, or 0 if it is not waited for.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::NotRunning`], [`Error::Status`]; those of its steps.
+pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
+    // Before anything is opened: the second run must find the descriptors as the first did.
+    self_exe::protect()?;
+    if let Some(number) = fds::first_missing(flags.preserve_fds) {
+        return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
+    }
+    let container = Container::new(&global.root, &flags.id)?;
+    let state = container.state()?;
+    check_status(&container, &state, flags)?;
+    let pidfd = pidfd_open(state.pid).map_err(|_| Error::NotRunning(state.id.clone()))?;
+    let entry = plan(&state, flags)?;
+    // The descriptor was opened before: if the process is still the one, all was read of it.
+    if !container::is_alive(state.pid, state.start_ticks) {
+        return Err(Error::NotRunning(state.id));
+    }
+    let console = console(flags)?;
+    console::check(entry.program.terminal.is_some(), console.as_ref())?;
+    let sub_group = sub_group(&flags.cgroup, &state.cgroup)?;
+    let target = Target { state: &state, pidfd: &pidfd, sub_group: sub_group.as_deref() };
+    let log = global.log();
+    entry.notes.iter().for_each(|note| log.warning(&format!("process: {note}")));
+    let spawned = join::join(&entry, &target, console.as_ref(), &log)?;
+    log.debug(|| format!("process {} is in container {}", spawned.pid, state.id));
+    // Blocked before the exec, so that no end and no signal can be missed.
+    let wait = if flags.detach { None } else { Some(foreground::block_signals()?) };
+    let console = console.filter(|_| entry.program.terminal.is_some());
+    let terminal = match announce(flags, &spawned).and_then(|()| console::receive(console)) {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            kill(&spawned);
+            return Err(error);
+        }
+    };
+    join::go(&spawned)?;
+    match wait {
+        None => Ok(0),
+        Some(signals) => foreground::wait(spawned.pid, &signals, terminal),
+    }
+}
+
+fn check_status(container: &Container, state: &State, flags: &Exec) -> Result<()> {
+    let status = container.status(state);
+    let remedy = match status {
+        Status::Stopped => return Err(Error::NotRunning(state.id.clone())),
+        Status::Creating => "wait until create has ended",
+        Status::Paused if !flags.ignore_paused => "resume it first, or use --ignore-paused",
+        _ => return Ok(()),
+    };
+    Err(Error::Status { verb: "exec in", id: state.id.clone(), status: status.as_str(), remedy })
+}
+
+/// Everything about the process, before it exists.
+fn plan(state: &State, flags: &Exec) -> Result<Entry> {
+    let unknown = || {
+        Error::Usage(format!(
+            "container {} was created by an older version, which kept nothing for exec",
+            state.id
+        ))
+    };
+    let spec: &Spec = state.config.as_ref().ok_or_else(unknown)?;
+    let (Some(own), Some(linux)) = (spec.process(), spec.linux()) else { return Err(unknown()) };
+    let (process, mut notes) = match &flags.process {
+        Some(path) => {
+            let Parsed { value, notes } = read(path)?;
+            (wanted::from_file(value, own), notes)
+        }
+        None => (wanted::from_flags(flags, own)?, Vec::new()),
+    };
+    let process = with_terminal(process, flags);
+    validate::check_process(&process)?;
+    let namespaces = namespaces::differing(state.pid)?;
+    let mut identity = setup::identity(&process, linux)?;
+    let have = if namespaces & NEW_USER == 0 { capabilities::own()? } else { u64::MAX };
+    let (granted, ungranted) = capabilities::granted(identity.capabilities, have);
+    identity.capabilities = granted;
+    notes.extend(ungranted);
+    let affinity = process.exec_cpu_affinity().as_ref().map(scheduling::exec_affinity);
+    let inherited = Inherited { count: flags.preserve_fds, env: Vec::new() };
+    let mut program = setup::program(spec, &process, &inherited)?;
+    let annotations = state.annotations.clone().into_iter().collect();
+    program.wish = workload::wish_of_exec(&annotations)?;
+    Ok(Entry {
+        id: state.id.clone(),
+        identity,
+        affinity: affinity.transpose()?.unwrap_or_default(),
+        program,
+        namespaces,
+        keyring: !state.no_new_keyring,
+        inherited,
+        notes,
+    })
+}
+
+/// `--tty` also holds for a process from a file.
+fn with_terminal(mut process: Process, flags: &Exec) -> Process {
+    if flags.tty {
+        process.set_terminal(Some(true));
+    }
+    process
+}
+
+fn read(path: &Path) -> Result<Parsed<Process>> {
+    let bytes = fs::read(path).act(|| format!("read --process {}", path.display()))?;
+    config_json::parse(&bytes, &path.to_string_lossy())
+}
+
+fn console(flags: &Exec) -> Result<Option<Console>> {
+    match &flags.console_socket {
+        Some(path) => Ok(Some(Console::Socket(path.clone()))),
+        None if flags.detach => Ok(None),
+        None => Console::own().map(Some),
+    }
+}
+
+/// The one group that the values of `--cgroup` name below the container's.
+fn sub_group(values: &[String], cgroup: &Cgroup) -> Result<Option<PathBuf>> {
+    let [value] = values else {
+        return match values {
+            [] => Ok(None),
+            _ => Err(Error::Usage("--cgroup: give one group, for all controllers".to_owned())),
+        };
+    };
+    if value.contains(':') && matches!(cgroup, Cgroup::V1(_)) {
+        let text = format!("--cgroup {value:?}: give one path, for all controllers");
+        return Err(Error::Usage(text));
+    }
+    let path = Path::new(value);
+    // Cleaned, no path leads above the container's own group.
+    let path = crate::rootfs::mounts::clean(path);
+    let path = path.strip_prefix("/").unwrap_or(&path);
+    Ok((!path.as_os_str().is_empty()).then(|| path.to_owned()))
+}
+
+/// Tells those who asked which process it is.
+fn announce(flags: &Exec, spawned: &Spawned) -> Result<()> {
+    if let Some(socket) = &flags.pidfd_socket {
+        console::send_pidfd(socket, spawned.pid)?;
+    }
+    match &flags.pid_file {
+        Some(path) => state_file::replace(path, spawned.pid.to_string().as_bytes()),
+        None => Ok(()),
+    }
+}
+
+fn kill(spawned: &Spawned) {
+    // It waits for a word that never comes; if it is gone already, so much the better.
+    if let Ok(pidfd) = pidfd_open(spawned.pid) {
+        drop(pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL));
+    }
+    waitpid(Pid::from_raw(spawned.pid), None).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::v2;
+
+    #[test]
+    fn sub_groups_stay_below_the_containers() {
+        let group = Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None });
+        for (values, want) in [
+            (&[][..], Ok(None)),
+            (&["a/b"], Ok(Some("a/b"))),
+            (&["/a"], Ok(Some("a"))),
+            (&["../../x"], Ok(Some("x"))),
+            (&["/"], Ok(None)),
+            (&["a", "b"], Err(())),
+        ] {
+            let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
+            let got = sub_group(&values, &group).map_err(drop);
+            assert_eq!(got, want.map(|path| path.map(PathBuf::from)), "{values:?}");
+        }
+    }
+}
