@@ -9,6 +9,7 @@ use wamr_record::sample::{Reading, Sample};
 use super::Defect;
 use super::files::Survey;
 use super::lines::{json, ndjson};
+use super::sums;
 use crate::plan::Plan;
 
 /// Checks all cells; returns how many could be read.
@@ -74,7 +75,13 @@ fn check_lines(
     let at = |file: &str| format!("cells/{name}/{file}");
     let samples = ndjson::<Sample>(dir, &at("samples.ndjson"), survey, defects);
     let pods = ndjson::<Pod>(dir, &at("pods.ndjson"), survey, defects);
-    ndjson::<ProcessMemory>(dir, &at("attribution.ndjson"), survey, defects);
+    let processes = ndjson::<ProcessMemory>(dir, &at("attribution.ndjson"), survey, defects);
+    sums::check_samples(&at("samples.ndjson"), &samples, cell, defects);
+    sums::check_processes(&at("attribution.ndjson"), &processes, cell, defects);
+    if survey.has(&at("settling.ndjson")) {
+        let settling = ndjson::<Sample>(dir, &at("settling.ndjson"), survey, defects);
+        sums::check_settling(&at("settling.ndjson"), &settling, defects);
+    }
     let evidence = survey.has(&at("evidence.json")).then(|| json(dir, &at("evidence.json")));
     let evidence: Option<Evidence> = match evidence.transpose() {
         Ok(evidence) => evidence,

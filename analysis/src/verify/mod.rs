@@ -1,11 +1,13 @@
 //! Can a run be trusted? Digests, unknown and missing files, schema, and counts that must agree.
 //!
-//! `files` looks at the tree and its digests, `lines` at what the files say, `cells` at whether a
+//! `files` looks at the tree and its digests, `lines` at what the files say, `sums` at figures that
+//! contradict each other, `cells` at whether a
 //! cell that claims to be valid holds what its protocol promises.
 
 pub mod cells;
 pub mod files;
 pub mod lines;
+pub mod sums;
 
 use std::fmt;
 use std::path::Path;

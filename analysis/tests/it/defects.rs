@@ -130,6 +130,24 @@ const DAMAGES: &[(&str, Damage, &str, &str)] = &[
         "samples.ndjson:",
         "EOF while parsing",
     ),
+    (
+        "samples.ndjson",
+        |text| text.replacen("\"free_bytes\":2", "\"free_bytes\":9", 1),
+        "samples.ndjson:1:",
+        "more than MemTotal",
+    ),
+    (
+        "samples.ndjson",
+        |text| text.replacen("\"taken_ns\":17", "\"taken_ns\":16", 1),
+        "samples.ndjson:1:",
+        "taken outside of Before",
+    ),
+    (
+        "attribution.ndjson",
+        |text| text.replacen("\"private_dirty_bytes\":", "\"private_dirty_bytes\":9", 1),
+        "attribution.ndjson:1:",
+        "more than Rss",
+    ),
     ("attribution.ndjson", |text| text.trim_end().to_owned(), "attribution.ndjson:", "truncated"),
     (
         "cell.json",

@@ -151,3 +151,60 @@ fn hostile_names_stay_names() {
         assert!(!text.contains('\u{1b}') && (json || !text.contains('\u{202e}')), "{path}");
     }
 }
+
+/// File of the first cell or of the run, what it is replaced with, words of the defect.
+fn corpus() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let deep = [b"[".repeat(200_000), b"\n".to_vec()].concat();
+    let long = [b"{\"x\":\"".to_vec(), vec![b'a'; 3_000_000], b"\"}\n".to_vec()].concat();
+    vec![
+        ("manifest.json", deep.clone(), "invalid type"),
+        ("manifest.json", b"\xff\xfe{}".to_vec(), "UTF-8"),
+        ("environment.json", vec![0; 100_000], "expected value"),
+        (
+            "experiment.toml",
+            b"repetitions = 4000000000\ndensities = [1]\n[[series]]\n".to_vec(),
+            "more than 100000 cells",
+        ),
+        ("experiment.toml", b"densities = [".repeat(1000), ""),
+        ("journal.ndjson", long.clone(), ""),
+        ("journal.ndjson", deep, "recursion limit"),
+        ("cells/CELL/samples.ndjson", long, "unknown field"),
+        ("cells/CELL/samples.ndjson", b"\n".repeat(100_000), "EOF"),
+        ("cells/CELL/pods.ndjson", b"{}\n".repeat(50_000), "more defects of this file"),
+        ("cells/CELL/cell.json", b"null".to_vec(), "invalid type"),
+        ("cells/CELL/evidence.json", b"{\"handler\":1e999}".to_vec(), "out of range"),
+        ("cells/CELL/attribution.ndjson", b"[1,2,".to_vec(), "truncated"),
+    ]
+}
+
+#[test]
+fn a_corpus_of_bad_files_is_named_and_nothing_is_written() {
+    let cell = fs::read_dir(template().path().join("cells")).unwrap().next().unwrap().unwrap();
+    let cell = cell.file_name().into_string().unwrap();
+    for (file, bytes, words) in corpus() {
+        let run = tempfile::tempdir().unwrap();
+        copy(template().path(), run.path());
+        let file = file.replace("CELL", &cell);
+        fs::write(run.path().join(&file), bytes).unwrap();
+        if file != "manifest.json" {
+            write_manifest(run.path(), BEGIN_NS);
+        }
+        let defects = wamr_report::verify::check(run.path()).unwrap().defects;
+        let named = defects.iter().any(|defect| defect.path == file && defect.text.contains(words));
+        assert!(named || words.is_empty(), "{file}, {words}: {defects:#?}");
+        exercise(run.path());
+        let entries = fs::read_dir(run.path()).unwrap().count();
+        assert_eq!(entries, fs::read_dir(template().path()).unwrap().count(), "nothing written");
+    }
+}
+
+#[test]
+fn a_file_of_two_gigabytes_is_refused_unread() {
+    let run = tempfile::tempdir().unwrap();
+    copy(template().path(), run.path());
+    let path = run.path().join("experiment.toml");
+    fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
+    let defects = wamr_report::verify::check(run.path()).unwrap().defects;
+    assert!(defects.iter().any(|defect| defect.text.contains("2147483648 bytes")), "{defects:?}");
+    assert!(load(run.path(), Trust::WithDefects).is_err());
+}

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `cells/CELL/cell.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     /// The directory's name, `0003-wamr-crun-microservice-wasm-n10-r1`: order, key, repetition.
@@ -33,7 +34,7 @@ pub struct Cell {
 }
 
 /// A stretch of the cell's protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// Which stretch.
@@ -45,7 +46,9 @@ pub struct Phase {
 }
 
 /// The stretches of a cell, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
     /// Level memory before any pod of the cell exists; its samples are the baseline B0.
@@ -63,7 +66,7 @@ pub enum PhaseName {
 }
 
 /// Whether a cell counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Verdict {
     /// Every gate passed.
@@ -91,7 +94,7 @@ impl Verdict {
 }
 
 /// A line of `pods.ndjson`. Absent stamps were not seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pod {
     /// The pod's name.
@@ -117,7 +120,7 @@ pub struct Pod {
 }
 
 /// A line of `attribution.ndjson`: memory of one process at the plateau.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessMemory {
     /// What the process is to the cell.
@@ -149,7 +152,9 @@ pub struct ProcessMemory {
 }
 
 /// What a process is to a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The workload's own process.
@@ -173,7 +178,7 @@ pub enum Role {
 }
 
 /// `evidence.json`: proof of what really ran in a cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// The handler that the RuntimeClass names.
@@ -187,7 +192,7 @@ pub struct Evidence {
 }
 
 /// A file that took part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
     /// Path on the node or in the image.
@@ -197,7 +202,7 @@ pub struct Program {
 }
 
 /// What one container's process shows of its engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerEvidence {
     /// The pod's name.

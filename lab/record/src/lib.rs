@@ -24,6 +24,7 @@ pub mod environment;
 pub mod manifest;
 pub mod reader;
 pub mod sample;
+pub mod schema;
 
 /// The version of this layout; a reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;

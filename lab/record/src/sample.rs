@@ -1,11 +1,12 @@
 //! Readings: every source of memory figures, each with its own time.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::PhaseName;
 
 /// A line of `samples.ndjson`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// When the lab took the reading.
@@ -19,7 +20,7 @@ pub struct Sample {
 }
 
 /// What a source says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Reading {
     /// `/proc/meminfo`: what `free` prints is computed from these.
@@ -61,7 +62,7 @@ pub enum Reading {
 /// The lines of `/proc/meminfo` that are kept, in bytes.
 ///
 /// Source: proc_meminfo(5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Meminfo {
     /// MemTotal
