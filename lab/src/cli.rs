@@ -76,6 +76,16 @@ built-in one: wamr-lab run demo --dry-run --show")]
     /// Work with the node image
     #[command(subcommand)]
     Image(ImageCommand),
+    /// The runtimes under test: which there are, and building those that are no packages
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  wamr-lab peers list                       all of them, and which are there
+  sudo wamr-lab peers build                 from source, into the cache; takes long once
+  sudo wamr-lab peers verify crun-wamr      a pod of it runs, and its engine is proven"
+    )]
+    Peers(PeersCommand),
     /// Work with a node outside of an experiment
     #[command(
         subcommand,
@@ -138,6 +148,26 @@ pub struct StatusArgs {
 pub enum ImageCommand {
     /// Build what is missing of the node image
     Build,
+}
+
+/// `peers`
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// Print the table: handler, whether its programs are there, why one is absent
+    List,
+    /// Build what is missing of the named runtimes, or of all
+    Build {
+        /// Rows of runtimes.toml
+        names: Vec<String>,
+    },
+    /// Run one pod of each named runtime, or of all, on a node, and prove its engine
+    Verify {
+        /// Rows of runtimes.toml
+        names: Vec<String>,
+        /// Keep the run directory there
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// `node`

@@ -8,16 +8,13 @@ use std::os::unix::fs::MetadataExt;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use wamr_image::WorkloadImage;
-use wamr_node::runtimes::{EngineEvidence, RuntimeUnderTest};
+use wamr_node::runtimes::{EngineEvidence, RuntimeUnderTest, program_path};
 use wamr_record::cell::{ContainerEvidence, Evidence, Pod, Program};
 use wamr_record::manifest::digest_reader;
 
 use crate::node_view::NodeView;
 use crate::processes::{open_in_root, program_name_of};
 use crate::smaps::executable_files;
-
-/// Where the node keeps the programs that this workspace builds.
-const DIST_DIR: &str = "/usr/local/bin";
 
 /// Reads the evidence of all `pods`, whose processes must be known.
 ///
@@ -54,14 +51,11 @@ pub fn collect(
     Ok(Evidence { handler: runtime.handler.clone(), programs, workload, containers })
 }
 
-/// The runtime's files on the node. `dist:` programs are where the node installed them.
+/// The runtime's files on the node.
 fn programs(node: &NodeView, runtime: &RuntimeUnderTest) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
-    for notation in std::iter::once(&runtime.binary).chain(&runtime.extra_programs) {
-        let path = match notation.strip_prefix("dist:") {
-            Some(name) => format!("{DIST_DIR}/{name}"),
-            None => notation.clone(),
-        };
+    for program in runtime.programs() {
+        let path = program_path(program);
         let digest = open_in_root(&node.root, &path)
             .and_then(digest_reader)
             .into_diagnostic()

@@ -235,6 +235,10 @@ fn check_series(
         let help = format!("runtimes.toml has: {}", known.join(", "));
         return Err((series.runtime.span(), format!("no runtime is called {runtime:?}"), help));
     };
+    if let Some(reason) = &row.absent {
+        let message = format!("{runtime} cannot be had: {reason}");
+        return Err((series.runtime.span(), message, "leave the series out".to_owned()));
+    }
     if !row.workloads.contains(workload) {
         let help = format!("runtimes.toml lets {runtime} run: {}", row.workloads.join(", "));
         let message = format!("{runtime} cannot run the workload {workload:?}");
@@ -313,6 +317,7 @@ mod tests {
             ("no density", "densities = [10]", "densities = []"),
             ("density too large", "densities = [10]", "densities = [10, 501]"),
             ("unknown runtime", "runtime = \"runc-python\"", "runtime = \"runc\""),
+            ("absent runtime", "runtime = \"crun-wasmedge\"", "runtime = \"shim-wasmedge\""),
             ("wrong workload", "microservice-python\"", "microservice-wasm\""),
             ("wrong type", "title = ", "title = 5 #"),
             ("no TOML", "[timing]", "[timing"),

@@ -171,7 +171,7 @@ impl Debian {
         let variable = |name, default: &dyn Fn() -> String| {
             std::env::var(name).ok().filter(|url| !url.is_empty()).unwrap_or_else(default)
         };
-        let mirror = variable(MIRROR_VARIABLE, &|| machine_mirror("Debian", MIRROR));
+        let mirror = mirror();
         let security = variable(SECURITY_MIRROR_VARIABLE, &|| {
             machine_mirror("Debian-Security", SECURITY_MIRROR)
         });
@@ -181,6 +181,13 @@ impl Debian {
             format!("deb {security} {suite}-security main"),
         ]
     }
+}
+
+/// Where Debian's packages and sources come from: the mirror that the environment names, else the
+/// one that this machine uses.
+pub fn mirror() -> String {
+    let named = std::env::var(MIRROR_VARIABLE).ok().filter(|url| !url.is_empty());
+    named.unwrap_or_else(|| machine_mirror("Debian", MIRROR))
 }
 
 /// The mirror that this machine's apt uses for the archive with this label.

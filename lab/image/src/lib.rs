@@ -20,6 +20,7 @@ mod debian;
 mod digest;
 pub mod host;
 mod layer;
+pub mod peers;
 mod python;
 mod recipes;
 mod stack;

@@ -17,6 +17,21 @@ macro_rules! recipes {
 
 const RECIPES: &[(&str, &str)] = recipes![
     "node/packages.toml",
+    "peers/Cargo.lock",
+    "peers/Cargo.toml",
+    "peers/iwasm/Cargo.toml",
+    "peers/iwasm/src/lib.rs",
+    "peers/peers.toml",
+    "peers/rust-toolchain.toml",
+    "peers/shim-wasmer/Cargo.toml",
+    "peers/shim-wasmer/src/main.rs",
+    "peers/shim-wasmtime/Cargo.toml",
+    "peers/shim-wasmtime/src/main.rs",
+    "peers/wasmer-c-api/Cargo.toml",
+    "peers/wasmer-c-api/src/lib.rs",
+    "peers/wasmtime-c-api/Cargo.toml",
+    "peers/wasmtime-c-api/src/lib.rs",
+    "peers/wasmtime-conf.h",
     "stack/cni/go.mod",
     "stack/cni/go.sum",
     "stack/containerd/go.mod",
@@ -120,7 +135,7 @@ mod tests {
     fn every_recipe_file_is_compiled_in() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vm-images");
         let mut files = Vec::new();
-        for part in ["node", "stack", "workloads"] {
+        for part in ["node", "peers", "stack", "workloads"] {
             files_below(&root.join(part), &mut files);
         }
         let on_disk: BTreeSet<String> = files

@@ -1,5 +1,6 @@
 //! What a caller decides about a node.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use miette::{Result, miette};
@@ -30,6 +31,8 @@ pub struct NodeConfig {
     pub runtimes: RuntimeTable,
     /// Where `dist:` programs are.
     pub dist_bin: PathBuf,
+    /// Where the files of peers are on this machine, by their names after `peer:`.
+    pub peers: BTreeMap<String, PathBuf>,
     /// How fast the control plane may go.
     pub control_plane: ControlPlane,
     /// What the kubelet admits.
@@ -56,6 +59,7 @@ impl NodeConfig {
             image,
             runtimes,
             dist_bin,
+            peers: BTreeMap::new(),
             control_plane: ControlPlane::Unthrottled,
             max_pods: MAX_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,

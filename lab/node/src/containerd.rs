@@ -7,11 +7,9 @@ use miette::{Result, miette};
 use toml::{Table, Value};
 
 use crate::daemon::Daemon;
-use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET, PROGRAM_DIR};
-use crate::runtimes::{RuntimeKind, RuntimeTable};
+use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET};
+use crate::runtimes::{RuntimeKind, RuntimeTable, program_path};
 
-/// Prefix of programs that this workspace builds.
-pub const DIST: &str = "dist:";
 /// The handler of pods without a RuntimeClass.
 const DEFAULT_HANDLER: &str = "runc";
 const DEFAULT_BINARY: &str = "/usr/local/bin/runc";
@@ -28,36 +26,37 @@ const DISABLED_PLUGINS: [&str; 8] = [
     "io.containerd.snapshotter.v1.erofs",
 ];
 
-/// The path inside the node of a program as runtimes.toml names it.
-pub fn program_path(binary: &str) -> String {
-    match binary.strip_prefix(DIST) {
-        Some(name) => format!("{PROGRAM_DIR}/{name}"),
-        None => binary.to_owned(),
-    }
+/// What a handler runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handler {
+    /// How containerd drives it.
+    pub kind: RuntimeKind,
+    /// Its program inside the node.
+    pub path: String,
 }
 
-/// Handler → path of its OCI runtime; `runc` is always there.
+/// Handler by name; `runc` is always there.
 ///
 /// # Errors
 /// Two rows give one handler different programs.
-pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, String>> {
+pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, Handler>> {
     let mut handlers = BTreeMap::new();
     for (name, row) in runtimes {
-        match row.kind {
-            RuntimeKind::Oci => {}
-        }
-        let path = program_path(&row.binary);
-        if let Some(other) = handlers.insert(row.handler.clone(), path.clone())
-            && other != path
+        let handler = Handler { kind: row.kind, path: program_path(&row.binary) };
+        let path = handler.path.clone();
+        if let Some(other) = handlers.insert(row.handler.clone(), handler)
+            && other.path != path
         {
             return Err(miette!(
                 help = "give each program a handler of its own in runtimes.toml",
-                "runtime {name}: handler {} is {other} already, not {path}",
-                row.handler
+                "runtime {name}: handler {} is {} already, not {path}",
+                row.handler,
+                other.path
             ));
         }
     }
-    handlers.entry(DEFAULT_HANDLER.to_owned()).or_insert_with(|| DEFAULT_BINARY.to_owned());
+    let runc = || Handler { kind: RuntimeKind::Oci, path: DEFAULT_BINARY.to_owned() };
+    handlers.entry(DEFAULT_HANDLER.to_owned()).or_insert_with(runc);
     Ok(handlers)
 }
 
@@ -67,8 +66,8 @@ pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, String>> {
 /// Two rows give one handler different programs.
 pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> {
     let mut by_handler = Table::new();
-    for (handler, binary) in handlers(runtimes)? {
-        by_handler.insert(handler, runtime(&binary));
+    for (name, handler) in handlers(runtimes)? {
+        by_handler.insert(name, runtime(&handler)?);
     }
     let cri_runtime = Table::from_iter([
         // Needs CAP_SYS_RESOURCE otherwise, which not every root has.
@@ -112,18 +111,39 @@ pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> 
 }
 
 /// One handler.
-fn runtime(binary: &str) -> Value {
+fn runtime(handler: &Handler) -> Result<Value> {
     // In containerd's patterns '*' stops at a '/', which most annotations have one of.
     let every = || Value::Array(vec!["*".into(), "*/*".into()]);
-    table([
-        ("runtime_type", "io.containerd.runc.v2".into()),
-        ("pod_annotations", every()),
-        ("container_annotations", every()),
-        (
-            "options",
-            table([("BinaryName", binary.into()), ("SystemdCgroup", Value::Boolean(false))]),
-        ),
-    ])
+    let path = handler.path.as_str();
+    let annotations = [("pod_annotations", every()), ("container_annotations", every())];
+    let own = match handler.kind {
+        RuntimeKind::Oci => {
+            let options = [("BinaryName", path.into()), ("SystemdCgroup", Value::Boolean(false))];
+            [("runtime_type", "io.containerd.runc.v2".into()), ("options", table(options))]
+        }
+        RuntimeKind::Shim => {
+            let kind = shim_type(path).ok_or_else(|| {
+                miette!(
+                    help = "containerd names a shim containerd-shim-NAME-vN",
+                    "{path} is not the name of a shim"
+                )
+            })?;
+            [("runtime_type", kind.into()), ("runtime_path", path.into())]
+        }
+    };
+    Ok(Value::Table(
+        own.into_iter().chain(annotations).map(|(key, value)| (key.to_owned(), value)).collect(),
+    ))
+}
+
+/// `io.containerd.NAME.vN` of a shim's program `…/containerd-shim-NAME-vN`.
+///
+/// Source: containerd core/runtime/v2/README.md, "Runtime binary naming".
+fn shim_type(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let (name, version) = file.strip_prefix("containerd-shim-")?.rsplit_once('-')?;
+    let numbered = version.strip_prefix('v')?.parse::<u32>().is_ok();
+    numbered.then(|| format!("io.containerd.{name}.{version}"))
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
@@ -156,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn shims_are_named_as_containerd_wants() {
+        for (path, want) in [
+            ("/opt/peers/bin/containerd-shim-wasmtime-v1", Some("io.containerd.wasmtime.v1")),
+            ("containerd-shim-a-b-v2", Some("io.containerd.a-b.v2")),
+            ("/usr/bin/crun", None),
+            ("containerd-shim-x-y", None),
+        ] {
+            assert_eq!(shim_type(path).as_deref(), want, "{path}");
+        }
+    }
+
+    #[test]
     fn a_handler_with_two_programs_is_refused() {
         let mut table = shipped();
         let mut row = table["runc-python"].clone();
@@ -168,6 +200,6 @@ mod tests {
     #[test]
     fn pods_without_a_class_have_a_handler_with_an_empty_table() {
         let handlers = handlers(&RuntimeTable::new()).unwrap();
-        assert_eq!(handlers["runc"], DEFAULT_BINARY);
+        assert_eq!(handlers["runc"].path, DEFAULT_BINARY);
     }
 }

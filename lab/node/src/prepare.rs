@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -13,6 +13,7 @@ use crate::config::NodeConfig;
 use crate::daemon::Daemon;
 use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
 use crate::pki::Pki;
+use crate::runtimes::{Origin, origin, program_path};
 use crate::{
     containerd, control_plane, kubeconfig, kubelet, metrics_server, native, network, objects,
     traces,
@@ -196,14 +197,27 @@ fn write_identity(root: &Upper, pki: &Pki, layout: &Layout) -> Result<()> {
     outside.write("admin.kubeconfig", &admin, 0o600)
 }
 
-/// Copies `dist:` programs and sees that the others are in the image.
+/// Copies `dist:` and `peer:` programs and sees that the others are in the image.
 fn install_programs(root: &Upper, config: &NodeConfig) -> Result<()> {
     for (name, row) in &config.runtimes {
-        for program in std::iter::once(&row.binary).chain(&row.extra_programs) {
-            let inside = containerd::program_path(program);
-            if let Some(file) = program.strip_prefix(containerd::DIST) {
-                install(&config.dist_bin.join(file), &root.place(&inside)?)?;
-                continue;
+        for program in row.programs() {
+            let inside = program_path(program);
+            match origin(program) {
+                Origin::Dist(file) => {
+                    install(&config.dist_bin.join(file), &root.place(&inside)?)?;
+                    continue;
+                }
+                Origin::Peer(file) => {
+                    let built = config.peers.get(file).ok_or_else(|| {
+                        miette!(
+                            help = "wamr-lab peers build",
+                            "runtime {name}: {file} is not built"
+                        )
+                    })?;
+                    install(built, &root.place(&inside)?)?;
+                    continue;
+                }
+                Origin::Image(_) => {}
             }
             let in_image = config.image.rootfs.join(inside.trim_start_matches('/'));
             // A link may well be absolute, and then leads elsewhere on the host: do not follow it.
@@ -217,6 +231,15 @@ fn install_programs(root: &Upper, config: &NodeConfig) -> Result<()> {
 }
 
 fn install(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        // Another row has brought it.
+        return Ok(());
+    }
+    if let Ok(target) = fs::read_link(from) {
+        return symlink(&target, to)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("link {} to {}", to.display(), target.display()));
+    }
     fs::copy(from, to)
         .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(0o755)))
         .map(drop)

@@ -1,11 +1,13 @@
 //! The runtimes under test, `lab/runtimes.toml`: data, never code branches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde::Deserialize;
+
+use crate::layout::PROGRAM_DIR;
 
 /// All rows, by name.
 pub type RuntimeTable = BTreeMap<String, RuntimeUnderTest>;
@@ -20,7 +22,8 @@ pub struct RuntimeUnderTest {
     pub kind: RuntimeKind,
     /// `wasm`, `python` or `native`.
     pub language: String,
-    /// The OCI runtime: a path in the node image, or `dist:NAME` for one of this workspace.
+    /// The OCI runtime or the shim: a path in the node image, `dist:NAME` for a program of this
+    /// workspace, or `peer:FILE` for what vm-images/peers/peers.toml builds.
     pub binary: String,
     /// Further programs and libraries that take part, same notation.
     #[serde(default)]
@@ -37,6 +40,9 @@ pub struct RuntimeUnderTest {
     /// True for the runtime that this project builds.
     #[serde(default)]
     pub ours: bool,
+    /// Why it cannot be had. Such a row is printed and never run.
+    #[serde(default)]
+    pub absent: Option<String>,
 }
 
 /// How containerd drives a runtime.
@@ -45,6 +51,66 @@ pub struct RuntimeUnderTest {
 pub enum RuntimeKind {
     /// An OCI runtime behind `io.containerd.runc.v2`.
     Oci,
+    /// A containerd shim of its own, `containerd-shim-NAME-vN`.
+    Shim,
+}
+
+/// Prefix of programs that this workspace builds.
+const DIST: &str = "dist:";
+
+/// Prefix of files of peers.
+const PEER: &str = "peer:";
+
+/// Where a program comes from, by its notation in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// This workspace, under that name.
+    Dist(&'a str),
+    /// A peer's file, relative to the folder of peers.
+    Peer(&'a str),
+    /// The node image, at that path.
+    Image(&'a str),
+}
+
+/// Where `program` comes from.
+pub fn origin(program: &str) -> Origin<'_> {
+    if let Some(name) = program.strip_prefix(DIST) {
+        Origin::Dist(name)
+    } else if let Some(file) = program.strip_prefix(PEER) {
+        Origin::Peer(file)
+    } else {
+        Origin::Image(program)
+    }
+}
+
+/// The path inside a node of a program as the table names it.
+pub fn program_path(program: &str) -> String {
+    match origin(program) {
+        Origin::Dist(name) => format!("{PROGRAM_DIR}/{name}"),
+        Origin::Peer(file) => format!("{}/{file}", wamr_image::peers::DIRECTORY),
+        Origin::Image(path) => path.to_owned(),
+    }
+}
+
+impl RuntimeUnderTest {
+    /// Its program and all else that takes part.
+    pub fn programs(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.binary).chain(&self.extra_programs)
+    }
+
+    /// The files of peers that it needs.
+    pub fn peer_files(&self) -> impl Iterator<Item = &str> {
+        self.programs().filter_map(|program| match origin(program) {
+            Origin::Peer(file) => Some(file),
+            Origin::Dist(_) | Origin::Image(_) => None,
+        })
+    }
+}
+
+/// The files of peers that the rows of `table` need.
+pub fn peer_files(table: &RuntimeTable) -> BTreeSet<String> {
+    let there = table.values().filter(|row| row.absent.is_none());
+    there.flat_map(RuntimeUnderTest::peer_files).map(str::to_owned).collect()
 }
 
 /// How a running container proves its engine.
@@ -81,6 +147,28 @@ fn the_shipped_table_parses() {
     let table = parse_table(include_str!("../../runtimes.toml")).unwrap();
     assert!(table["wamr-crun"].ours);
     assert_eq!(table["runc-python"].evidence, EngineEvidence::Exe("python3.13".to_owned()));
+}
+
+/// A row that names a file which no recipe gives would fail only when somebody runs it.
+#[test]
+fn every_peer_file_of_the_shipped_table_has_a_recipe() {
+    let table = parse_table(include_str!("../../runtimes.toml")).unwrap();
+    let parts = wamr_image::peers::read().unwrap();
+    let given = wamr_image::peers::all_files(&parts);
+    for file in peer_files(&table) {
+        assert!(given.contains(&file.as_str()), "{file}");
+    }
+}
+
+#[test]
+fn notations() {
+    for (program, path) in [
+        ("dist:wamr-crun", "/usr/local/bin/wamr-crun"),
+        ("peer:lib/libx.so", "/opt/peers/lib/libx.so"),
+        ("/usr/bin/crun", "/usr/bin/crun"),
+    ] {
+        assert_eq!(program_path(program), path);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod clean;
 mod demo;
 mod node;
+mod peers;
 mod plan;
 mod run;
 mod status;
@@ -50,6 +51,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
             anstream::println!("{}", image.rootfs.display());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Peers(command) => peers::peers(&context, command),
         Command::Node(command) => node::node(&context, command),
         Command::Doctor => {
             let fine = doctor(&context.cache, &context.programs_dir);

@@ -3,6 +3,8 @@
 use std::process::{ExitCode, ExitStatus};
 
 use miette::Result;
+use wamr_image::peers;
+use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, NativeNode, NodeConfig};
 
 use super::{Context, require_root};
@@ -48,8 +50,14 @@ fn up(context: &Context, name: &str, stay: bool) -> Result<ExitCode> {
     let image = wamr_image::ensure(&context.cache, &context.progress)?;
     let interrupt = Interrupt::listen()?;
     interrupt.arm();
-    let runtimes = context.runtimes.clone();
+    let mut runtimes = context.runtimes.clone();
+    // Building peers takes long; whoever wants them says so by `peers build`.
+    let built = peers::built(&context.cache, &peer_files(&runtimes))?;
+    runtimes.retain(|_, row| {
+        row.absent.is_none() && row.peer_files().all(|file| built.contains_key(file))
+    });
     let mut config = NodeConfig::new(name, image, runtimes, context.programs_dir.clone());
+    config.peers = built;
     config.control_plane = ControlPlane::Unthrottled;
     let node = NativeNode::up(&config, &context.progress)?;
     if stay && !interrupt.is_asked() {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::{Value, json};
-use wamr_image::NodeImage;
+use wamr_image::{NodeImage, peers};
+use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, MAX_PODS, NativeNode, NodeConfig};
 use wamr_record::reader::read_run;
 
@@ -161,7 +162,9 @@ fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Re
     let mut runtimes = context.runtimes.clone();
     runtimes.retain(|name, _| used(name));
     let programs_dir = context.programs_dir.clone();
+    let peers = peers::ensure(&context.cache, &peer_files(&runtimes), &context.progress)?;
     let mut config = NodeConfig::new(&name, image.clone(), runtimes, programs_dir);
+    config.peers = peers;
     config.control_plane = match experiment.control_plane {
         ControlPlaneSpeed::Stock => ControlPlane::Stock,
         ControlPlaneSpeed::Unthrottled => ControlPlane::Unthrottled,

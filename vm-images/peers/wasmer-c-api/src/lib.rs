@@ -1,0 +1,3 @@
+//! Exports the C interface of wasmer as a shared library.
+
+pub use wasmer_c::*;
