@@ -12,7 +12,7 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{fds, hooks, id_maps, seccomp, state_file};
+use crate::{fds, hooks, id_maps, intel_rdt, net_devices, seccomp, state_file};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, mkfifo};
@@ -72,7 +72,7 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
     }
     console::check(setup.program.terminal.is_some(), request.console.as_ref())?;
     let lock = container.make()?;
-    let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None };
+    let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None, resctrl: Vec::new() };
     let created = attempt.create(&container, &request, &bundle, &setup, log);
     let console = request.console.take().filter(|_| setup.program.terminal.is_some());
     match created.and_then(|state| Ok((state, console::receive(console)?))) {
@@ -93,6 +93,8 @@ struct Attempt {
     pid: Option<i32>,
     /// The state that hooks were given; then poststop hooks are due.
     hooks_ran: Option<State>,
+    /// Groups of resctrl.
+    resctrl: Vec<PathBuf>,
 }
 
 impl Attempt {
@@ -125,11 +127,16 @@ impl Attempt {
         let gate = nix::fcntl::open(&fifo, GATE_FLAGS, Mode::empty())
             .act(|| format!("open the gate {}", fifo.display()))?;
         let joins = setup.namespaces.open()?;
+        let resctrl = setup.intel_rdt.as_ref().map(|_| intel_rdt::find()).transpose()?;
         let trees = id_mapped::prepare(&setup.root.mounts, &setup.maps, &joins)?;
         let spawned = spawn::spawn(Parts { setup, cgroup, joins, trees, gate, console })?;
         self.pid = Some(spawned.pid);
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
         state.cgroup_driver = request.driver;
+        if let (Some(plan), Some(top)) = (&setup.intel_rdt, &resctrl) {
+            intel_rdt::set_up(plan, top, spawned.pid, &mut self.resctrl)?;
+        }
+        state.resctrl.clone_from(&self.resctrl);
         // Written while the init works: whoever finds the container from now on can clean up.
         state.write(&container.directory)?;
         self.serve(&spawned, setup, &state, log)?;
@@ -153,6 +160,7 @@ impl Attempt {
                     init.channel.answer(&ToInit::Continue(String::new()))?;
                 }
                 Some(FromInit::RunHooks) => {
+                    net_devices::move_to(&setup.net_devices, init.pid)?;
                     self.hooks_ran = Some(state.clone());
                     let text = container::report_json(state, Status::Creating);
                     run_create_hooks(setup, &text)?;
@@ -183,6 +191,7 @@ impl Attempt {
         if let Some(cgroup) = &self.cgroup {
             problems.extend(cgroup.remove().err());
         }
+        problems.extend(intel_rdt::remove(&self.resctrl).err());
         problems.extend(container.remove().err());
         for problem in problems {
             log.warning(&crate::error::chain(&problem));
@@ -252,6 +261,7 @@ fn new_state(
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
         config: Some(Box::new(for_exec(&bundle.spec))),
         no_new_keyring: !setup.keyring,
+        resctrl: Vec::new(),
         poststart: list(setup.hooks.poststart()),
         poststop: list(setup.hooks.poststop()),
     })

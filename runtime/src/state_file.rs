@@ -50,6 +50,9 @@ pub struct State {
     /// The container has no session keyring of its own.
     #[serde(default)]
     pub no_new_keyring: bool,
+    /// Groups of resctrl that were made for it.
+    #[serde(default)]
+    pub resctrl: Vec<PathBuf>,
     /// Hooks for `start`.
     pub poststart: Vec<Hook>,
     /// Hooks for `delete`.
@@ -130,6 +133,7 @@ mod tests {
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             config: None,
             no_new_keyring: false,
+            resctrl: Vec::new(),
             poststart: Vec::new(),
             poststop: Vec::new(),
         }

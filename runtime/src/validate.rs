@@ -71,11 +71,6 @@ pub fn check_process(process: &Process) -> Result<()> {
 }
 
 fn check_linux(linux: &Linux) -> Result<()> {
-    let unsupported = [
-        ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.netDevices", linux.net_devices().iter().flatten().next().is_some()),
-    ];
-    refuse_set(&unsupported, "is not supported yet: remove it")?;
     let namespaces = linux.namespaces().as_deref().unwrap_or_default();
     let has = |kind| namespaces.iter().any(|namespace| namespace.typ() == kind);
     let makes = |kind| {
@@ -136,7 +131,6 @@ mod tests {
             ("/process/cwd", json!("x"), "process.cwd"),
             ("/process/env", json!(["A=\u{0}"]), "NUL"),
             ("/process/commandLine", json!("x"), "process.commandLine"),
-            ("/linux/intelRdt", json!({}), "linux.intelRdt"),
             ("/linux/timeOffsets", json!({"boottime": {}}), "new time namespace"),
             ("/linux/uidMappings", json!([{"size": 1}]), "needs a user namespace"),
             ("/mounts", json!([{"destination": "/../"}]), "mounts[0].destination"),

@@ -16,7 +16,7 @@ use crate::rootfs::mounts::{self, Kind, Step as Mount};
 use crate::rootfs::{id_mapped, pivot};
 use crate::seccomp::{self, Program};
 use crate::workload::{self, WasmOptions, Wish};
-use crate::{sysctl, validate};
+use crate::{intel_rdt, net_devices, sysctl, validate};
 use nix::mount::MsFlags;
 use oci_spec::runtime::{Hooks, Linux, Process, Spec};
 use std::collections::HashMap;
@@ -118,6 +118,10 @@ pub struct Setup {
     pub time_offsets: String,
     /// Files of /proc/sys and their values.
     pub sysctl: Vec<(PathBuf, String)>,
+    /// Devices of the host to move in.
+    pub net_devices: Vec<net_devices::Device>,
+    /// `linux.intelRdt`.
+    pub intel_rdt: Option<intel_rdt::Plan>,
     /// `hostname`.
     pub hostname: Option<String>,
     /// `domainname`.
@@ -175,6 +179,8 @@ impl Setup {
             root,
             maps,
             time_offsets: id_maps::time_offsets(linux)?,
+            net_devices: net_devices::plan(linux.net_devices().iter().flatten(), &namespaces)?,
+            intel_rdt: linux.intel_rdt().as_ref().map(|it| intel_rdt::plan(it, id)).transpose()?,
             sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),

@@ -108,6 +108,8 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
     #[allow(deprecated)] // prestart hooks are deprecated, but still to be run
+    // The runtime moves network devices in at the same moment.
+    let devices = !setup.net_devices.is_empty();
     let runtime_hooks = any(hooks.prestart()) || any(hooks.create_runtime());
     let container_hooks = any(hooks.create_container());
     let start_hooks = any(hooks.start_container());
@@ -131,7 +133,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (MakeTerminal, setup.program.terminal.is_some()),
         (MakeCwd, true),
         // One exchange serves both kinds: the init's own hooks need the state with its PID.
-        (RuntimeHooks, runtime_hooks || container_hooks || start_hooks),
+        (RuntimeHooks, devices || runtime_hooks || container_hooks || start_hooks),
         (ContainerHooks, container_hooks),
         (WriteSysctl, !setup.sysctl.is_empty()),
         (Mask, !setup.root.masked.is_empty()),

@@ -6,6 +6,7 @@ use crate::cli::{Delete, Global};
 use crate::container::{self, Container, Status};
 use crate::error::{Act, Error, Result, chain};
 use crate::hooks;
+use crate::intel_rdt;
 use crate::log::Log;
 use crate::state_file::State;
 use crate::sys::process::pidfd_open;
@@ -86,6 +87,7 @@ pub fn finish(container: &Container, state: &State, log: &Log) -> Result<()> {
         freezer::signal_all(&state.cgroup, libc::SIGKILL)?;
     }
     state.cgroup.remove()?;
+    intel_rdt::remove(&state.resctrl)?;
     container.remove()?;
     if state.poststop.is_empty() {
         return Ok(());

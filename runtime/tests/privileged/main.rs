@@ -15,6 +15,7 @@ mod limits;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod pause;
 mod rootless;
 mod seccomp;
