@@ -144,6 +144,10 @@ pub enum Verb {
     Update(Box<Update>),
     /// Print a container's events and what it uses, as lines of JSON
     Events(Events),
+    /// Print the processes of a container
+    Ps(Ps),
+    /// Write a config.json to begin with
+    Spec(Spec),
     /// Print what this runtime supports, as JSON
     Features,
 }
@@ -368,6 +372,38 @@ pub struct Events {
     pub interval: String,
 }
 
+/// Flags of `ps`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  \
+    wamr-crun ps web                         as `ps -ef` shows them\n  \
+    wamr-crun ps web -o pid,ppid,rss,args    other columns; PID must be one of them\n  \
+    wamr-crun ps --format json web           the PIDs alone")]
+pub struct Ps {
+    /// The container
+    pub id: String,
+    /// Format of the list; JSON is the PIDs alone
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: ListFormat,
+    /// Options of ps(1), which must print a column PID
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+    pub options: Vec<String>,
+}
+
+/// Flags of `spec`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The container runs a shell on a terminal. For a module, set process.args to \
+    its path, such as [\"/app.wasm\"], and process.terminal to false."
+)]
+pub struct Spec {
+    /// Directory that config.json is written into; an existing one is left as it is
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// For an ordinary user: a user namespace, the host's network, no limits
+    #[arg(long)]
+    pub rootless: bool,
+}
+
 /// Flags of `list`.
 #[derive(Debug, Clone, Args)]
 pub struct List {
@@ -419,6 +455,9 @@ mod tests {
              --detach --pid-file /f ID",
             "r exec --pid-file /f --process /p --detach ID",
             "r exec -t -e A=1 --user 0:0 ID ls -l --all",
+            "r ps --format json ID",
+            "r ps ID -o pid,args",
+            "r spec --rootless --bundle /b",
             "r --version",
         ] {
             Cli::try_parse_from(line.split_whitespace()).unwrap();

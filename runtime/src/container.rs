@@ -74,7 +74,7 @@ pub struct Report<'a> {
     pub rootfs: &'a Path,
     /// When the container was created.
     pub created: &'a str,
-    /// Empty: containers belong to nobody in particular.
+    /// The user who created it.
     pub owner: &'a str,
     /// `annotations` of the bundle.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -91,7 +91,7 @@ pub fn report(state: &State, status: Status) -> Report<'_> {
         bundle: &state.bundle,
         rootfs: &state.rootfs,
         created: &state.created,
-        owner: "",
+        owner: &state.owner,
         annotations: &state.annotations,
     }
 }

@@ -255,6 +255,7 @@ fn new_state(
         bundle: bundle.directory.clone(),
         rootfs: setup.root.path.clone(),
         created: jiff::Timestamp::now().to_string(),
+        owner: owner(nix::unistd::geteuid().as_raw()),
         cgroup,
         cgroup_driver: Driver::default(),
         resources: linux.and_then(|linux| linux.resources().clone()).unwrap_or_default(),
@@ -265,4 +266,15 @@ fn new_state(
         poststart: list(setup.hooks.poststart()),
         poststop: list(setup.hooks.poststop()),
     })
+}
+
+/// The name of user `uid` on this host, or the number where it has none.
+fn owner(uid: u32) -> String {
+    if uid == 0 {
+        return "root".to_owned();
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_user = |line: &&str| line.split(':').nth(2) == Some(&uid.to_string());
+    let name = users.lines().find(is_user).and_then(|line| line.split(':').next());
+    name.map_or_else(|| uid.to_string(), str::to_owned)
 }

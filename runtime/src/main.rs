@@ -46,6 +46,8 @@ fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
         Verb::Resume { id } => verb::resume::resume(global, id)?,
         Verb::Update(flags) => verb::update::update(global, flags)?,
         Verb::Events(flags) => verb::events::events(global, flags)?,
+        Verb::Ps(flags) => verb::ps::ps(global, flags)?,
+        Verb::Spec(flags) => verb::spec::spec(flags)?,
         Verb::Features => verb::features::features()?,
     }
     Ok(0)

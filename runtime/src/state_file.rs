@@ -34,6 +34,9 @@ pub struct State {
     pub rootfs: PathBuf,
     /// When the container was created, RFC 3339 in UTC.
     pub created: String,
+    /// The name of the user who created it.
+    #[serde(default)]
+    pub owner: String,
     /// Its control groups.
     pub cgroup: Cgroup,
     /// Who made them.
@@ -127,6 +130,7 @@ mod tests {
             bundle: "/b".into(),
             rootfs: "/b/rootfs".into(),
             created: "2026-01-01T00:00:00Z".into(),
+            owner: "root".into(),
             cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None }),
             cgroup_driver: Driver::Cgroupfs,
             resources: LinuxResources::default(),

@@ -28,13 +28,25 @@ pub fn list(global: &Global, flags: &List) -> Result<()> {
     if flags.format == ListFormat::Json {
         return print_json(&reports);
     }
-    let widest = reports.iter().map(|report| report.id.len()).max().unwrap_or(0).max(2);
-    let mut lines = vec![format!("{:widest$}  {:>7}  {:8}  BUNDLE", "ID", "PID", "STATUS")];
-    lines.extend(reports.iter().map(|report| {
-        let (id, bundle) = (report.id, report.bundle.display());
-        format!("{id:widest$}  {:>7}  {:8}  {bundle}", report.pid, report.status)
-    }));
-    print(&lines)
+    let titles = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
+    let rows = reports.iter().map(|report| {
+        let bundle = report.bundle.display().to_string();
+        let texts = [report.id, report.status, &bundle, report.created, report.owner];
+        let [id, status, bundle, created, owner] = texts.map(str::to_owned);
+        [id, report.pid.to_string(), status, bundle, created, owner]
+    });
+    print(&columns(&std::iter::once(titles).chain(rows).collect::<Vec<_>>()))
+}
+
+/// Lines in which the texts of each column begin below each other. Pure.
+fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 fn print(lines: &[String]) -> Result<()> {
@@ -51,4 +63,15 @@ fn names(global: &Global) -> Result<Vec<String>> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_text() {
+        let rows = [["ID", "STATUS"], ["a-long-name", "x"]].map(|row| row.map(str::to_owned));
+        assert_eq!(columns(&rows), ["ID           STATUS", "a-long-name  x"]);
+    }
 }

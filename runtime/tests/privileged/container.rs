@@ -202,6 +202,11 @@ impl Container {
         Ran { status: status.code().unwrap_or(-1), stdout: text.clone(), stderr: text }
     }
 
+    /// A verb that names no container.
+    pub fn listing(&self, arguments: &[&str]) -> Ran {
+        ran(&self.command(arguments).output().unwrap())
+    }
+
     /// A verb that must succeed.
     pub fn must(&self, verb: &[&str], after: &[&str]) -> Ran {
         let got = self.verb(verb, after);

@@ -12,6 +12,7 @@ mod identity;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod listing;
 mod mount_options;
 mod mounts;
 mod namespaces;
