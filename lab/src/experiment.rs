@@ -307,6 +307,16 @@ mod tests {
         assert_eq!(demo.caches, Caches::Cold);
     }
 
+    #[test]
+    fn every_shipped_experiment_parses() {
+        let runtimes = parse_table(RUNTIMES).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            read(&path, &runtimes).unwrap_or_else(|error| panic!("{error:?}"));
+        }
+    }
+
     /// Each case changes one line of the demonstration.
     #[test]
     fn refusals_name_the_place_and_what_is_allowed() {
