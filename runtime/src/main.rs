@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use wamr_crun::cli::{Cli, Verb};
 use wamr_crun::error::{Result, chain};
-use wamr_crun::verb;
+use wamr_crun::{validate, verb};
 
 /// Every failure of the runtime itself; `run` otherwise ends with the container's status.
 const FAILED: u8 = 1;
@@ -56,7 +56,7 @@ fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
 /// containerd reads the lines of `--version` by their keys.
 fn print_version() -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
-    let text = format!("wamr-crun version {version}\nspec: 1.2.0\n");
+    let text = format!("wamr-crun version {version}\nspec: {}\n", validate::SPEC_VERSION);
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(FAILED),

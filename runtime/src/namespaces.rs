@@ -48,6 +48,9 @@ pub const NEW_MOUNT: u64 = libc::CLONE_NEWNS as u64;
 /// `CLONE_NEWCGROUP`.
 pub const NEW_CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
 
+/// The kinds as config.json calls them, for `features`.
+pub const KINDS: [&str; 8] = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
+
 /// The `CLONE_NEW*` flag of a kind.
 fn flag(kind: Kind) -> u64 {
     (match kind {

@@ -41,6 +41,86 @@ pub struct Agent {
     pub metadata: String,
 }
 
+/// The actions of config.json, for `features`.
+pub const ACTIONS: [&str; 9] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+
+/// The operators of config.json, for `features`.
+pub const OPERATORS: [&str; 7] = [
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
+/// The flags of config.json and their bits.
+pub const FLAGS: [(&str, u64); 4] = [
+    ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+    ("SECCOMP_FILTER_FLAG_TSYNC", libc::SECCOMP_FILTER_FLAG_TSYNC),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", WAIT_KILLABLE_RECV),
+];
+
+const ARCHITECTURES: [Arch; 24] = [
+    Arch::ScmpArchAarch64,
+    Arch::ScmpArchArm,
+    Arch::ScmpArchLoongarch64,
+    Arch::ScmpArchM68k,
+    Arch::ScmpArchMips,
+    Arch::ScmpArchMips64,
+    Arch::ScmpArchMips64n32,
+    Arch::ScmpArchMipsel,
+    Arch::ScmpArchMipsel64,
+    Arch::ScmpArchMipsel64n32,
+    Arch::ScmpArchNative,
+    Arch::ScmpArchParisc,
+    Arch::ScmpArchParisc64,
+    Arch::ScmpArchPpc,
+    Arch::ScmpArchPpc64,
+    Arch::ScmpArchPpc64le,
+    Arch::ScmpArchRiscv64,
+    Arch::ScmpArchS390,
+    Arch::ScmpArchS390x,
+    Arch::ScmpArchSh,
+    Arch::ScmpArchSheb,
+    Arch::ScmpArchX32,
+    Arch::ScmpArchX86,
+    Arch::ScmpArchX86_64,
+];
+
+/// The architectures whose calls the linked library can filter beside the native ones: it takes
+/// only those of the same byte order into one filter.
+pub fn architectures() -> Vec<Arch> {
+    let known = |arch: &&Arch| {
+        let context = ScmpFilterContext::new(ScmpAction::Allow);
+        context.is_ok_and(|mut context| context.add_arch(architecture(**arch)).is_ok())
+    };
+    ARCHITECTURES.iter().filter(known).copied().collect()
+}
+
+/// The flags that this kernel takes.
+pub fn supported_flags() -> Vec<&'static str> {
+    let taken = |(_, bit): &&(&str, u64)| prctl::takes_seccomp_flag(*bit as u32);
+    FLAGS.iter().filter(taken).map(|(name, _)| *name).collect()
+}
+
+/// The version of the linked libseccomp; empty if it does not tell.
+pub fn library_version() -> String {
+    libseccomp::ScmpVersion::current().map_or_else(|_| String::new(), |it| it.to_string())
+}
+
 /// The call with which the init hands the listener over: the agent cannot judge it yet.
 const HAND_OVER: &str = "sendmsg";
 

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
 use std::path::Path;
 
+/// The newest version of the specification whose Linux properties are all known here.
+pub const SPEC_VERSION: &str = "1.3.0";
+
 /// Checks `spec`; the parts that other modules plan are checked there.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ fn shown(arguments: &[&str]) -> String {
 
 #[test]
 fn version_has_the_lines_that_engines_read() {
-    let want = "status: 0\nstdout: wamr-crun version 0.1.0\nspec: 1.2.0\n\nstderr: ";
+    let want = "status: 0\nstdout: wamr-crun version 0.1.0\nspec: 1.3.0\n\nstderr: ";
     assert_eq!(shown(&["--version"]), want);
 }
 

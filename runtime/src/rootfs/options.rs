@@ -90,6 +90,54 @@ fn effect(option: &str) -> Option<Effect> {
     })
 }
 
+/// The options that mean something to this runtime, or to every file system, sorted.
+pub fn recognized() -> Vec<String> {
+    const ATTRIBUTES: [&str; 18] = [
+        "atime",
+        "dev",
+        "diratime",
+        "exec",
+        "noatime",
+        "nodev",
+        "nodiratime",
+        "noexec",
+        "norelatime",
+        "nostrictatime",
+        "nosuid",
+        "nosymfollow",
+        "relatime",
+        "ro",
+        "rw",
+        "strictatime",
+        "suid",
+        "symfollow",
+    ];
+    const PROPAGATION: [&str; 4] = ["private", "shared", "slave", "unbindable"];
+    const ALONE: [&str; 15] = [
+        "async",
+        "bind",
+        "defaults",
+        "dirsync",
+        "idmap",
+        "lazytime",
+        "loud",
+        "mand",
+        "noiversion",
+        "nolazytime",
+        "nomand",
+        "rbind",
+        "ridmap",
+        "silent",
+        "sync",
+    ];
+    let both = ATTRIBUTES.into_iter().chain(PROPAGATION);
+    let both = both.flat_map(|name| [name.to_owned(), format!("r{name}")]);
+    let alone = ALONE.into_iter().chain(["tmpcopyup"]).map(str::to_owned);
+    let mut names: Vec<String> = both.chain(alone).collect();
+    names.sort();
+    names
+}
+
 /// Why an option of the specification cannot be honoured.
 fn refusal(option: &str) -> Option<&'static str> {
     match option {

@@ -119,6 +119,19 @@ fn seccomp(program: &[u8], flags: u32) -> io::Result<libc::c_long> {
     check(status)
 }
 
+/// Whether this kernel knows a `SECCOMP_FILTER_FLAG_*`.
+pub fn takes_seccomp_flag(flag: u32) -> bool {
+    const WAIT_KILLABLE_RECV: u32 = 1 << 5;
+    // That one means something only together with a listener.
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32;
+    let flag = if flag == WAIT_KILLABLE_RECV { flag | listener } else { flag };
+    let none = std::ptr::null::<libc::sock_fprog>();
+    // SAFETY: without a program nothing is installed; flags that are known lead to EFAULT.
+    let status =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flag, none) };
+    check(status).is_err_and(|error| error.raw_os_error() == Some(libc::EFAULT))
+}
+
 /// Installs the filter `program`.
 ///
 /// # Errors
