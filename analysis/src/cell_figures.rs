@@ -204,6 +204,8 @@ fn start_up(pods: &[Pod], wanted: u32, values: &mut BTreeMap<Measure, f64>) {
     };
     if let Some(first) = of(|pod| pod.first_instruction_ns) {
         put(values, Measure::StartLast, Some(first.last_ns));
+        put(values, Measure::StartFirst, Some(first.first_ns));
+        put(values, Measure::StartP10, Some(first.p10_ns));
         put(values, Measure::StartP50, Some(first.p50_ns));
         put(values, Measure::StartP90, Some(first.p90_ns));
     }

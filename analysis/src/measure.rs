@@ -61,6 +61,10 @@ measures! {
     PodMetrics = "metrics_server_pod_bytes", BytesPerPod;
     /// The last pod's first instruction.
     StartLast = "start_last_ns", Nanoseconds;
+    /// The first pod's first instruction.
+    StartFirst = "start_first_ns", Nanoseconds;
+    /// A tenth of the pods' first instructions.
+    StartP10 = "start_p10_ns", Nanoseconds;
     /// Half of the pods' first instructions.
     StartP50 = "start_p50_ns", Nanoseconds;
     /// Nine of ten pods' first instructions.

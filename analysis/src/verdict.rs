@@ -86,23 +86,44 @@ fn headline(study: &Study) -> String {
     let Some((group, bytes)) = best else {
         return format!("No cell of {title} is valid: there is nothing to compare with.");
     };
-    let others: Vec<String> = study
+    let others: Vec<(f64, &str)> = study
         .groups
         .iter()
         .filter(|other| other.key.pods == group.key.pods && other.key.system != ours)
+        .filter(|other| !is_control(study, other))
         .filter_map(|other| {
             let ratio = other.ratios.get(&Measure::FreePaper)?;
-            let name = &study.systems[other.key.system].title;
-            Some(format!("{name} {} times", fixed(ratio.ratio, 2)))
+            Some((ratio.ratio, study.systems[other.key.system].title.as_str()))
         })
         .collect();
-    let compared =
-        if others.is_empty() { String::new() } else { format!("; {} as much", join(&others)) };
+    let compared = compared(others);
     format!(
         "At {} pods, a pod of {title} takes {} MB of free memory{compared}.",
         group.key.pods,
         mb(bytes)
     )
+}
+
+/// Three systems are named, of more only the lowest and the highest.
+fn compared(mut others: Vec<(f64, &str)>) -> String {
+    let words = |other: &(f64, &str)| format!("{} {} times", other.1, fixed(other.0, 2));
+    if others.len() <= 3 {
+        let all: Vec<String> = others.iter().map(words).collect();
+        return if all.is_empty() { String::new() } else { format!("; {} as much", join(&all)) };
+    }
+    others.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let (Some(low), Some(high)) = (others.first(), others.last()) else { return String::new() };
+    format!(
+        "; of {} others, {} as much is the lowest and {} the highest",
+        others.len(),
+        words(low),
+        words(high)
+    )
+}
+
+/// A control, pause alone or a native process, is a floor and no rival.
+fn is_control(study: &Study, group: &Group) -> bool {
+    study.systems[group.key.system].language == "native"
 }
 
 /// Medians of `measure` in ascending order.
@@ -115,7 +136,9 @@ fn ranked<'a>(groups: &[&'a Group], measure: Measure) -> Vec<(&'a Group, f64)> {
 
 fn finding(study: &Study, groups: &[&Group], measure: Measure, title: &str) -> Option<Finding> {
     let ours = study.systems.iter().position(|system| system.ours)?;
-    let ranked = ranked(groups, measure);
+    let rivals: Vec<&Group> =
+        groups.iter().copied().filter(|group| !is_control(study, group)).collect();
+    let ranked = ranked(&rivals, measure);
     let place = ranked.iter().position(|(group, _)| group.key.system == ours)?;
     let (group, value) = ranked[place];
     let name = |group: &Group| study.systems[group.key.system].title.as_str();

@@ -5,6 +5,10 @@ use crate::stats::quantile::{of_sorted, sorted};
 /// When the pods of a cell reached a stage, in nanoseconds after the call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reached {
+    /// The first of them.
+    pub first_ns: f64,
+    /// A tenth.
+    pub p10_ns: f64,
     /// Half of the pods.
     pub p50_ns: f64,
     /// Nine of ten.
@@ -22,6 +26,8 @@ pub fn reached(requested_ns: i64, stamps_ns: &[Option<i64>]) -> Option<Reached> 
         .collect();
     let ascending = sorted(&delays?);
     Some(Reached {
+        first_ns: of_sorted(&ascending, 0.0)?,
+        p10_ns: of_sorted(&ascending, 0.1)?,
         p50_ns: of_sorted(&ascending, 0.5)?,
         p90_ns: of_sorted(&ascending, 0.9)?,
         last_ns: of_sorted(&ascending, 1.0)?,
@@ -31,7 +37,8 @@ pub fn reached(requested_ns: i64, stamps_ns: &[Option<i64>]) -> Option<Reached> 
 #[test]
 fn the_last_stamp_counts_and_none_may_be_missing() {
     let stamps: Vec<Option<i64>> = (1..=11).map(|index| Some(1000 + index * 10)).collect();
-    let want = Reached { p50_ns: 60.0, p90_ns: 100.0, last_ns: 110.0 };
+    let want =
+        Reached { first_ns: 10.0, p10_ns: 20.0, p50_ns: 60.0, p90_ns: 100.0, last_ns: 110.0 };
     assert_eq!(reached(1000, &stamps), Some(want));
     assert_eq!(reached(1000, &[Some(1010), None]), None);
     assert_eq!(reached(0, &[]), None);

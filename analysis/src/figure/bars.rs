@@ -18,7 +18,7 @@ pub struct BarChart {
     /// Unit behind each label.
     pub suffix: &'static str,
     /// Inks and what they stand for.
-    pub legend: Vec<(Ink, &'static str)>,
+    pub legend: Vec<(Ink, String)>,
     /// True if all panels have one scale; else each has its own.
     pub one_scale: bool,
     /// One per density.
@@ -43,6 +43,8 @@ pub struct BarRow {
     pub ours: bool,
     /// One per measure.
     pub bars: Vec<Bar>,
+    /// Said where there is no value.
+    pub lack: &'static str,
 }
 
 /// A bar.
@@ -147,18 +149,18 @@ impl BarChart {
             }
         }
         for bar in &row.bars {
-            self.draw_bar(canvas, layout, bar, y);
+            self.draw_bar(canvas, layout, (bar, row.lack), y);
             y += BAR + BAR_GAP;
         }
         y - BAR_GAP + ROW_GAP / 2.0
     }
 
-    fn draw_bar(&self, canvas: &mut Canvas, layout: &Layout, bar: &Bar, y: f64) {
+    fn draw_bar(&self, canvas: &mut Canvas, layout: &Layout, (bar, lack): (&Bar, &str), y: f64) {
         let place = |value: f64| layout.axis.place(value / self.unit);
         let (zero, middle) = (place(0.0), y + BAR / 2.0);
         let Some(value) = bar.value else {
             let at = (zero + 7.0, middle);
-            canvas.text(at, "no valid value", SMALL, Ink::Muted, Anchor::Start);
+            canvas.text(at, lack, SMALL, Ink::Muted, Anchor::Start);
             return;
         };
         let end = place(value);
@@ -230,9 +232,15 @@ pub fn caption(canvas: &mut Canvas, words: &str, room: Room, top: f64) -> f64 {
 }
 
 /// Draws a legend line by line; returns the y below it.
-pub fn legend(canvas: &mut Canvas, entries: &[(Ink, &str)], room: Room, top: f64) -> f64 {
+pub fn legend(
+    canvas: &mut Canvas,
+    entries: &[(Ink, impl AsRef<str>)],
+    room: Room,
+    top: f64,
+) -> f64 {
     let (mut x, mut y) = (2.0, top + 10.0);
     for (ink, words) in entries {
+        let words = words.as_ref();
         let width = 22.0 + text_width(words, SMALL) * 1.08 + 18.0;
         if x > 2.0 && x + width > room.width() {
             (x, y) = (2.0, y + 19.0);

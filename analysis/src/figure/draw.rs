@@ -3,7 +3,7 @@
 use super::bars::{Bar, BarChart, BarRow, Panel};
 use super::canvas::{Canvas, Names, paint};
 use super::ink::{Ink, Place};
-use super::stack::StackRow;
+use super::stack::{Scale, StackRow};
 use super::{Figure, Room, lines, stack};
 use crate::attribution;
 use crate::error::Error;
@@ -15,6 +15,13 @@ use crate::study::{Study, by_density};
 
 /// Slug of the figure that belongs to "where the memory goes".
 pub const PARTS: &str = "attribution";
+
+/// Memory in a stack.
+const MEMORY: Scale =
+    Scale { unit: MB, decimals: 2, suffix: "MB", caption: "MB per pod (1 MB = 10⁶ bytes)" };
+
+/// Said of a system without a valid cell.
+pub const NO_VALUE: &str = "no valid value";
 
 /// Parts of a pod's memory with their inks.
 const PART_INKS: [(Measure, Ink); 6] = [
@@ -39,6 +46,12 @@ pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
             figures.push(start(study)?);
         }
         figures.push(parts(study)?);
+        figures.extend(super::paper::figures(study)?);
+        figures.extend(super::fits::figure(study)?);
+        if !study.environment.emulated {
+            figures.extend(super::spans::distribution(study)?);
+            figures.extend(super::spans::stages(study)?);
+        }
     }
     if !study.timeline.is_empty() {
         figures.push(timeline(study)?);
@@ -46,7 +59,11 @@ pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
     Ok(figures)
 }
 
-fn finish(
+/// Draws a figure in its three forms.
+///
+/// # Errors
+/// As [`paint`].
+pub fn finish(
     slug: &'static str,
     title: &str,
     description: &str,
@@ -80,7 +97,7 @@ fn panels(study: &Study, measures: &[(Measure, Ink)]) -> Vec<Panel> {
             }
         };
         let bars = measures.iter().map(bar).collect();
-        BarRow { label: system.title.clone(), ours: system.ours, bars }
+        BarRow { label: system.title.clone(), ours: system.ours, bars, lack: NO_VALUE }
     };
     by_density(&study.groups)
         .into_iter()
@@ -99,12 +116,12 @@ fn memory_chart(study: &Study, legend: [(Ink, &'static str); 2], of: [Measure; 2
         suffix: "MB",
         one_scale: true,
         panels: panels(study, &[(of[0], legend[0].0), (of[1], legend[1].0)]),
-        legend: legend.to_vec(),
+        legend: legend.map(|(ink, words)| (ink, words.to_owned())).to_vec(),
     }
 }
 
 /// Says what dots and whiskers mean, if there are any.
-fn marks(study: &Study) -> &'static str {
+pub fn marks(study: &Study) -> &'static str {
     match study.groups.iter().map(|group| group.valid).max() {
         Some(0 | 1) | None => " One repetition: no interval.",
         Some(2) => " Dots are the repetitions, the line joins them.",
@@ -155,7 +172,10 @@ fn start(study: &Study) -> Result<Figure, Error> {
         decimals: 0,
         suffix: "ms",
         one_scale: false,
-        legend: vec![(Ink::Blue, "all pods run"), (Ink::Orange, "half of the pods run")],
+        legend: vec![
+            (Ink::Blue, "all pods run".to_owned()),
+            (Ink::Orange, "half of the pods run".to_owned()),
+        ],
         panels: panels(study, &measures),
     };
     let title = format!("Time to start all pods{}", pods_words(study));
@@ -182,7 +202,7 @@ fn parts(study: &Study) -> Result<Figure, Error> {
             StackRow {
                 label,
                 ours: system.ours,
-                total_bytes: group.median(Measure::FreePaper),
+                total: group.median(Measure::FreePaper),
                 parts: if group.median(attribution::PARTS[0]).is_some() {
                     PART_INKS.iter().filter_map(part).collect()
                 } else {
@@ -195,7 +215,7 @@ fn parts(study: &Study) -> Result<Figure, Error> {
     let title = format!("Where the memory of a pod is{}", pods_words(study));
     let words = "Processes by their proportional set size; the rest is what no process explains, \
                  mostly kernel objects. Together they are the pod's figure by free.";
-    finish(PARTS, &title, words, |room| stack::draw(&rows, &legend, room))
+    finish(PARTS, &title, words, |room| stack::draw(&rows, &legend, MEMORY, room))
 }
 
 fn timeline(study: &Study) -> Result<Figure, Error> {

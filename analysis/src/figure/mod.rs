@@ -1,12 +1,16 @@
 //! Figures as SVG: `canvas` collects shapes and paints them, `ink` says in which colours, `bars`,
-//! `stack` and `lines` lay out one kind of chart each, `draw` decides what they show.
+//! `stack`, `lines`, `fits` and `spans` lay out one kind of chart each, `draw` and `paper` decide
+//! what they show.
 
 pub mod axis;
 pub mod bars;
 pub mod canvas;
 pub mod draw;
+pub mod fits;
 pub mod ink;
 pub mod lines;
+pub mod paper;
+pub mod spans;
 pub mod stack;
 
 pub use draw::{PARTS, figures};

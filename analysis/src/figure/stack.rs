@@ -5,7 +5,7 @@ use super::axis::Axis;
 use super::bars::{caption, draw_grid, draw_ticks, legend};
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
 use super::ink::Ink;
-use crate::format::{MB, mb};
+use crate::format::fixed;
 
 /// A row of parts.
 #[derive(Debug, Clone)]
@@ -14,44 +14,55 @@ pub struct StackRow {
     pub label: String,
     /// True for ours: set bold.
     pub ours: bool,
-    /// The whole in bytes, as measured.
-    pub total_bytes: Option<f64>,
-    /// Parts in bytes, in the order of the legend.
+    /// The whole, as measured.
+    pub total: Option<f64>,
+    /// Parts, in the order of the legend.
     pub parts: Vec<(Ink, &'static str, f64)>,
+}
+
+/// What the parts are counted in.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Divides values into what is printed.
+    pub unit: f64,
+    /// Digits after the point.
+    pub decimals: usize,
+    /// Behind a number.
+    pub suffix: &'static str,
+    /// Below the axis.
+    pub caption: &'static str,
 }
 
 const BAR: f64 = 26.0;
 
 /// Draws the rows; returns the drawing with its height.
-pub fn draw(rows: &[StackRow], entries: &[(Ink, &str)], room: Room) -> (Canvas, f64) {
+pub fn draw(rows: &[StackRow], entries: &[(Ink, &str)], scale: Scale, room: Room) -> (Canvas, f64) {
     let mut canvas = Canvas::default();
     let mut y = legend(&mut canvas, entries, room, 0.0);
     let top = y;
     let length = |row: &StackRow| {
-        row.parts
-            .iter()
-            .map(|part| part.2.max(0.0))
-            .sum::<f64>()
-            .max(row.total_bytes.unwrap_or(0.0))
+        row.parts.iter().map(|part| part.2.max(0.0)).sum::<f64>().max(row.total.unwrap_or(0.0))
     };
-    let high = rows.iter().map(length).fold(0.0, f64::max) / MB;
+    let high = rows.iter().map(length).fold(0.0, f64::max) / scale.unit;
     let wanted = if room == Room::Wide { 6 } else { 4 };
     let axis = Axis::new((0.0, high), (2.0, room.width() - 14.0), wanted);
     for row in rows {
-        y = draw_row(&mut canvas, &axis, row, y + 12.0);
+        y = draw_row(&mut canvas, &axis, row, (scale, y + 12.0));
     }
     y += 8.0;
     let mut grid = Canvas::default();
     draw_grid(&mut grid, &axis, (top, y));
     canvas.behind(grid);
     draw_ticks(&mut canvas, &axis, y + 11.0);
-    let bottom = caption(&mut canvas, "MB per pod (1 MB = 10⁶ bytes)", room, y + 20.0);
+    let bottom = caption(&mut canvas, scale.caption, room, y + 20.0);
     (canvas, bottom)
 }
 
-fn draw_row(canvas: &mut Canvas, axis: &Axis, row: &StackRow, top: f64) -> f64 {
-    let shown =
-        row.total_bytes.map_or_else(String::new, |bytes| format!(", {}\u{a0}MB", mb(bytes)));
+fn draw_row(canvas: &mut Canvas, axis: &Axis, row: &StackRow, (scale, top): (Scale, f64)) -> f64 {
+    let number = |value: f64| fixed(value / scale.unit, scale.decimals);
+    let shown = row
+        .total
+        .map_or_else(String::new, |value| format!(", {}\u{a0}{}", number(value), scale.suffix));
     let room = axis.to - text_width(&shown, SIZE) * 1.1;
     let words = format!("{}{shown}", fit(&row.label, SIZE, room));
     // The grid would run through the words.
@@ -66,13 +77,13 @@ fn draw_row(canvas: &mut Canvas, axis: &Axis, row: &StackRow, top: f64) -> f64 {
         return y + BAR;
     }
     let mut sum = 0.0;
-    for (ink, _, bytes) in &row.parts {
-        let bytes = bytes.max(0.0);
-        let (from, to) = (axis.place(sum / MB), axis.place((sum + bytes) / MB));
-        sum += bytes;
+    for (ink, _, value) in &row.parts {
+        let value = value.max(0.0);
+        let (from, to) = (axis.place(sum / scale.unit), axis.place((sum + value) / scale.unit));
+        sum += value;
         canvas.rect((from, y), (to - from, BAR), *ink);
         canvas.line(vec![(to, y), (to, y + BAR)], Ink::Card, 1.2);
-        let words = mb(bytes);
+        let words = number(value);
         let width = text_width(&words, SMALL) + 6.0;
         if to - from > width + 4.0 {
             let middle = f64::midpoint(from, to);
@@ -84,8 +95,8 @@ fn draw_row(canvas: &mut Canvas, axis: &Axis, row: &StackRow, top: f64) -> f64 {
     let negative: Vec<String> = row
         .parts
         .iter()
-        .filter(|part| part.2 < -0.005 * MB)
-        .map(|part| format!("{} {} MB", part.1, mb(part.2)))
+        .filter(|part| part.2 < -0.005 * scale.unit)
+        .map(|part| format!("{} {} {}", part.1, number(part.2), scale.suffix))
         .collect();
     if !negative.is_empty() {
         let words = format!("not drawn: {}", negative.join(", "));

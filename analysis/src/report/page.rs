@@ -77,8 +77,12 @@ pub fn page(study: &Study) -> Result<Page, Error> {
 }
 
 fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Section> {
-    let (parts, figures): (Vec<Figure>, Vec<Figure>) =
+    let (parts, drawn): (Vec<Figure>, Vec<Figure>) =
         drawn.into_iter().partition(|figure| figure.slug == crate::figure::PARTS);
+    let (paper, drawn): (Vec<Figure>, Vec<Figure>) =
+        drawn.into_iter().partition(|figure| figure.slug.starts_with("paper-"));
+    let (starting, figures): (Vec<Figure>, Vec<Figure>) =
+        drawn.into_iter().partition(|figure| figure.slug.starts_with("start-"));
     let result = vec![run_tables::summary(study)];
     let mut figure_tables = vec![memory_tables::memory(study)];
     figure_tables.extend(memory_tables::ratios(study));
@@ -99,7 +103,8 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
             vec![memory_tables::parts(study), memory_tables::growth(study)],
         ),
         section("container", "The idle container", Vec::new(), container),
-        section("start-up", "Start-up", Vec::new(), vec![run_tables::start(study)]),
+        section("start-up", "Start-up", starting, vec![run_tables::start(study)]),
+        section("paper-figures", "The paper's figures with these numbers", paper, Vec::new()),
         section("validity", "Validity", Vec::new(), validity),
         section(
             "proof",

@@ -24,7 +24,8 @@ fn of<'a>(verdicts: &'a Verdicts, id: &str) -> &'a Judged {
 
 #[test]
 fn a_run_like_the_paper_keeps_its_claims() {
-    let found = verdicts(&study_of(&testbed::recipe(3, STEP_NS)));
+    let study = study_of(&testbed::recipe(3, STEP_NS));
+    let found = verdicts(&study);
     for one in found.all() {
         let want = match one.claim.id.as_str() {
             // Capabilities, definitions, seconds of another machine, densities not tried.
@@ -33,6 +34,11 @@ fn a_run_like_the_paper_keeps_its_claims() {
         };
         assert_eq!(one.verdict, want, "{one:#?}");
     }
+    let standing = wamr_report::verdict::verdict(&study);
+    let words: Vec<&str> = standing.findings.iter().map(|one| one.standing.word()).collect();
+    assert!(words.iter().all(|word| *word == "ahead"), "controls are no rivals: {words:?}");
+    let headline = &standing.headline;
+    assert!(headline.contains("of 10 others, crun-WAMR 2."), "{headline}");
     let saved = of(&found, "M09").measured.unwrap().0;
     assert!((saved - 100.0 * (1.0 - 13.0 / 14.63)).abs() < 1.5, "{saved}");
 }
