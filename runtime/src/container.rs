@@ -26,6 +26,9 @@ pub const SETUP_GATE: &str = "setup.fifo";
 /// The gate while the init waits for `start`.
 pub const GATE: &str = "exec.fifo";
 
+/// What an init with startContainer hooks says of its failure after the gate.
+pub const REPORT: &str = "report.fifo";
+
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

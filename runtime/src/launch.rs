@@ -3,7 +3,7 @@
 use crate::bundle::{Bundle, for_exec};
 use crate::cgroup::{self, Cgroup, Driver, Request, without};
 use crate::console::{self, Console};
-use crate::container::{self, Container, Lock, SETUP_GATE, Status};
+use crate::container::{self, Container, Lock, REPORT, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
 use crate::process::channel::{FromInit, ToInit};
@@ -12,7 +12,8 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{fds, hooks, id_maps, intel_rdt, net_devices, seccomp, state_file};
+use crate::{fds, hooks, id_maps, intel_rdt, net_devices, notify, seccomp, state_file};
+use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, mkfifo};
@@ -65,7 +66,11 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
         return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
     }
     let container = Container::new(root, &request.id)?;
-    let bundle = Bundle::load(&request.bundle)?;
+    let mut bundle = Bundle::load(&request.bundle)?;
+    let notifies = notify::socket_of_host().is_some();
+    if notifies {
+        notify::amend(&mut bundle.spec, &container);
+    }
     let setup = Setup::new(&request.id, &bundle, &request.options)?;
     for note in bundle.notes.iter().chain(&setup.notes) {
         log.warning(&format!("config.json: {note}"));
@@ -73,7 +78,8 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
     console::check(setup.program.terminal.is_some(), request.console.as_ref())?;
     let lock = container.make()?;
     let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None, resctrl: Vec::new() };
-    let created = attempt.create(&container, &request, &bundle, &setup, log);
+    let notify = if notifies { notify::make_directory(&container) } else { Ok(()) };
+    let created = notify.and_then(|()| attempt.create(&container, &request, &bundle, &setup, log));
     let console = request.console.take().filter(|_| setup.program.terminal.is_some());
     match created.and_then(|state| Ok((state, console::receive(console)?))) {
         Ok((state, terminal)) => {
@@ -129,7 +135,9 @@ impl Attempt {
         let joins = setup.namespaces.open()?;
         let resctrl = setup.intel_rdt.as_ref().map(|_| intel_rdt::find()).transpose()?;
         let trees = id_mapped::prepare(&setup.root.mounts, &setup.maps, &joins)?;
-        let spawned = spawn::spawn(Parts { setup, cgroup, joins, trees, gate, console })?;
+        let report = (setup.start_hooks()).then(|| report_gate(container)).transpose()?;
+        let parts = Parts { setup, cgroup, joins, trees, gate, report, console };
+        let spawned = spawn::spawn(parts)?;
         self.pid = Some(spawned.pid);
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
         state.cgroup_driver = request.driver;
@@ -144,7 +152,7 @@ impl Attempt {
             console::send_pidfd(socket, spawned.pid)?;
         }
         if let Some(path) = &request.pid_file {
-            state_file::replace(path, spawned.pid.to_string().as_bytes())?;
+            state_file::replace(path, spawned.pid.to_string().as_bytes(), 0o644)?;
         }
         let ready = container.directory.join(container::GATE);
         fs::rename(&fifo, &ready).act(|| format!("open the gate {}", ready.display()))?;
@@ -206,6 +214,16 @@ fn tell_agent(init: &Spawned, setup: &Setup, state: &State) -> Result<()> {
     let Some(agent) = program.and_then(|program| program.agent.as_ref()) else { return Ok(()) };
     let report = container::report(state, Status::Creating);
     seccomp::tell_agent(agent, &listener, init.pid, report)
+}
+
+/// What the init says of its failure after the gate; open for both, as nobody reads it yet.
+fn report_gate(container: &Container) -> Result<OwnedFd> {
+    let path = container.directory.join(REPORT);
+    mkfifo(&path, Mode::from_bits_truncate(0o600))
+        .act(|| format!("make the FIFO {}", path.display()))?;
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    nix::fcntl::open(&path, flags, Mode::empty())
+        .act(|| format!("open the FIFO {}", path.display()))
 }
 
 fn run_create_hooks(setup: &Setup, state: &str) -> Result<()> {

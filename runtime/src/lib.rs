@@ -27,6 +27,7 @@ pub mod memory_policy;
 pub mod namespaces;
 pub mod net_devices;
 pub mod netlink;
+pub mod notify;
 pub mod personality;
 pub mod process;
 pub mod rlimits;

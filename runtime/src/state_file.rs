@@ -8,7 +8,9 @@ use crate::error::{Act, Error, Result};
 use oci_spec::runtime::{Hook, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file's name in the container's directory.
@@ -99,19 +101,22 @@ impl State {
         let path = directory.join(NAME);
         let bytes = serde_json::to_vec(self)
             .map_err(|source| Error::Json { path: path.clone(), source })?;
-        replace(&path, &bytes)
+        // It may hold secrets of the environment.
+        replace(&path, &bytes, 0o600)
     }
 }
 
-/// Replaces `path` by a file with `bytes`, in one step for every reader.
+/// Replaces `path` by a file with `bytes` and `mode`, in one step for every reader.
 ///
 /// # Errors
 /// [`Error::Os`].
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    fs::write(&new, bytes).act(|| format!("write {}", new.display()))?;
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(mode).open(&new);
+    opened.and_then(|mut file| file.write_all(bytes)).act(|| format!("write {}", new.display()))?;
     fs::rename(&new, path).act(|| format!("rename {} to its place", new.display()))
 }
 

@@ -40,6 +40,8 @@ pub struct Init<'a> {
     pub trees: Vec<Option<OwnedFd>>,
     /// The gate, open for reading.
     pub gate: OwnedFd,
+    /// For a failure after the gate, if `start` is going to listen.
+    pub report: Option<OwnedFd>,
     /// The engine's console socket.
     pub console: Option<OwnedFd>,
 }
@@ -65,7 +67,11 @@ impl Init<'_> {
         let mut reported = false;
         let failure = self.perform_all(&mut progress, &mut reported);
         let text = chain(&failure);
-        // Before the gate somebody listens; after it only the container's stderr is left.
+        // Before the gate somebody listens; after it `start` does where hooks may fail, and the
+        // container's stderr is left.
+        if let Some(report) = self.report.take().filter(|_| reported) {
+            File::from(report).write_all(text.as_bytes()).ok();
+        }
         if reported || self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
             drop(writeln!(io::stderr(), "wamr-crun: {text}"));
         }

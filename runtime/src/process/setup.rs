@@ -194,6 +194,11 @@ impl Setup {
         })
     }
 
+    /// Whether there are hooks between the gate and the exec, whose failure is that of `start`.
+    pub fn start_hooks(&self) -> bool {
+        self.hooks.start_container().as_ref().is_some_and(|list| !list.is_empty())
+    }
+
     /// Whether the container may write to its groups through a mount.
     pub fn writes_cgroups(&self) -> bool {
         let cgroup = |mount: &&Mount| mount.kind == Kind::Cgroup;

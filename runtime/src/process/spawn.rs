@@ -25,6 +25,8 @@ pub struct Parts<'a> {
     pub trees: Vec<Option<OwnedFd>>,
     /// The gate, open for reading.
     pub gate: OwnedFd,
+    /// For a failure after the gate, if `start` is going to listen.
+    pub report: Option<OwnedFd>,
     /// The engine's console socket.
     pub console: Option<OwnedFd>,
 }
@@ -97,8 +99,8 @@ pub fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
 }
 
 fn run_init(parts: Parts, channel: Channel, entrances: Vec<File>) -> ! {
-    let Parts { setup, cgroup, joins, trees, gate, console } = parts;
-    Init { setup, cgroup, channel, entrances, joins, trees, gate, console }.run()
+    let Parts { setup, cgroup, joins, trees, gate, report, console } = parts;
+    Init { setup, cgroup, channel, entrances, joins, trees, gate, report, console }.run()
 }
 
 fn staged(mut parts: Parts, ours: Channel, theirs: Channel) -> Result<Spawned> {

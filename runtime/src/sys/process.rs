@@ -99,16 +99,23 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Joins a new session keyring called `name`.
+/// Joins the session keyring called `name`, which is made where there is none that the user may
+/// search, and lets the user's other processes find it.
 ///
 /// # Errors
 /// Those of keyctl(2); `EDQUOT`: the user has too many keys; `ENOSYS`: no keyrings here.
 pub fn join_session_keyring(name: &CStr) -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    const KEYCTL_SETPERM: libc::c_long = 5;
+    // What a new keyring has, all for its possessors and view, read and link for its user; and
+    // search for its user.
+    const PERMISSIONS: libc::c_long = 0x3f13_0000 | 0x0008_0000;
     // SAFETY: `name` is NUL-terminated.
     let status =
         unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
-    check(status).map(drop)
+    let ring = check(status)?;
+    // SAFETY: integers only.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_SETPERM, ring, PERMISSIONS) }).map(drop)
 }
 
 /// Sets a resource limit by its kernel number; `u64::MAX` is unlimited.

@@ -165,7 +165,7 @@ fn announce(flags: &Exec, spawned: &Spawned) -> Result<()> {
         console::send_pidfd(socket, spawned.pid)?;
     }
     match &flags.pid_file {
-        Some(path) => state_file::replace(path, spawned.pid.to_string().as_bytes()),
+        Some(path) => state_file::replace(path, spawned.pid.to_string().as_bytes(), 0o644),
         None => Ok(()),
     }
 }

@@ -3,10 +3,13 @@
 use super::{create, delete, start};
 use crate::cli::{Global, Run};
 use crate::console::Console;
-use crate::container::Status;
+use crate::container::{Container, Status};
 use crate::error::{Error, Result, chain};
 use crate::foreground;
 use crate::launch::Launched;
+use crate::log::Log;
+use crate::notify::Proxy;
+use crate::state_file::State;
 
 /// Runs the container; returns its exit status, 128 and the signal's number if a signal ended it.
 ///
@@ -23,8 +26,8 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
     // Blocked before the start, so that no end and no signal can be missed.
     let signals = if flags.detach { None } else { Some(foreground::block_signals()?) };
     let Launched { container, state, lock, terminal } = launched;
-    let gate = match start::open_gate(&container, &state) {
-        Ok(gate) => gate,
+    let proxy = match start(&container, &state, &log) {
+        Ok(proxy) => proxy,
         Err(error) => {
             drop(lock);
             let flags = crate::cli::Delete { id: container.id, force: true };
@@ -32,11 +35,19 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
             return Err(error);
         }
     };
-    for problem in start::run_hooks(&state, &gate) {
-        log.warning(&chain(&problem));
-    }
     drop(lock);
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        return proxy.map_or(Ok(0), |proxy| proxy.wait(state.pid).map(|()| 0));
+    };
+    if let Some(proxy) = proxy {
+        let (pid, log) = (state.pid, log.clone());
+        // Beside the wait below; it ends with this process at the latest.
+        std::thread::spawn(move || {
+            if let Err(problem) = proxy.wait(pid) {
+                log.warning(&chain(&problem));
+            }
+        });
+    }
     let status = foreground::wait(state.pid, &signals, terminal)?;
     if flags.keep {
         return Ok(status);
@@ -50,4 +61,10 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
             delete::finish(&container, &state, &log).map(|()| status)
         }
     }
+}
+
+fn start(container: &Container, state: &State, log: &Log) -> Result<Option<Proxy>> {
+    let proxy = Proxy::listen(container)?;
+    let started = start::begin(container, state)?;
+    start::finish(state, &started, log).map(|()| proxy)
 }

@@ -1,15 +1,17 @@
 //! `start`: opens the gate of a created container.
 
 use crate::cli::Global;
-use crate::container::{self, Container, GATE, Status};
-use crate::error::{Act, Error, Result};
+use crate::container::{self, Container, GATE, REPORT, Status};
+use crate::error::{Act, Error, Result, chain};
 use crate::hooks;
+use crate::log::Log;
+use crate::notify::Proxy;
 use crate::state_file::State;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 /// Starts the container `id`.
@@ -19,21 +21,30 @@ use std::os::fd::AsFd;
 pub fn start(global: &Global, id: &str) -> Result<()> {
     let container = Container::new(&global.root, id)?;
     // Held until the end: two starts, or a start and a delete, come one after the other.
-    let _lock = container.lock()?;
+    let lock = container.lock()?;
     let state = container.state()?;
-    let gate = open_gate(&container, &state)?;
-    for problem in run_hooks(&state, &gate) {
-        global.log().warning(&problem.to_string());
-    }
-    Ok(())
+    let proxy = Proxy::listen(&container)?;
+    let started = begin(&container, &state)?;
+    finish(&state, &started, &global.log())?;
+    // A service may take long to be ready, or never be.
+    drop(lock);
+    proxy.map_or(Ok(()), |proxy| proxy.wait(state.pid))
 }
 
-/// Lets the init of `container` go on; the caller holds its lock. Returns the gate, whose other end
-/// the init holds until its exec.
+/// A container whose gate was opened.
+#[derive(Debug)]
+pub struct Started {
+    /// The gate, whose other end the init holds until its exec.
+    gate: File,
+    /// What the init says of a failure before its exec, if it has hooks that may fail.
+    report: Option<File>,
+}
+
+/// Lets the init of `container` go on; the caller holds its lock.
 ///
 /// # Errors
 /// [`Error::Status`]: it is not waiting.
-pub fn open_gate(container: &Container, state: &State) -> Result<File> {
+pub fn begin(container: &Container, state: &State) -> Result<Started> {
     let refuse = |status: Status| {
         let remedy = match status {
             Status::Stopped => "delete it and create it anew",
@@ -53,24 +64,47 @@ pub fn open_gate(container: &Container, state: &State) -> Result<File> {
         Err(nix::errno::Errno::ENXIO) => return Err(refuse(Status::Stopped)),
         other => other.act(|| format!("open the gate {}", path.display()))?,
     };
+    let report = open_report(container)?;
     // Removed first: who sees the program run must not see a gate.
     fs::remove_file(&path).act(|| format!("remove the gate {}", path.display()))?;
     let mut gate = File::from(gate);
     gate.write_all(b"0").act(|| "write to the gate".to_owned())?;
-    Ok(gate)
+    Ok(Started { gate, report })
 }
 
-/// The poststart hooks, once the program runs; a failure stops nothing, as the spec has it.
-pub fn run_hooks(state: &State, gate: &File) -> Vec<Error> {
-    if state.poststart.is_empty() {
-        return Vec::new();
+fn open_report(container: &Container) -> Result<Option<File>> {
+    let path = container.directory.join(REPORT);
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    match open(&path, flags, Mode::empty()) {
+        Err(nix::errno::Errno::ENOENT) => Ok(None),
+        other => other.map(|file| Some(file.into())).act(|| format!("open {}", path.display())),
+    }
+}
+
+/// What follows the gate: waits for the startContainer hooks, whose failure is that of the start,
+/// then runs the poststart hooks, whose failure stops nothing. Both are the spec's wish.
+///
+/// # Errors
+/// [`Error::Hook`]: a startContainer hook failed, and the container has stopped.
+pub fn finish(state: &State, started: &Started, log: &Log) -> Result<()> {
+    if state.poststart.is_empty() && started.report.is_none() {
+        return Ok(());
     }
     // The exec, or the end of the init, closes the other end: this one then reports an error.
-    let mut polled = [PollFd::new(gate.as_fd(), PollFlags::empty())];
-    if let Err(error) = poll(&mut polled, PollTimeout::NONE).act(|| "wait for the exec".to_owned())
-    {
-        return vec![error];
+    let mut polled = [PollFd::new(started.gate.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::NONE).act(|| "wait for the exec".to_owned())?;
+    if let Some(mut report) = started.report.as_ref() {
+        let mut text = Vec::new();
+        // An init that has nothing to report leaves it empty, one that lives leaves it open.
+        report.read_to_end(&mut text).ok();
+        if !text.is_empty() {
+            let text = String::from_utf8_lossy(&text);
+            return Err(Error::Hook(format!("the container was not started: {text}")));
+        }
     }
     let text = container::report_json(state, Status::Running);
-    hooks::run_all("poststart", &state.poststart, &text)
+    for problem in hooks::run_all("poststart", &state.poststart, &text) {
+        log.warning(&chain(&problem));
+    }
+    Ok(())
 }

@@ -8,6 +8,8 @@
 mod container;
 mod events;
 mod exec;
+mod handed_on;
+mod hooks;
 mod identity;
 mod isolation;
 mod lifecycle;
