@@ -64,6 +64,50 @@ pub enum Command {
     Check(CheckArguments),
     /// Prints CLAIMS.md: every claim with what tests it
     Claims,
+    /// Compares two runs: every figure of the second against the first, with intervals
+    #[command(
+        after_help = "Exit status: 0 done, 1 an error, 3 with --limit: a figure is certainly \
+                            worse than that.\n\n\
+                            Example: wamr-report diff data/reference runs/mine --limit 10"
+    )]
+    Diff {
+        /// The run to compare with
+        first: PathBuf,
+        /// The run that is compared
+        second: PathBuf,
+        /// Percent by which a figure may rise; a rise that is certainly above it is status 3
+        #[arg(long, value_name = "PERCENT")]
+        limit: Option<f64>,
+        /// Writes the table as CSV
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+        /// Also reads runs with defects
+        #[arg(long)]
+        with_defects: bool,
+    },
+    /// Follows the same systems over many runs
+    History {
+        /// Run directories, in any order
+        #[arg(required = true)]
+        run_dirs: Vec<PathBuf>,
+        /// Writes the table as CSV
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+        /// Also reads runs with defects
+        #[arg(long)]
+        with_defects: bool,
+    },
+    /// Prints every figure for other programs
+    Export {
+        /// The run directory
+        run_dir: PathBuf,
+        /// In Prometheus' text format, for the textfile collector
+        #[arg(long, required = true)]
+        prometheus: bool,
+        /// Also reads a run with defects
+        #[arg(long)]
+        with_defects: bool,
+    },
     /// Prints the main table and what follows from it
     #[command(after_help = "Colours only on a terminal, and not if NO_COLOR is set.")]
     Summary {

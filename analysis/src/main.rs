@@ -1,12 +1,14 @@
 //! `wamr-report`: reads the command line, calls the library, prints errors once.
 
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use wamr_report::claims::Catalogue;
+use wamr_report::claims::table::Verdicts;
 use wamr_report::cli::{Cli, Command};
-use wamr_report::command::check;
+use wamr_report::command::{check, diff, export, history, write_csv};
 use wamr_report::error::Error;
 use wamr_report::format::count;
 use wamr_report::load::{Trust, load};
@@ -19,6 +21,15 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(arguments) => {
             check::run(&arguments).map(|outcome| exit(print(&outcome.text), outcome.status))
+        }
+        Command::Diff { first, second, limit, csv, with_defects } => {
+            compare((&first, &second), limit, csv.as_deref(), trust(with_defects))
+        }
+        Command::History { run_dirs, csv, with_defects } => {
+            follow(&run_dirs, csv.as_deref(), trust(with_defects))
+        }
+        Command::Export { run_dir, prometheus: _, with_defects } => {
+            export_run(&run_dir, trust(with_defects))
         }
         Command::Claims => check::document().map(|text| print(&text)),
         Command::Build { run_dir, out, with_defects } => {
@@ -50,6 +61,31 @@ fn build(run_dir: &Path, out: &Path, trust: Trust) -> Result<ExitCode, Error> {
     let files = render(&study)?;
     write(out, &files)?;
     Ok(print(&format!("{}\n", out.join("index.html").display())))
+}
+
+fn compare(
+    (first, second): (&Path, &Path),
+    limit_percent: Option<f64>,
+    csv: Option<&Path>,
+    trust: Trust,
+) -> Result<ExitCode, Error> {
+    let (table, outcome) = diff::diff(&load(first, trust)?, &load(second, trust)?, limit_percent);
+    write_csv(csv, &table)?;
+    let text = terminal::table(&table).join("\n") + "\n\n" + &outcome.text;
+    Ok(exit(print(&text), outcome.status))
+}
+
+fn follow(run_dirs: &[PathBuf], csv: Option<&Path>, trust: Trust) -> Result<ExitCode, Error> {
+    let studies = run_dirs.iter().map(|dir| load(dir, trust)).collect::<Result<Vec<_>, _>>()?;
+    let table = history::history(&studies);
+    write_csv(csv, &table)?;
+    Ok(print(&(terminal::table(&table).join("\n") + "\n")))
+}
+
+fn export_run(run_dir: &Path, trust: Trust) -> Result<ExitCode, Error> {
+    let study = load(run_dir, trust)?;
+    let verdicts = Verdicts::on(&study, &Catalogue::built_in()?);
+    Ok(print(&export::prometheus(&study, &verdicts)))
 }
 
 fn verify_run(run_dir: &Path) -> Result<ExitCode, Error> {

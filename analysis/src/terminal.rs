@@ -72,6 +72,13 @@ pub fn verdicts(study: &Study, judged: &[&Judged]) -> Vec<String> {
     lines
 }
 
+/// A table with its title and note.
+pub fn table(table: &Table) -> Vec<String> {
+    let mut lines = vec![styled(BOLD, &table.title), styled(DIM, &table.note), String::new()];
+    lines.extend(grid(table));
+    lines
+}
+
 fn machine_line(study: &Study) -> String {
     let environment = &study.environment;
     let emulated = if environment.emulated { ", emulated" } else { "" };
@@ -114,7 +121,12 @@ fn grid(table: &Table) -> Vec<String> {
     let mut lines = vec![styled(BOLD, &heads), styled(DIM, &units)];
     for Row { cells, class } in &table.rows {
         let values = line(cells.iter().map(|cell| cell.text.as_str()).collect());
-        let style = if *class == "ours" { BOLD } else { Style::new() };
+        let style = match *class {
+            "ours" => BOLD,
+            "passed" => GOOD,
+            "failed" => BAD,
+            _ => Style::new(),
+        };
         lines.push(styled(style, &values));
         if cells.iter().any(|cell| !cell.detail.is_empty()) {
             let details = line(cells.iter().map(|cell| cell.detail.as_str()).collect());

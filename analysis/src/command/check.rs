@@ -1,23 +1,12 @@
 //! `check`: the verdicts on runs, as text, JUnit XML and JSON.
 
-use std::fs;
-use std::path::Path;
-
+use super::{Outcome, write};
 use crate::claims::table::Verdicts;
 use crate::claims::{Catalogue, Judged, Verdict, document, junit};
 use crate::cli::CheckArguments;
 use crate::error::Error;
 use crate::load::{Trust, load};
 use crate::terminal;
-
-/// What a command prints and how it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// For standard output.
-    pub text: String,
-    /// Exit status.
-    pub status: u8,
-}
 
 /// Exit status when a claim failed.
 const FAILED: u8 = 3;
@@ -69,14 +58,14 @@ pub fn run(arguments: &CheckArguments) -> Result<Outcome, Error> {
     if let Some(path) = &arguments.junit {
         let suites: Vec<(String, Vec<&Judged>)> =
             runs.iter().map(|(run, judged)| (run.clone(), judged.iter().collect())).collect();
-        write(path, &junit::xml(&suites))?;
+        write(path, junit::xml(&suites))?;
     }
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&runs).map_err(|source| Error::Encode {
             name: path.display().to_string(),
             source: Box::new(source),
         })?;
-        write(path, &format!("{json}\n"))?;
+        write(path, format!("{json}\n"))?;
     }
     let has = |wanted: &[Verdict]| {
         runs.iter().flat_map(|run| &run.1).any(|one| wanted.contains(&one.verdict))
@@ -97,12 +86,4 @@ pub fn run(arguments: &CheckArguments) -> Result<Outcome, Error> {
 /// The built-in claims are wrong; a test keeps that from happening.
 pub fn document() -> Result<String, Error> {
     Ok(document::document(&Catalogue::built_in()?))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::Io {
-        act: "write",
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -65,6 +65,30 @@ pub fn draws(blocks: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Vec<
     counted.iter().flat_map(|&(result, count)| std::iter::repeat_n(result, count)).collect()
 }
 
+/// Interval of a comparison of two statistics whose blocks have nothing to do with each other:
+/// both sides are drawn independently.
+pub fn independent(
+    (left_blocks, left): (usize, impl Fn(&[usize]) -> Option<f64>),
+    (right_blocks, right): (usize, impl Fn(&[usize]) -> Option<f64>),
+    compared: impl Fn(f64, f64) -> Option<f64>,
+) -> Spread {
+    let side = |blocks: usize, of: &dyn Fn(&[usize]) -> Option<f64>| -> Vec<Option<f64>> {
+        let different = different_draws(blocks);
+        let results = different.iter().map(|(chosen, count)| (of(chosen), *count));
+        results.flat_map(|(result, count)| std::iter::repeat_n(result, count)).collect()
+    };
+    let (left, mut right) = (side(left_blocks, &left), side(right_blocks, &right));
+    // Each side lies in the order of its draws' blocks; shuffling one makes the pairs independent.
+    let mut random = ChaCha8Rng::seed_from_u64(SETTINGS.seed ^ 1);
+    for last in (1..right.len()).rev() {
+        let other = ((u128::from(random.next_u64()) * (last as u128 + 1)) >> 64) as usize;
+        right.swap(last, other);
+    }
+    let results: Vec<f64> =
+        left.iter().zip(&right).filter_map(|(left, right)| compared((*left)?, (*right)?)).collect();
+    interval(&sorted(&results))
+}
+
 /// Chosen blocks in ascending order, and how often they were drawn.
 type Draws = Arc<Vec<(Vec<usize>, usize)>>;
 
@@ -122,6 +146,17 @@ mod tests {
         assert!(low < 5.0 && 5.0 < high && low >= 1.0 && high <= 9.0, "{first:?}");
         assert!(matches!(first, Spread::Interval { .. }));
         assert_eq!(first, of(&values));
+    }
+
+    #[test]
+    fn independent_sides_spread_more_than_joint_ones() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0];
+        let of = |chosen: &[usize]| median(&chosen.iter().map(|&b| values[b]).collect::<Vec<_>>());
+        let apart = independent((5, of), (5, of), |left, right| Some(right / left));
+        let (low, high) = apart.ends().unwrap();
+        assert!(low < 0.7 && high > 1.4, "{low} to {high}");
+        let joint = spread(5, |chosen| Some(of(chosen)? / of(chosen)?));
+        assert_eq!(joint, Spread::Interval { low: 1.0, high: 1.0 });
     }
 
     #[test]

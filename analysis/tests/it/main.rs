@@ -2,6 +2,7 @@
 
 mod claims;
 mod command;
+mod compare;
 mod defects;
 mod golden;
 mod hostile;
