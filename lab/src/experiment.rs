@@ -9,6 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use wamr_node::runtimes::RuntimeTable;
 
+use crate::cluster::manifest::Controller;
+
 /// The demonstration, for `wamr-lab demo` and `wamr-lab run demo`.
 pub const DEMO: &str = include_str!("../experiments/demo.toml");
 
@@ -27,6 +29,8 @@ pub struct Experiment {
     pub provider: Provider,
     /// How fast the control plane may go.
     pub control_plane: ControlPlaneSpeed,
+    /// What makes the pods.
+    pub controller: Controller,
     /// Whether page caches are dropped before each baseline.
     pub caches: Caches,
     /// Seed of the order of cells.
@@ -121,6 +125,8 @@ struct File {
     provider: Provider,
     control_plane: ControlPlaneSpeed,
     #[serde(default)]
+    controller: Controller,
+    #[serde(default)]
     caches: Caches,
     seed: u64,
     repetitions: Spanned<u32>,
@@ -208,6 +214,7 @@ pub fn parse(
         title: file.title,
         provider: file.provider,
         control_plane: file.control_plane,
+        controller: file.controller,
         caches: file.caches,
         seed: file.seed,
         repetitions: file.repetitions.into_inner(),
@@ -323,6 +330,7 @@ mod tests {
         let table: &[(&str, &str, &str)] = &[
             ("unknown key", "seed = 20260101", "sead = 1"),
             ("unknown enum word", "provider = \"native\"", "provider = \"nativ\""),
+            ("unknown controller", "seed =", "controller = \"pod\"\nseed ="),
             ("no repetitions", "repetitions = 1", "repetitions = 0"),
             ("no density", "densities = [10]", "densities = []"),
             ("density too large", "densities = [10]", "densities = [10, 501]"),

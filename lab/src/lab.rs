@@ -75,6 +75,7 @@ impl Lab<'_> {
         let (runtime, image) = self.series(series)?;
         Ok(Batch {
             name,
+            controller: self.experiment.controller,
             pods,
             handler: runtime.handler.clone(),
             image: image.reference.clone(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod, ServiceAccount};
 use kube::api::{
@@ -16,7 +17,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::manifest::{BATCH_LABEL, Batch};
+use super::manifest::{BATCH_LABEL, Batch, Controller};
 use super::pod_table::PodTable;
 use crate::clock::now_ns;
 use crate::sample::metrics_server::MetricsObject;
@@ -32,6 +33,7 @@ const WATCH_ATTEMPTS: u32 = 10;
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    controller: Controller,
 }
 
 /// A running watch; it ends with this value.
@@ -55,11 +57,11 @@ impl PodWatch {
 }
 
 impl Cluster {
-    /// Connects by `kubeconfig`.
+    /// Connects by `kubeconfig`; `controller` is what makes the pods of every batch.
     ///
     /// # Errors
     /// The file is unreadable or incomplete.
-    pub async fn connect(kubeconfig: &Path) -> Result<Self> {
+    pub async fn connect(kubeconfig: &Path, controller: Controller) -> Result<Self> {
         let shown = || format!("connect to the cluster of {}", kubeconfig.display());
         let file = Kubeconfig::read_from(kubeconfig).into_diagnostic().wrap_err_with(shown)?;
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
@@ -67,7 +69,7 @@ impl Cluster {
             .into_diagnostic()
             .wrap_err_with(shown)?;
         let client = Client::try_from(config).into_diagnostic().wrap_err_with(shown)?;
-        Ok(Self { client })
+        Ok(Self { client, controller })
     }
 
     fn api<K>(&self) -> Api<K>
@@ -109,39 +111,54 @@ impl Cluster {
         }
     }
 
-    /// Creates the Job of a batch.
+    /// Creates the object that makes the pods of a batch.
     ///
     /// # Errors
     /// The API refuses.
     pub async fn create(&self, batch: &Batch) -> Result<()> {
-        let job = batch.job().into_diagnostic().wrap_err("write the Job")?;
-        let created = self.api::<Job>().create(&PostParams::default(), &job).await;
-        created.into_diagnostic().wrap_err_with(|| format!("create the Job {}", batch.name))?;
-        Ok(())
+        let written = || format!("write the object of {}", batch.name);
+        let created = match batch.controller {
+            Controller::Job => {
+                let job = batch.job().into_diagnostic().wrap_err_with(written)?;
+                self.api::<Job>().create(&PostParams::default(), &job).await.map(drop)
+            }
+            Controller::Deployment => {
+                let deployment = batch.deployment().into_diagnostic().wrap_err_with(written)?;
+                self.api::<Deployment>().create(&PostParams::default(), &deployment).await.map(drop)
+            }
+        };
+        created.into_diagnostic().wrap_err_with(|| format!("create {}", batch.name))
     }
 
-    /// Deletes the Job of a batch; the Job goes after its pods.
+    /// Deletes that object; it goes after its pods.
     ///
     /// # Errors
     /// The API refuses.
     pub async fn delete(&self, batch: &str) -> Result<()> {
-        match self.api::<Job>().delete(batch, &DeleteParams::foreground()).await {
+        let how = DeleteParams::foreground();
+        let deleted = match self.controller {
+            Controller::Job => self.api::<Job>().delete(batch, &how).await.map(drop),
+            Controller::Deployment => self.api::<Deployment>().delete(batch, &how).await.map(drop),
+        };
+        match deleted {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            deleted => {
-                deleted.into_diagnostic().wrap_err_with(|| format!("delete the Job {batch}"))?;
-                Ok(())
-            }
+            deleted => deleted.into_diagnostic().wrap_err_with(|| format!("delete {batch}")),
         }
     }
 
-    /// True once the Job and all its pods are gone from the API.
+    /// True once the object and all its pods are gone from the API.
     ///
     /// # Errors
     /// The API refuses.
     pub async fn is_gone(&self, batch: &str) -> Result<bool> {
-        let job = self.api::<Job>().get_opt(batch).await;
-        let job = job.into_diagnostic().wrap_err_with(|| format!("look for the Job {batch}"))?;
-        Ok(job.is_none() && self.pods(batch).await?.is_empty())
+        let there = match self.controller {
+            Controller::Job => self.api::<Job>().get_opt(batch).await.map(|it| it.is_some()),
+            Controller::Deployment => {
+                self.api::<Deployment>().get_opt(batch).await.map(|it| it.is_some())
+            }
+        };
+        let there = there.into_diagnostic().wrap_err_with(|| format!("look for {batch}"))?;
+        Ok(!there && self.pods(batch).await?.is_empty())
     }
 
     /// The pods of a batch.

@@ -2,19 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// The label that marks the pods of a batch.
 pub const BATCH_LABEL: &str = "wamr-lab/batch";
 /// The container of a pod; its log directory is called so, too.
 pub const CONTAINER: &str = "workload";
 
-/// A Job's worth of identical pods.
+/// What makes the pods of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Controller {
+    /// A Job, as in the paper: it starts no pod anew.
+    #[default]
+    Job,
+    /// A Deployment, as services are run: a pod that ends comes again.
+    Deployment,
+}
+
+/// As many identical pods, made by one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Name of the Job.
+    /// Name of the object.
     pub name: String,
+    /// What makes the pods.
+    pub controller: Controller,
     /// Pods at once.
     pub pods: u32,
     /// RuntimeClass.
@@ -46,39 +61,74 @@ impl Batch {
                 "parallelism": self.pods,
                 "completions": self.pods,
                 "backoffLimit": 1000,
-                "template": {
-                    "metadata": {
-                        "labels": { BATCH_LABEL: self.name },
-                        "annotations": self.annotations,
-                    },
-                    "spec": {
-                        "runtimeClassName": self.handler,
-                        "restartPolicy": "Never",
-                        "terminationGracePeriodSeconds": 1,
-                        "enableServiceLinks": false,
-                        "automountServiceAccountToken": false,
-                        "dnsPolicy": "Default",
-                        "containers": [{
-                            "name": CONTAINER,
-                            "image": self.image,
-                            "imagePullPolicy": "Never",
-                        }],
-                    },
-                },
+                "template": self.pod("Never"),
             },
         }))
+    }
+
+    /// The Deployment. All pods may be missing at once, so that none waits for another; it is
+    /// given up by the lab's deadline, not by its own.
+    ///
+    /// # Errors
+    /// Never for the fields above; the types are checked by deserialising.
+    pub fn deployment(&self) -> Result<Deployment, serde_json::Error> {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": self.name },
+            "spec": {
+                "replicas": self.pods,
+                "selector": { "matchLabels": { BATCH_LABEL: self.name } },
+                "strategy": { "type": "Recreate" },
+                "revisionHistoryLimit": 0,
+                "template": self.pod("Always"),
+            },
+        }))
+    }
+
+    fn pod(&self, restart_policy: &str) -> Value {
+        json!({
+            "metadata": {
+                "labels": { BATCH_LABEL: self.name },
+                "annotations": self.annotations,
+            },
+            "spec": {
+                "runtimeClassName": self.handler,
+                "restartPolicy": restart_policy,
+                "terminationGracePeriodSeconds": 1,
+                "enableServiceLinks": false,
+                "automountServiceAccountToken": false,
+                "dnsPolicy": "Default",
+                "containers": [{
+                    "name": CONTAINER,
+                    "image": self.image,
+                    "imagePullPolicy": "Never",
+                }],
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+fn batch(controller: Controller) -> Batch {
+    Batch {
+        name: "cell-0003".to_owned(),
+        controller,
+        pods: 10,
+        handler: "crun-wasmedge".to_owned(),
+        image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
+        annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
     }
 }
 
 #[test]
 fn the_job_of_a_cell() {
-    let batch = Batch {
-        name: "cell-0003".to_owned(),
-        pods: 10,
-        handler: "crun-wasmedge".to_owned(),
-        image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
-        annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
-    };
-    let text = serde_json::to_string_pretty(&batch.job().unwrap()).unwrap();
-    insta::assert_snapshot!(text);
+    let job = batch(Controller::Job).job().unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap());
+}
+
+#[test]
+fn the_deployment_of_a_cell() {
+    let deployment = batch(Controller::Deployment).deployment().unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&deployment).unwrap());
 }

@@ -194,7 +194,7 @@ fn sweep_on(
         let meminfo = MeminfoFile::open(view.proc.root())
             .into_diagnostic()
             .wrap_err("open the node's /proc/meminfo")?;
-        let cluster = Cluster::connect(&kubeconfig).await?;
+        let cluster = Cluster::connect(&kubeconfig, experiment.controller).await?;
         let lab = Lab {
             experiment,
             runtimes: &context.runtimes,

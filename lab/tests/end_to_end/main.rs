@@ -115,6 +115,9 @@ fn a_killed_lab_leaves_nothing_and_its_run_can_be_resumed() {
     let Some(fixture) = Fixture::new("a_killed_lab_leaves_nothing") else { return };
     let series = ["runc-python:microservice-python", SERIES_DEFAULT];
     let experiment = fixture.experiment(&series, 2);
+    // The other tests have Jobs.
+    let text = fs::read_to_string(&experiment).unwrap();
+    let experiment = fixture.write("d.toml", &format!("controller = \"deployment\"\n{text}"));
     let mut lab = fixture.start(&experiment, &[]);
     lab.wait_for_event("cell-end");
     lab.kill();
