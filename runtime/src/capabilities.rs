@@ -130,6 +130,15 @@ pub fn own() -> Result<u64> {
     Ok(permitted & bounding)
 }
 
+/// Whether this process has CAP_SYS_ADMIN: without it a user namespace must come before all else.
+///
+/// # Errors
+/// [`crate::error::Error::Os`].
+pub fn may_administrate() -> Result<bool> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    Ok(own()? & SYS_ADMIN != 0)
+}
+
 /// Takes everything outside `sets.bounding` out of the bounding set. Before the change of user:
 /// it needs CAP_SETPCAP.
 ///

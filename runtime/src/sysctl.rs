@@ -19,7 +19,7 @@ pub fn plan(
     let mut writes = Vec::new();
     for (name, value) in settings {
         let name = name.as_ref();
-        let path = name.replace('.', "/");
+        let path = path_of(name);
         let field = || format!("linux.sysctl ({name})");
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(Error::config(field(), "is no name of a setting"));
@@ -38,6 +38,20 @@ pub fn plan(
     Ok(writes)
 }
 
+/// The setting's path below /proc/sys. As in sysctl(8), the first separator tells which of `.` and
+/// `/` separates: the other one stands for a dot in a name (`net.ipv4.conf.eth0/7.forwarding`).
+fn path_of(name: &str) -> String {
+    if name.find(['.', '/']).is_some_and(|first| name[first..].starts_with('/')) {
+        return name.to_owned();
+    }
+    let swap = |c: char| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swap).collect()
+}
+
 /// The namespace that a setting belongs to.
 fn owner(path: &str) -> Option<(&'static str, i32)> {
     if path.starts_with("net/") {
@@ -45,6 +59,9 @@ fn owner(path: &str) -> Option<(&'static str, i32)> {
     }
     if path.starts_with("fs/mqueue/") {
         return Some(("ipc", libc::CLONE_NEWIPC));
+    }
+    if path.starts_with("user/") {
+        return Some(("user", libc::CLONE_NEWUSER));
     }
     match path.strip_prefix("kernel/")? {
         name if IPC.contains(&name) => Some(("ipc", libc::CLONE_NEWIPC)),
@@ -75,6 +92,10 @@ mod tests {
         for (name, want) in [
             ("net.ipv4.ip_forward", Ok("/proc/sys/net/ipv4/ip_forward")),
             ("net/core/somaxconn", Ok("/proc/sys/net/core/somaxconn")),
+            ("net.ipv4.conf.eth0/7.forwarding", Ok("/proc/sys/net/ipv4/conf/eth0.7/forwarding")),
+            ("net/ipv4/conf/eth0.7/forwarding", Ok("/proc/sys/net/ipv4/conf/eth0.7/forwarding")),
+            ("user.max_user_namespaces", Err("needs a user namespace")),
+            ("net.ipv4.//.x", Err("no name of a setting")),
             ("kernel.shmmax", Err("needs a ipc namespace")),
             ("kernel.panic", Err("would change the host")),
             ("vm.swappiness", Err("would change the host")),

@@ -6,7 +6,7 @@
 //! Source: runtime-spec config.md "Extensibility" and the property lists.
 
 use crate::error::{Error, Result};
-use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
+use oci_spec::runtime::{Hooks, Linux, LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
 use std::path::Path;
 
 /// The newest version of the specification whose Linux properties are all known here.
@@ -31,8 +31,39 @@ pub fn check(spec: &Spec) -> Result<()> {
     let linux = spec.linux().as_ref();
     let linux = linux.ok_or_else(|| Error::config("linux", "is needed"))?;
     check_linux(linux)?;
+    spec.hooks().as_ref().map_or(Ok(()), check_hooks)?;
+    if spec.annotations().iter().flatten().any(|(name, _)| name.is_empty()) {
+        return Err(Error::config("annotations", "a name is empty"));
+    }
     let mounts = spec.mounts().as_deref().unwrap_or_default();
     mounts.iter().enumerate().try_for_each(|(index, mount)| check_mount(index, mount))
+}
+
+/// A mistake in a hook shall not wait until the hook is due, at delete perhaps.
+fn check_hooks(hooks: &Hooks) -> Result<()> {
+    #[allow(deprecated)] // prestart hooks are deprecated, but still run
+    let lists = [
+        ("prestart", hooks.prestart()),
+        ("createRuntime", hooks.create_runtime()),
+        ("createContainer", hooks.create_container()),
+        ("startContainer", hooks.start_container()),
+        ("poststart", hooks.poststart()),
+        ("poststop", hooks.poststop()),
+    ];
+    for (kind, list) in lists {
+        for (index, hook) in list.iter().flatten().enumerate() {
+            let refuse = |name: &str, reason: &str| {
+                Err(Error::config(format!("hooks.{kind}[{index}].{name}"), reason))
+            };
+            if !hook.path().is_absolute() {
+                return refuse("path", "must be absolute");
+            }
+            if hook.timeout().is_some_and(|seconds| seconds <= 0) {
+                return refuse("timeout", "must be above 0");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_version(version: &str) -> Result<()> {
@@ -134,6 +165,9 @@ mod tests {
             ("/process/cwd", json!("x"), "process.cwd"),
             ("/process/env", json!(["A=\u{0}"]), "NUL"),
             ("/process/commandLine", json!("x"), "process.commandLine"),
+            ("/hooks", json!({"poststop": [{"path": "x"}]}), "hooks.poststop[0].path"),
+            ("/hooks", json!({"prestart": [{"path": "/x", "timeout": 0}]}), "[0].timeout"),
+            ("/annotations", json!({"": "x"}), "annotations: a name is empty"),
             ("/linux/timeOffsets", json!({"boottime": {}}), "new time namespace"),
             ("/linux/uidMappings", json!([{"size": 1}]), "needs a user namespace"),
             ("/mounts", json!([{"destination": "/../"}]), "mounts[0].destination"),

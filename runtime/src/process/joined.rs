@@ -8,7 +8,7 @@ use super::init::CANNOT_EXECUTE;
 use super::join::Entry;
 use super::join_steps::{self, Step};
 use crate::error::{Act, Error, Result, chain};
-use crate::namespaces::{self, NEW_PID};
+use crate::namespaces;
 use crate::rootfs::in_root::Root;
 use crate::sys::{prctl, process};
 use crate::{console, lsm, rlimits, scheduling};
@@ -29,6 +29,8 @@ pub struct Joined<'a> {
     pub entrances: Vec<File>,
     /// The socket for the terminal's master.
     pub console: Option<OwnedFd>,
+    /// Namespaces that it was born in already.
+    pub joined: u64,
 }
 
 /// What the steps leave for each other.
@@ -81,7 +83,7 @@ impl Joined<'_> {
             }
             // Its PID namespace the process was born in.
             Step::JoinNamespaces => {
-                namespaces::join_those_of(self.pidfd.as_fd(), self.entry.namespaces & !NEW_PID)
+                namespaces::join_those_of(self.pidfd.as_fd(), self.entry.namespaces & !self.joined)
             }
             Step::BecomeNamespaceRoot => identity::become_namespace_root(),
             Step::JoinKeyring => match identity::new_keyring(&self.entry.id)? {

@@ -22,9 +22,6 @@ use oci_spec::runtime::{Hooks, Linux, Process, Spec};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// The bit of CAP_SYS_ADMIN, without which no namespace but a user namespace can be made.
-const SYS_ADMIN: u64 = 1 << 21;
-
 /// The root file system and what is mounted in it.
 #[derive(Debug)]
 pub struct RootPlan {
@@ -163,7 +160,7 @@ impl Setup {
         let maps = id_maps::plan(linux, namespaces.new & NEW_USER != 0)?;
         let mut identity = identity(process, linux)?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
-        if have & SYS_ADMIN == 0 {
+        if !namespaces.has(NEW_USER) && !capabilities::may_administrate()? {
             let reason = "an ordinary user needs one of type user, and linux.uidMappings and \
                           linux.gidMappings for it";
             return Err(Error::config("linux.namespaces", reason));

@@ -5,7 +5,9 @@
 //! missing, a test prints `skipped:` and its reason; with `WAMR_TEST_PRIVILEGED=required` it
 //! fails instead.
 
+mod attacks;
 mod container;
+mod devices;
 mod events;
 mod exec;
 mod handed_on;

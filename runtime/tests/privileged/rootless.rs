@@ -51,6 +51,9 @@ fn the_whole_life_of_a_container() {
     container.must(&["start"], &[]);
     wait_until("it says who it is", || container.output("stdout") == "0\n");
     assert_eq!(container.status(), "running");
+    let ran = container.verb(&["exec"], &["sh", "-c", "id -u; hostname; touch /made; exit 5"]);
+    assert_eq!((ran.stdout.as_str(), ran.status), ("0\ninside\n", 5), "{ran:?}");
+    assert_eq!(fs::metadata(container.rootfs().join("made")).unwrap().uid(), USER);
     container.must(&["kill"], &["KILL"]);
     container.wait_stopped();
     container.must(&["delete"], &[]);
@@ -221,5 +224,25 @@ fn many_ids_come_from_the_grant() {
     let ran = container.run();
     assert_ne!(ran.status, 0, "{ran:?}");
     assert!(ran.stderr.contains("newuidmap refused"), "{ran:?}");
+    container.assert_gone();
+}
+
+#[test]
+fn a_process_joins_one_of_another_id() {
+    let Some(mut container) = shell("sleep 1000") else { return };
+    if !grant_ids(&mut container) {
+        return;
+    }
+    let map = json!([{"containerID": 0, "hostID": USER, "size": 1},
+        {"containerID": 1, "hostID": GRANTED, "size": 65536}]);
+    container.set("/linux/uidMappings", map.clone());
+    container.set("/linux/gidMappings", map);
+    container.set("/process/user", json!({"uid": 7, "gid": 8}));
+    let made = container.create(&[]);
+    assert_eq!(made.status, 0, "{made:?}");
+    container.must(&["start"], &[]);
+    let ran = container.verb(&["exec", "--user", "9:10"], &["sh", "-c", "id -u; id -g"]);
+    assert_eq!(ran.stdout, "9\n10\n", "{ran:?}");
+    container.must(&["delete", "--force"], &[]);
     container.assert_gone();
 }
