@@ -24,19 +24,26 @@ SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner
 DESTDIR :=
 PREFIX := /usr/local
 EXPERIMENT := lab/experiments/demo.toml
+SUITE := $(TARGET)/validation
+CONFORMANCE := data/conformance/results.json
+RUNTIMES := wamr-crun,crun,runc
+TOOLS := github.com/opencontainers/runtime-tools
 
 .PHONY: help setup demo build image test check install clean
 .PHONY: fmt tidy clippy doc unit sweep totals
+.PHONY: conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup build ## ten pods each of three systems on a node of this machine, and the report
 	@$(DIST)/wamr-lab demo $(ARGS)
 
 test: setup fmt tidy clippy doc build image ## everything; CI runs this
 	@rm -rf $(LOGS)
-	@status=0; $(SHIPPED) $(MAKE) unit && $(MAKE) sweep || status=$$?; $(MAKE) totals; exit $$status
+	@status=0; \
+	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep || status=$$?; \
+	$(MAKE) totals; exit $$status
 
 check: setup fmt tidy clippy doc unit ## what needs no root: style, lints, doc links, unit tests
 
@@ -101,6 +108,37 @@ sweep: ## end to end: EXPERIMENT on a native node, and its report
 		$(DIST)/wamr-report summary $(LOGS)/sweep; \
 	then echo 'test result: ok. 1 passed; 0 failed (sweep)' | tee $(LOGS)/sweep.log; \
 	else echo 'test result: FAILED. 0 passed; 1 failed (sweep)' | tee $(LOGS)/sweep.log; exit 1; fi
+
+conformance: build image $(TARGET)/debug/wamr-bench ## runtime-tools' programs on RUNTIMES
+	@$(MAKE) validate RESULTS=$(CONFORMANCE)
+	@$(MAKE) conformance-page
+
+conformance-gate: $(TARGET)/debug/wamr-bench
+	@echo '== conformance: no worse than $(CONFORMANCE)'
+	@mkdir -p $(LOGS)
+	@[ "$$(id -u)" = 0 ] || { echo 'skipped: conformance needs root' | tee $(LOGS)/conformance.log; \
+		exit; }; \
+	if $(MAKE) validate RUNTIMES=wamr-crun RESULTS=$(LOGS)/conformance.json; \
+	then echo 'test result: ok. 1 passed; 0 failed (conformance)' | tee $(LOGS)/conformance.log; \
+	else echo 'test result: FAILED. 0 passed; 1 failed (conformance)' | \
+		tee $(LOGS)/conformance.log; exit 1; fi
+
+validate: # runs the programs; RESULTS is written, and compared with the committed results
+	@runtime/conformance/build.sh $(SUITE)
+	@before=$$(mktemp); cp $(CONFORMANCE) $$before; \
+	status=0; $(TARGET)/debug/wamr-bench conformance --suite $(SUITE) --bin $(DIST) \
+		--suite-name "$$(cd runtime/conformance && go list -m $(TOOLS))" \
+		--runtimes $(RUNTIMES) --out $(RESULTS) --against $$before || status=$$?; \
+	rm -f $$before; exit $$status
+
+conformance-page: $(TARGET)/debug/wamr-bench ## docs/conformance.md from the committed results
+	@$(TARGET)/debug/wamr-bench conformance-page $(CONFORMANCE) \
+		--reasons runtime/conformance/reasons.toml --out docs/conformance.md
+
+$(TARGET)/debug/wamr-bench: FORCE
+	@cargo build --locked --quiet --package wamr-bench
+
+FORCE:
 
 totals:
 	@echo; grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true

@@ -4,15 +4,17 @@ use super::entrypoint::Entrypoint;
 use super::setup::Invocation;
 use crate::error::{Act, Error, Result};
 use crate::sys::{fd, process};
-use nix::fcntl::{AT_FDCWD, FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
-use nix::unistd::AccessFlags;
+use nix::unistd::{AccessFlags, access, faccessat};
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use wamr_plan::{Plan, Preopen};
 
 /// What the exec needs, opened by the container's user before the gate.
@@ -45,9 +47,7 @@ pub enum Ready {
 pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result<Ready> {
     let Entrypoint { path, runner } = entrypoint;
     let Some(runner) = runner else {
-        let flags = nix::fcntl::AtFlags::AT_EACCESS;
-        nix::unistd::faccessat(AT_FDCWD, &path, AccessFlags::X_OK, flags)
-            .act(|| format!("execute {} as user {uid}", path.display()))?;
+        may_execute(&path).act(|| format!("execute {} as user {uid}", path.display()))?;
         let env = native_environment(program, uid);
         return Ok(Ready::Native {
             path: c_string(path.into_os_string().into_vec())?,
@@ -71,6 +71,16 @@ pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result
     let own = ["wamr-runner".to_owned(), memory.as_raw_fd().to_string()];
     let args = c_strings(own.into_iter().chain(program.args.iter().cloned()))?;
     Ok(Ready::Wasm { runner, args, inherited: [module, memory] })
+}
+
+/// Whether this user may execute `path`.
+fn may_execute(path: &Path) -> nix::Result<()> {
+    match faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        // The kernel never answers so here: an early seccomp filter does, written before
+        // faccessat2. access(2) asks for the real user, who is the effective one by now.
+        Err(Errno::EPERM) => access(path, AccessFlags::X_OK),
+        other => other,
+    }
 }
 
 fn plan(program: &Invocation, module: &OwnedFd) -> Plan {
@@ -124,15 +134,22 @@ fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>> {
     texts.map(|text| c_string(text.into_bytes())).collect()
 }
 
-/// Gives signals the state a fresh process expects, and lets descriptors survive the exec only if
-/// they are stdio, one of the `inherited` behind it, or the runner's: nothing of the host passes.
+/// Lets descriptors survive the exec only if they are stdio or one of the `inherited` behind it:
+/// nothing of the host passes.
 ///
 /// # Errors
 /// [`Error::Os`].
-pub fn clean(inherited: u32, ready: Option<&Ready>) -> Result<()> {
+pub fn mark_descriptors(inherited: u32) -> Result<()> {
+    fd::close_range_cloexec(3 + inherited).act(|| "mark all descriptors close-on-exec".to_owned())
+}
+
+/// Gives signals the state a fresh process expects, and lets the runner's descriptors survive the
+/// exec as well.
+///
+/// # Errors
+/// [`Error::Os`].
+pub fn hand_over(ready: Option<&Ready>) -> Result<()> {
     process::reset_signals();
-    fd::close_range_cloexec(3 + inherited)
-        .act(|| "mark all descriptors close-on-exec".to_owned())?;
     if let Some(Ready::Wasm { inherited, .. }) = ready {
         for file in inherited {
             fcntl(file.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))

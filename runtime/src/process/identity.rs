@@ -163,9 +163,16 @@ pub fn new_keyring(id: &str) -> Result<Option<String>> {
 
 /// Sets the user's mask and tries the working directory `cwd` as root: a directory of the engine's
 /// may be closed to the user. Says whether that went well.
-pub fn try_cwd(identity: &Identity, cwd: &Path) -> bool {
+///
+/// # Errors
+/// [`Error::Config`]: it is outside the container.
+pub fn try_cwd(identity: &Identity, cwd: &Path) -> Result<bool> {
     umask(Mode::from_bits_truncate(identity.umask));
-    nix::unistd::chdir(&clean(cwd)).is_ok()
+    let entered = nix::unistd::chdir(&clean(cwd)).is_ok();
+    if entered {
+        check_cwd()?;
+    }
+    Ok(entered)
 }
 
 /// Enters the working directory `cwd` as the user, unless [`try_cwd`] did, and checks where it is.
@@ -173,10 +180,15 @@ pub fn try_cwd(identity: &Identity, cwd: &Path) -> bool {
 /// # Errors
 /// [`Error::Os`]; [`Error::Config`]: it is outside the container.
 pub fn enter_cwd(cwd: &Path, entered: bool) -> Result<()> {
-    let cwd = clean(cwd);
-    if !entered {
-        nix::unistd::chdir(&cwd).act(|| format!("enter process.cwd {}", cwd.display()))?;
+    if entered {
+        return Ok(());
     }
+    let cwd = clean(cwd);
+    nix::unistd::chdir(&cwd).act(|| format!("enter process.cwd {}", cwd.display()))?;
+    check_cwd()
+}
+
+fn check_cwd() -> Result<()> {
     // A link of /proc could lead to a directory of the host (the class of CVE-2024-21626): such a
     // place has no path inside the container's root.
     if nix::unistd::getcwd().is_ok_and(|path| path.is_absolute()) {

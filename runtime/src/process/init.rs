@@ -140,10 +140,11 @@ impl Init<'_> {
             Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => {
                 identity::filter(identity, &self.channel)
             }
-            Step::DropPrivileges => {
-                progress.entered_cwd = identity::try_cwd(identity, &setup.program.cwd);
-                identity::drop_privileges(identity)
+            Step::TryCwd => {
+                progress.entered_cwd = identity::try_cwd(identity, &setup.program.cwd)?;
+                Ok(())
             }
+            Step::DropPrivileges => identity::drop_privileges(identity),
             Step::EnterCwd => identity::enter_cwd(&setup.program.cwd, progress.entered_cwd),
             Step::ForbidPrivileges => {
                 prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
@@ -158,7 +159,8 @@ impl Init<'_> {
                 let list = setup.hooks.start_container().as_deref().unwrap_or_default();
                 hooks::run("startContainer", list, &progress.hook_state)
             }
-            Step::CloseDescriptors => exec::clean(setup.inherited.count, progress.ready.as_ref()),
+            Step::MarkDescriptors => exec::mark_descriptors(setup.inherited.count),
+            Step::HandOver => exec::hand_over(progress.ready.as_ref()),
         }
     }
 

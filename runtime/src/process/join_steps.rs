@@ -40,6 +40,13 @@ pub enum Step {
     Tune,
     /// Resource limits: after the work that the limits are not meant for.
     SetLimits,
+    /// Tries the working directory as root: before the drop, as a directory of the engine's may be
+    /// closed to the user, and before any filter, which may forbid the check of where it led.
+    TryCwd,
+    /// Marks every descriptor close-on-exec, so that nothing of the host passes; what is opened
+    /// later is marked from the start. Before any filter: one written before close_range(2) was
+    /// known forbids it.
+    MarkDescriptors,
     /// The filter, for a process that may still gain privileges: installing one then needs
     /// CAP_SYS_ADMIN, which the next step drops.
     FilterEarly,
@@ -57,9 +64,9 @@ pub enum Step {
     FilterBeforeReport,
     /// Reports that all is ready, and waits until the runtime has noted the PID.
     Report,
-    /// Gives signals the state a fresh process expects, and marks every descriptor but those it is
-    /// given close-on-exec.
-    CloseDescriptors,
+    /// Gives signals the state a fresh process expects, and lets through the descriptors that
+    /// the Wasm runner inherits.
+    HandOver,
     /// The filter, for a process without privileges to gain: as late as can be.
     FilterLate,
 }
@@ -67,10 +74,10 @@ pub enum Step {
 /// The steps for `entry`, in their order; the exec follows.
 pub fn plan(entry: &Entry) -> Vec<Step> {
     use Step::{
-        BecomeNamespaceRoot, ChooseProfile, CloseDescriptors, DropPrivileges, EnterCgroups,
-        EnterCwd, FilterBeforeReport, FilterEarly, FilterLate, FindEntrypoint, ForbidPrivileges,
-        Hide, JoinKeyring, JoinNamespaces, MakeTerminal, NewSession, OpenEntrypoint, OpenRunner,
-        Report, SetAffinity, SetLimits, SetOomScore, Tune,
+        BecomeNamespaceRoot, ChooseProfile, DropPrivileges, EnterCgroups, EnterCwd,
+        FilterBeforeReport, FilterEarly, FilterLate, FindEntrypoint, ForbidPrivileges, HandOver,
+        Hide, JoinKeyring, JoinNamespaces, MakeTerminal, MarkDescriptors, NewSession,
+        OpenEntrypoint, OpenRunner, Report, SetAffinity, SetLimits, SetOomScore, TryCwd, Tune,
     };
     let identity = &entry.identity;
     let filter = identity.seccomp.is_some();
@@ -91,6 +98,8 @@ pub fn plan(entry: &Entry) -> Vec<Step> {
         (FindEntrypoint, true),
         (Tune, identity.tuning != Tuning::default()),
         (SetLimits, !identity.rlimits.is_empty()),
+        (TryCwd, true),
+        (MarkDescriptors, true),
         (FilterEarly, filter && privileges),
         (DropPrivileges, true),
         (EnterCwd, true),
@@ -98,7 +107,7 @@ pub fn plan(entry: &Entry) -> Vec<Step> {
         (OpenEntrypoint, true),
         (FilterBeforeReport, judged && !privileges),
         (Report, true),
-        (CloseDescriptors, true),
+        (HandOver, true),
         (FilterLate, filter && !judged && !privileges),
     ];
     table.into_iter().filter(|(_, needed)| *needed).map(|(step, _)| step).collect()

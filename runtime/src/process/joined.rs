@@ -106,10 +106,11 @@ impl Joined<'_> {
             Step::FilterEarly | Step::FilterBeforeReport | Step::FilterLate => {
                 identity::filter(identity, &self.channel)
             }
-            Step::DropPrivileges => {
-                progress.entered_cwd = identity::try_cwd(identity, &program.cwd);
-                identity::drop_privileges(identity)
+            Step::TryCwd => {
+                progress.entered_cwd = identity::try_cwd(identity, &program.cwd)?;
+                Ok(())
             }
+            Step::DropPrivileges => identity::drop_privileges(identity),
             Step::EnterCwd => identity::enter_cwd(&program.cwd, progress.entered_cwd),
             Step::ForbidPrivileges => {
                 prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
@@ -123,7 +124,8 @@ impl Joined<'_> {
                 self.channel.tell(&FromInit::Ready)?;
                 self.channel.wait().map(drop)
             }
-            Step::CloseDescriptors => exec::clean(inherited.count, progress.ready.as_ref()),
+            Step::MarkDescriptors => exec::mark_descriptors(inherited.count),
+            Step::HandOver => exec::hand_over(progress.ready.as_ref()),
         }
     }
 }

@@ -68,6 +68,13 @@ pub enum Step {
     Tune,
     /// Resource limits: after the work that the limits are not meant for.
     SetLimits,
+    /// Tries the working directory as root: before the drop, as a directory of the engine's may be
+    /// closed to the user, and before any filter, which may forbid the check of where it led.
+    TryCwd,
+    /// Marks every descriptor close-on-exec, so that nothing of the host passes; what is opened
+    /// later is marked from the start. Before any filter: one written before close_range(2) was
+    /// known forbids it.
+    MarkDescriptors,
     /// The filter, for a process that may still gain privileges: installing one then needs
     /// CAP_SYS_ADMIN, which the next step drops. It must permit the calls of the steps below.
     FilterEarly,
@@ -87,9 +94,9 @@ pub enum Step {
     WaitAtGate,
     /// startContainer hooks: inside the container, after `start`.
     StartHooks,
-    /// Gives stdio and signals the state a fresh process expects, and marks every other
-    /// descriptor close-on-exec: nothing of the host passes.
-    CloseDescriptors,
+    /// Gives signals the state a fresh process expects, and lets through the descriptors that
+    /// the Wasm runner inherits.
+    HandOver,
     /// The filter, for a process without privileges to gain: as late as can be, so that it
     /// needs to permit nothing but execve.
     FilterLate,
@@ -98,12 +105,12 @@ pub enum Step {
 /// The steps of `setup`, in their order; the exec follows.
 pub fn plan(setup: &Setup) -> Vec<Step> {
     use Step::{
-        BecomeNamespaceRoot, ChooseProfile, CloseDescriptors, ContainerHooks, DropPrivileges,
-        EnterCgroups, EnterCwd, EnterRoot, FilterBeforeGate, FilterEarly, FilterLate,
-        FindEntrypoint, FinishRoot, ForbidPrivileges, JoinNamespaces, MakeCwd, MakeDevices,
-        MakePathsReadOnly, MakeTerminal, Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring,
+        BecomeNamespaceRoot, ChooseProfile, ContainerHooks, DropPrivileges, EnterCgroups, EnterCwd,
+        EnterRoot, FilterBeforeGate, FilterEarly, FilterLate, FindEntrypoint, FinishRoot,
+        ForbidPrivileges, HandOver, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly,
+        MakeTerminal, MarkDescriptors, Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring,
         NewSession, OpenEntrypoint, PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore,
-        StartHooks, Tune, WaitAtGate, WriteSysctl,
+        StartHooks, TryCwd, Tune, WaitAtGate, WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
@@ -143,6 +150,8 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (FinishRoot, true),
         (Tune, identity.tuning != Tuning::default()),
         (SetLimits, !identity.rlimits.is_empty()),
+        (TryCwd, true),
+        (MarkDescriptors, true),
         (FilterEarly, filter && privileges),
         (DropPrivileges, true),
         (EnterCwd, true),
@@ -151,7 +160,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (FilterBeforeGate, judged && !privileges),
         (WaitAtGate, true),
         (StartHooks, start_hooks),
-        (CloseDescriptors, true),
+        (HandOver, true),
         (FilterLate, filter && !judged && !privileges),
     ];
     table.into_iter().filter(|(_, needed)| *needed).map(|(step, _)| step).collect()

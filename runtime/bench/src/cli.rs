@@ -1,0 +1,143 @@
+//! The command line as data, and which function serves it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use miette::{IntoDiagnostic, Result, WrapErr};
+
+use crate::arena::{self, Arena};
+use crate::conformance::record::Results;
+use crate::conformance::{page, run};
+use crate::peers;
+
+/// wamr-crun beside crun, runc and youki.
+#[derive(Debug, Parser)]
+#[command(name = "wamr-bench", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the validation programs of runtime-tools; needs root and the node image.
+    Conformance(ConformanceArgs),
+    /// Write the page of a conformance run.
+    ConformancePage {
+        /// The run's results.
+        results: PathBuf,
+        /// Why tests do not pass.
+        #[arg(long)]
+        reasons: PathBuf,
+        /// The page.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ArenaArgs {
+    /// The cache that holds the node image.
+    #[arg(long, default_value_os_t = default_cache())]
+    cache: PathBuf,
+    /// The directory of wamr-crun and wamr-runner.
+    #[arg(long, default_value = "dist/bin")]
+    bin: PathBuf,
+    /// Runtimes, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "wamr-crun,crun,runc")]
+    runtimes: Vec<String>,
+}
+
+fn default_cache() -> PathBuf {
+    std::env::var_os("WAMR_LAB_CACHE").map_or("/var/cache/wamr-lab".into(), PathBuf::from)
+}
+
+#[derive(Debug, Args)]
+struct ConformanceArgs {
+    #[command(flatten)]
+    arena: ArenaArgs,
+    /// Directory with bin/ (the programs), runtimetest and rootfs-amd64.tar.gz.
+    #[arg(long)]
+    suite: PathBuf,
+    /// The suite's module and version, for the record.
+    #[arg(long)]
+    suite_name: String,
+    /// Seconds after which a program is killed.
+    #[arg(long, default_value_t = 60)]
+    time_s: u64,
+    /// Programs at a time.
+    #[arg(long, default_value_t = 6)]
+    jobs: usize,
+    /// Where results go.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Fail if wamr-crun is worse than in these results.
+    #[arg(long)]
+    against: Option<PathBuf>,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Those of the command.
+pub fn dispatch(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Conformance(args) => conformance(args),
+        Command::ConformancePage { results, reasons, out } => {
+            let text = read(&reasons)?;
+            write(&out, &page::render(&Results::read(&results)?, &page::reasons(&text)?)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("read {}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let parent = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(path, text))
+        .into_diagnostic()
+        .wrap_err_with(|| format!("write {}", path.display()))
+}
+
+/// The arena with our programs and those of `more` in it.
+fn arena(args: &ArenaArgs, more: &[(&Path, &'static str)]) -> Result<Arena> {
+    let absolute = |path: &Path| {
+        let found = path.canonicalize().into_diagnostic();
+        found.wrap_err_with(|| format!("find {}", path.display()))
+    };
+    let mut shared = vec![(absolute(&args.bin)?, peers::OURS)];
+    for (path, inside) in more {
+        shared.push((absolute(path)?, *inside));
+    }
+    Ok(Arena { image: peers::node_image(&args.cache)?, shared })
+}
+
+fn conformance(args: ConformanceArgs) -> Result<ExitCode> {
+    const OUT: &str = "/opt/wamr/out";
+    // Read before the arena is entered: its worker does not see the host's files.
+    let before = args.against.as_deref().filter(|path| path.exists());
+    let before = before.map(Results::read).transpose()?;
+    let out = args.out.as_deref().unwrap_or(Path::new("target/conformance/results.json"));
+    let parent = out.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).into_diagnostic()?;
+    let place = arena(&args.arena, &[(&args.suite, run::SUITE), (parent, OUT)])?;
+    let name = out.file_name().unwrap_or_default();
+    arena::within(&place, || {
+        let peers = peers::named(&args.arena.runtimes)?;
+        let limits = run::Limits { time_s: args.time_s, jobs: args.jobs };
+        let results = run::run(&peers, limits, args.suite_name)?;
+        results.write(&Path::new(OUT).join(name))?;
+        let worse = before.map(|before| results.worse_than(&before, "wamr-crun"));
+        let worse = worse.unwrap_or_default();
+        for (test, what) in &worse {
+            eprintln!("worse than the committed results: {test}: {what}");
+        }
+        Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
