@@ -29,7 +29,7 @@ CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
 
-.PHONY: help setup demo build image test check install clean
+.PHONY: help setup demo build image test check fuzz install clean
 .PHONY: fmt tidy clippy doc unit sweep totals
 .PHONY: conformance conformance-gate conformance-page validate FORCE
 
@@ -64,6 +64,9 @@ image: build ## the node image, into the cache (as root; the first time takes mi
 
 setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 	@vm-images/host/setup.sh
+
+fuzz: build ## fuzz the plan, modules and what else is in runtime/fuzz, MINUTES=10 each
+	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
 
 install: build ## the runtime into $(DESTDIR)$(PREFIX)
 	@install -D $(DIST)/wamr-crun $(DESTDIR)$(PREFIX)/bin/wamr-crun
