@@ -1,17 +1,16 @@
 //! Puts a further process into a running container: the runtime's side of `exec`.
 
-use super::channel::{self, Channel, FromInit, ToInit};
+use super::channel::{self, FromInit, ToInit};
 use super::joined::Joined;
 use super::setup::{Identity, Invocation};
-use super::spawn::{Spawned, enter_pid_namespace, open_group};
-use crate::capabilities;
+use super::spawn::{self, Spawned, open_group};
 use crate::cgroup::Cgroup;
 use crate::console::Console;
 use crate::container::{self, Status};
-use crate::error::{Act, Error, Result, chain};
+use crate::error::{Act, Error, Result};
 use crate::fds::Inherited;
 use crate::log::Log;
-use crate::namespaces::{self, NEW_MOUNT, NEW_PID, NEW_USER, Opened};
+use crate::namespaces::NEW_MOUNT;
 use crate::scheduling::{self, ExecAffinity};
 use crate::seccomp;
 use crate::state_file::State;
@@ -129,24 +128,6 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
     // Handed on to the child, which may be born in a group with other CPUs.
     entry.affinity.initial.as_ref().map_or(Ok(()), |cpus| scheduling::set_affinity(0, cpus))?;
     let (group, entrances) = doors(target)?;
-    if entry.namespaces & NEW_USER != 0 && !capabilities::may_administrate()? {
-        let parts = Joined {
-            entry,
-            pidfd: target.pidfd,
-            channel: theirs,
-            entrances,
-            console,
-            joined: NEW_USER | NEW_PID,
-        };
-        return through_user_namespace(parts, ours, group.as_ref());
-    }
-    // As for the first process: joined for the clone only, so that the runtime stays outside.
-    let own = if entry.namespaces & NEW_PID == 0 {
-        None
-    } else {
-        let file = target.pidfd.try_clone().act(|| "duplicate a pidfd".to_owned())?;
-        Some(enter_pid_namespace(&Opened { flag: NEW_PID, file })?)
-    };
     let mut cloned = process::clone3(0, group.as_ref().map(AsFd::as_fd));
     if let Err(error) = &cloned
         && error.raw_os_error() == Some(Errno::EBUSY as i32)
@@ -156,60 +137,16 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
         let group = open_group(&group_of(target.state.pid)?)?;
         cloned = process::clone3(0, Some(group.as_fd()));
     }
-    if let Ok(Cloned::Child) = cloned {
-        drop(ours);
-        let pidfd = target.pidfd;
-        let joined = NEW_PID;
-        Joined { entry, pidfd, channel: theirs, entrances, console, joined }.run()
-    }
-    if let Some(own) = &own {
-        namespaces::join(own)?;
-    }
-    let act = || "clone3: make a process in the container (ENOMEM: its first one has ended)".into();
-    match cloned.act(act)? {
-        Cloned::Parent(pid) => Ok(Spawned { pid, channel: ours }),
-        Cloned::Child => Err(Error::Init("the child left its steps".to_owned())),
-    }
-}
-
-/// For an ordinary user, who may join a PID namespace only from inside its user namespace. The
-/// runtime must stay outside: a stage joins both, and makes the process as the runtime's child.
-fn through_user_namespace(parts: Joined, ours: Channel, group: Option<&File>) -> Result<Spawned> {
-    let stage = match process::clone3(0, group.map(AsFd::as_fd))
-        .act(|| "clone3: make the stage".to_owned())?
-    {
+    let stage = match cloned.act(|| "clone3: make a process for the container".to_owned())? {
         Cloned::Parent(pid) => pid,
         Cloned::Child => {
             drop(ours);
-            run_stage(parts)
+            let pidfd = target.pidfd;
+            Joined { entry, pidfd, channel: theirs, entrances, console }.run()
         }
     };
-    drop(parts);
-    let heard = ours.hear();
-    waitpid(Pid::from_raw(stage), None).act(|| "wait for the stage".to_owned())?;
-    match heard? {
-        Some(FromInit::Cloned(pid)) => Ok(Spawned { pid, channel: ours }),
-        Some(FromInit::Failed(text)) => Err(Error::Init(text)),
-        _ => Err(Error::Init("the stage died before it made the process".to_owned())),
-    }
-}
-
-fn run_stage(parts: Joined) -> ! {
-    let pidfd = parts.pidfd.as_fd();
-    let cloned = namespaces::join_those_of(pidfd, NEW_USER)
-        .and_then(|()| namespaces::join_those_of(pidfd, parts.entry.namespaces & NEW_PID))
-        .and_then(|()| {
-            process::clone3(libc::CLONE_PARENT as u64, None)
-                .act(|| "clone3: make a process in the container".to_owned())
-        });
-    let message = match cloned {
-        Ok(Cloned::Child) => parts.run(),
-        Ok(Cloned::Parent(pid)) => FromInit::Cloned(pid),
-        Err(error) => FromInit::Failed(chain(&error)),
-    };
-    // A runtime that is gone needs no answer; the process notices it by itself.
-    drop(parts.channel.tell(&message));
-    process::exit_now(0)
+    drop(theirs);
+    spawn::await_stage(stage, ours)
 }
 
 /// The v2 group that the process is born in, and the files by which it enters those of v1.

@@ -24,7 +24,9 @@ pub enum Step {
     /// Opens the Wasm runner, in case it is needed: it is a file of the host.
     OpenRunner,
     /// Joins all namespaces of the container at once. In the same call a user namespace comes
-    /// first, and the privilege to join the others is still judged by the host's.
+    /// first, and the privilege to join the others is still judged by the host's. Only a child is
+    /// in the PID namespace then: it performs the steps below, and until here nobody in the
+    /// container could see anything.
     JoinNamespaces,
     /// Becomes user 0 of the user namespace.
     BecomeNamespaceRoot,

@@ -10,7 +10,8 @@ use super::join_steps::{self, Step};
 use crate::error::{Act, Error, Result, chain};
 use crate::namespaces;
 use crate::rootfs::in_root::Root;
-use crate::sys::{prctl, process};
+use crate::sys::prctl;
+use crate::sys::process::{self, Cloned};
 use crate::{console, lsm, rlimits, scheduling};
 use std::fs::File;
 use std::io::{self, Write};
@@ -29,8 +30,6 @@ pub struct Joined<'a> {
     pub entrances: Vec<File>,
     /// The socket for the terminal's master.
     pub console: Option<OwnedFd>,
-    /// Namespaces that it was born in already.
-    pub joined: u64,
 }
 
 /// What the steps leave for each other.
@@ -43,26 +42,46 @@ struct Progress {
 }
 
 impl Joined<'_> {
-    /// Performs all steps and the exec.
+    /// Performs the steps outside, makes the process that is inside, and ends. That process, the
+    /// runtime's child, performs the others and the exec.
     pub fn run(self) -> ! {
-        let text = chain(&self.perform_all());
+        let mut progress = Progress::default();
+        let steps = join_steps::plan(self.entry);
+        let joined = steps.iter().position(|step| *step == Step::JoinNamespaces);
+        let (outside, inside) = steps.split_at(joined.map_or(0, |index| index + 1));
+        let cloned = self.perform_all(outside, &mut progress).and_then(|()| {
+            process::clone3(libc::CLONE_PARENT as u64, None).act(|| {
+                "clone3: make a process in the container (ENOMEM: its first one has ended)"
+                    .to_owned()
+            })
+        });
+        let failure = match cloned {
+            Ok(Cloned::Parent(pid)) => {
+                // A runtime that is gone needs no answer; the process notices it by itself.
+                drop(self.channel.tell(&FromInit::Cloned(pid)));
+                process::exit_now(0)
+            }
+            Ok(Cloned::Child) => self.enter(inside, &mut progress),
+            Err(error) => error,
+        };
+        let text = chain(&failure);
         if self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
             drop(writeln!(io::stderr(), "wamr-crun: {text}"));
         }
         process::exit_now(CANNOT_EXECUTE)
     }
 
-    fn perform_all(&self) -> Error {
-        let mut progress = Progress::default();
-        for step in join_steps::plan(self.entry) {
-            if let Err(error) = self.perform(step, &mut progress) {
-                return error;
-            }
+    fn enter(&self, inside: &[Step], progress: &mut Progress) -> Error {
+        let entered = self.channel.wait().and_then(|_| self.perform_all(inside, progress));
+        match (entered, &progress.ready) {
+            (Err(error), _) => error,
+            (Ok(()), Some(ready)) => exec::execute(ready),
+            (Ok(()), None) => missing("entrypoint"),
         }
-        match &progress.ready {
-            Some(ready) => exec::execute(ready),
-            None => missing("entrypoint"),
-        }
+    }
+
+    fn perform_all(&self, steps: &[Step], progress: &mut Progress) -> Result<()> {
+        steps.iter().try_for_each(|step| self.perform(*step, progress))
     }
 
     fn perform(&self, step: Step, progress: &mut Progress) -> Result<()> {
@@ -81,9 +100,8 @@ impl Joined<'_> {
                 progress.runner = Some(entrypoint::open_runner());
                 Ok(())
             }
-            // Its PID namespace the process was born in.
             Step::JoinNamespaces => {
-                namespaces::join_those_of(self.pidfd.as_fd(), self.entry.namespaces & !self.joined)
+                namespaces::join_those_of(self.pidfd.as_fd(), self.entry.namespaces)
             }
             Step::BecomeNamespaceRoot => identity::become_namespace_root(),
             Step::JoinKeyring => match identity::new_keyring(&self.entry.id)? {

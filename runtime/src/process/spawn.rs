@@ -1,6 +1,6 @@
 //! Makes the init in its namespaces, directly or through a stage.
 
-use super::channel::{self, Channel, FromInit};
+use super::channel::{self, Channel, FromInit, ToInit};
 use super::init::{self, Init};
 use super::setup::Setup;
 use crate::cgroup::Cgroup;
@@ -89,10 +89,7 @@ pub fn open_group(directory: &std::path::Path) -> Result<File> {
 }
 
 /// Joins for the children; returns the way back.
-///
-/// # Errors
-/// [`Error::Os`].
-pub fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
+fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
     let own = File::open("/proc/self/ns/pid").act(|| "open /proc/self/ns/pid".to_owned())?;
     namespaces::join(join)?;
     Ok(Opened { flag: NEW_PID, file: own.into() })
@@ -123,12 +120,25 @@ fn staged(mut parts: Parts, ours: Channel, theirs: Channel) -> Result<Spawned> {
         }
     };
     drop(theirs);
-    let heard = ours.hear();
+    await_stage(stage, ours)
+}
+
+/// Waits until the process `stage` has made another, which is the runtime's child, and lets that go
+/// on.
+///
+/// # Errors
+/// [`Error::Init`]: the stage failed.
+pub fn await_stage(stage: i32, channel: Channel) -> Result<Spawned> {
+    let heard = channel.hear();
     waitpid(Pid::from_raw(stage), None).act(|| "wait for the stage".to_owned())?;
     match heard? {
-        Some(FromInit::Cloned(pid)) => Ok(Spawned { pid, channel: ours }),
+        Some(FromInit::Cloned(pid)) => {
+            // Not before: on the one channel its word could come before that of the stage.
+            channel.answer(&ToInit::Continue(String::new()))?;
+            Ok(Spawned { pid, channel })
+        }
         Some(FromInit::Failed(text)) => Err(Error::Init(text)),
-        _ => Err(Error::Init("the stage died before it made the init".to_owned())),
+        _ => Err(Error::Init("the stage died before it made the process".to_owned())),
     }
 }
 
@@ -139,7 +149,11 @@ fn run_stage(parts: Parts, joins: &[Opened], channel: Channel, entrances: Vec<Fi
             .act(|| "clone3: make the container's process".to_owned())
     });
     let message = match cloned {
-        Ok(Cloned::Child) => run_init(parts, channel, entrances),
+        Ok(Cloned::Child) => match channel.wait() {
+            Ok(_) => run_init(parts, channel, entrances),
+            // There is nobody left to create this container.
+            Err(_) => process::exit_now(1),
+        },
         Ok(Cloned::Parent(pid)) => FromInit::Cloned(pid),
         Err(error) => FromInit::Failed(chain(&error)),
     };

@@ -246,3 +246,15 @@ fn a_process_joins_one_of_another_id() {
     container.must(&["delete", "--force"], &[]);
     container.assert_gone();
 }
+
+#[test]
+fn a_further_process() {
+    let Some(container) = shell("exec sleep 1000") else { return };
+    assert_eq!(container.create(&[]).status, 0);
+    container.must(&["start"], &[]);
+    let script = "id -u; hostname; readlink /proc/self/ns/net; readlink /proc/1/ns/net; exit 5";
+    let ran = container.verb(&["exec"], &["sh", "-c", script]);
+    let lines: Vec<_> = ran.stdout.lines().collect();
+    assert_eq!((ran.status, &lines[..2]), (5, &["0", "inside"][..]), "{ran:?}");
+    assert_eq!(lines[2], lines[3], "{ran:?}");
+}
