@@ -18,14 +18,14 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Reads the bundle in `directory`.
+    /// Reads the bundle in `directory`; its configuration from `config` if that is given.
     ///
     /// # Errors
     /// [`Error::Os`]: not readable; those of [`config_json::parse`].
-    pub fn load(directory: &Path) -> Result<Self> {
+    pub fn load(directory: &Path, config: Option<&Path>) -> Result<Self> {
         let directory = fs::canonicalize(directory)
             .act(|| format!("open the bundle {}", directory.display()))?;
-        let path = directory.join("config.json");
+        let path = directory.join(config.unwrap_or(Path::new("config.json")));
         let bytes = fs::read(&path).act(|| format!("read {}", path.display()))?;
         let Parsed { value: spec, notes } = config_json::parse(&bytes, &path.to_string_lossy())?;
         Ok(Self { directory, spec, notes })
@@ -100,7 +100,7 @@ mod tests {
     fn the_root_is_never_the_hosts() {
         let bundle = tempfile::tempdir().unwrap();
         fs::write(bundle.path().join("config.json"), r#"{"root": {"path": "/../"}}"#).unwrap();
-        let error = Bundle::load(bundle.path()).unwrap().rootfs().unwrap_err();
+        let error = Bundle::load(bundle.path(), None).unwrap().rootfs().unwrap_err();
         assert!(error.to_string().contains("host's own root"));
     }
 }

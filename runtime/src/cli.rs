@@ -1,5 +1,9 @@
 //! The command line: runc's and crun's global flags and verbs, as data.
 
+mod exec;
+
+pub use exec::Exec;
+
 use crate::cgroup::Driver;
 use crate::log::{Format, Level, Log};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,9 +44,9 @@ pub struct Global {
     /// $XDG_RUNTIME_DIR/wamr-crun]
     #[arg(long, default_value_os_t = default_root(), hide_default_value = true, value_name = "DIR")]
     pub root: PathBuf,
-    /// File that messages are appended to, instead of stderr
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    /// File that messages are appended to, instead of stderr; `file:` may stand before it
+    #[arg(long, value_name = "FILE", value_parser = log_file)]
+    pub log: Option<String>,
     /// Format of the messages
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: Format,
@@ -92,11 +96,23 @@ fn in_user_namespace() -> bool {
     !map.is_empty() && !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// What crun takes besides files would otherwise become a file of that name.
+fn log_file(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((place @ ("journald" | "syslog"), _)) => {
+            Err(format!("{place} is not written to: name a file"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
 impl Global {
     /// Where messages go.
     pub fn log(&self) -> Log {
         let level = if self.debug { Level::Debug } else { self.log_level };
-        Log { file: self.log.clone(), format: self.log_format, level }
+        let file = self.log.as_deref().map(|path| path.strip_prefix("file:").unwrap_or(path));
+        let file = file.map(PathBuf::from);
+        Log { file, format: self.log_format, level }
     }
 
     /// Who makes the control groups, by either of the two flags.
@@ -160,6 +176,9 @@ pub struct Create {
     /// Directory with config.json
     #[arg(short, long, default_value = ".", value_name = "DIR")]
     pub bundle: PathBuf,
+    /// Read this file, relative to the bundle, instead of its config.json
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// File that the PID of the container's first process is written to
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
@@ -178,6 +197,9 @@ pub struct Create {
     /// Number of descriptors from 3 on that the container inherits
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub preserve_fds: u32,
+    /// Accepted for runc's sake: this runtime never is a subreaper
+    #[arg(long)]
+    pub no_subreaper: bool,
 }
 
 /// Flags of `run`.
@@ -189,87 +211,9 @@ pub struct Run {
     /// Do not wait for the container's end
     #[arg(short, long)]
     pub detach: bool,
-    /// Accepted for runc's sake: this runtime never is a subreaper
-    #[arg(long)]
-    pub no_subreaper: bool,
     /// Do not delete the container at its end
     #[arg(long)]
     pub keep: bool,
-}
-
-/// Flags of `exec`.
-///
-/// The process is the container's own with another command, changed by the flags, or the one that
-/// the file of --process describes. It ends with the status of the process (128 and its number if
-/// a signal ended it), or with 255 if there is none.
-#[derive(Debug, Clone, Args)]
-#[allow(clippy::struct_excessive_bools)] // each is a flag
-#[command(after_help = "Examples:\n  \
-    wamr-crun exec web ls -l /            a native program of the image\n  \
-    wamr-crun exec web /tool.wasm --help  a module: the Wasm runner runs it\n  \
-    wamr-crun exec -t -u 1000 web sh      a shell on a terminal, as another user\n  \
-    wamr-crun exec --process p.json -d --pid-file p web   as container engines do")]
-pub struct Exec {
-    /// The container
-    pub id: String,
-    /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    #[arg(required_unless_present = "process")]
-    pub command: Vec<String>,
-    /// File with the process as JSON, like `process` of config.json
-    #[arg(short, long, value_name = "FILE", conflicts_with = "command")]
-    pub process: Option<PathBuf>,
-    /// Do not wait for the process's end
-    #[arg(short, long)]
-    pub detach: bool,
-    /// Give the process a terminal
-    #[arg(short, long)]
-    pub tty: bool,
-    /// Unix socket that the terminal's master is sent to
-    #[arg(long, value_name = "SOCKET")]
-    pub console_socket: Option<PathBuf>,
-    /// File that the PID of the process is written to
-    #[arg(long, value_name = "FILE")]
-    pub pid_file: Option<PathBuf>,
-    /// Unix socket that a pidfd of the process is sent to
-    #[arg(long, value_name = "SOCKET")]
-    pub pidfd_socket: Option<PathBuf>,
-    /// User and group, as numbers
-    #[arg(short, long, value_name = "UID[:GID]")]
-    pub user: Option<String>,
-    /// A further group, as a number; may be given several times
-    #[arg(short = 'g', long, value_name = "GID")]
-    pub additional_gids: Vec<u32>,
-    /// Working directory, inside the container
-    #[arg(long, value_name = "DIR")]
-    pub cwd: Option<PathBuf>,
-    /// A further environment variable; without a value, the caller's. May be given several times
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// A further capability; may be given several times
-    #[arg(short, long, value_name = "CAP")]
-    pub cap: Vec<String>,
-    /// Let the process gain no privileges by exec
-    #[arg(long)]
-    pub no_new_privs: bool,
-    /// SELinux label of the process
-    #[arg(long, value_name = "LABEL")]
-    pub process_label: Option<String>,
-    /// AppArmor profile of the process
-    #[arg(long, value_name = "PROFILE")]
-    pub apparmor: Option<String>,
-    /// Number of descriptors from 3 on that the process inherits
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub preserve_fds: u32,
-    /// Also in a paused container, where the process stands still until it is resumed
-    #[arg(long)]
-    pub ignore_paused: bool,
-    /// Group below the container's own, which must exist
-    #[arg(long, value_name = "PATH")]
-    pub cgroup: Vec<String>,
-    /// Accepted for runc's sake: this runtime never is a subreaper
-    #[arg(long)]
-    pub no_subreaper: bool,
 }
 
 /// Flags of `kill`.
@@ -283,6 +227,9 @@ pub struct Kill {
     /// To every process in the container's control group
     #[arg(short, long)]
     pub all: bool,
+    /// The name is a regular expression: every container it is found in
+    #[arg(short, long)]
+    pub regex: bool,
 }
 
 /// Flags of `delete`.
@@ -293,6 +240,9 @@ pub struct Delete {
     /// Kill it first if it has not ended, and do not mind if it does not exist
     #[arg(short, long)]
     pub force: bool,
+    /// The name is a regular expression: every container it is found in
+    #[arg(short, long)]
+    pub regex: bool,
 }
 
 /// Flags of `update`. Sizes are bytes, or a number with k, m, g or t; -1 lifts a limit.
@@ -445,6 +395,8 @@ mod tests {
             "r kill ID 15",
             "r kill --all ID 9",
             "r delete --force ID",
+            "r delete -f --regex ^pod-",
+            "r run -f /c.json --no-subreaper -d ID",
             "r list --format json",
             "r pause ID",
             "r resume ID",

@@ -13,6 +13,7 @@
 use crate::cgroup::freezer;
 use crate::error::{Act, Error, Result};
 use crate::state_file::State;
+use crate::sys::regex::Regex;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -112,6 +113,35 @@ pub struct Container {
     pub id: String,
     /// Its directory below `--root`.
     pub directory: PathBuf,
+}
+
+/// The names of what is below `root`, sorted; none if it does not exist.
+///
+/// # Errors
+/// [`Error::Os`]: it cannot be read.
+pub fn names(root: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.act(|| format!("read {}", root.display()))?,
+    };
+    let mut names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The containers below `root` that `name` means: the one, or with `regex` those it is found in.
+///
+/// # Errors
+/// [`Error::Usage`]: no proper name or expression; [`Error::Os`].
+pub fn chosen(root: &Path, name: &str, regex: bool) -> Result<Vec<Container>> {
+    if !regex {
+        return Ok(vec![Container::new(root, name)?]);
+    }
+    let pattern = Regex::new(name).map_err(|error| Error::Usage(format!("--regex: {error}")))?;
+    let found = names(root)?.into_iter().filter(|name| pattern.is_in(name));
+    // What is no container's name is not ours.
+    Ok(found.filter_map(|name| Container::new(root, &name).ok()).collect())
 }
 
 /// The right to change a container; another verb waits for it.

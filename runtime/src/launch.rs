@@ -30,6 +30,8 @@ pub struct NewContainer {
     pub id: String,
     /// `--bundle`.
     pub bundle: PathBuf,
+    /// `--config`.
+    pub config: Option<PathBuf>,
     /// `--pid-file`.
     pub pid_file: Option<PathBuf>,
     /// `--pidfd-socket`.
@@ -66,7 +68,7 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
         return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
     }
     let container = Container::new(root, &request.id)?;
-    let mut bundle = Bundle::load(&request.bundle)?;
+    let mut bundle = Bundle::load(&request.bundle, request.config.as_deref())?;
     let notifies = notify::socket_of_host().is_some();
     if notifies {
         notify::amend(&mut bundle.spec, &container);

@@ -8,6 +8,7 @@ pub mod fd;
 pub mod mount;
 pub mod prctl;
 pub mod process;
+pub mod regex;
 pub mod scheduling;
 
 use std::io;

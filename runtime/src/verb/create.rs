@@ -30,6 +30,7 @@ pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Resu
     let request = NewContainer {
         id: flags.id.clone(),
         bundle: flags.bundle.clone(),
+        config: flags.config.clone(),
         pid_file: flags.pid_file.clone(),
         pidfd_socket: flags.pidfd_socket.clone(),
         console,

@@ -16,16 +16,18 @@ use std::os::fd::AsFd;
 /// How long a killed init may take to go.
 const KILL_PATIENCE_MS: u16 = 10_000;
 
-/// Removes the container.
+/// Removes the container, or all that are chosen.
 ///
 /// # Errors
 /// [`Error::Missing`] unless forced; [`Error::Status`]: it has not ended.
 pub fn delete(global: &Global, flags: &Delete) -> Result<()> {
-    let container = Container::new(&global.root, &flags.id)?;
-    match remove(&container, flags.force, &global.log()) {
-        Err(Error::Missing(_)) if flags.force => Ok(()),
-        other => other,
-    }
+    let chosen = container::chosen(&global.root, &flags.id, flags.regex)?;
+    super::for_each(&chosen, &global.log(), |container| {
+        match remove(container, flags.force, &global.log()) {
+            Err(Error::Missing(_)) if flags.force => Ok(()),
+            other => other,
+        }
+    })
 }
 
 fn remove(container: &Container, force: bool, log: &Log) -> Result<()> {

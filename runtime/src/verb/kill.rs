@@ -15,14 +15,18 @@ use std::os::fd::AsFd;
 /// [`Error::Missing`]; [`Error::NotRunning`]; [`Error::Usage`]: no such signal.
 pub fn kill(global: &Global, flags: &Kill) -> Result<()> {
     let signal = parse(&flags.signal)?;
-    let container = Container::new(&global.root, &flags.id)?;
+    let chosen = container::chosen(&global.root, &flags.id, flags.regex)?;
+    super::for_each(&chosen, &global.log(), |container| send(container, signal, flags.all))
+}
+
+fn send(container: &Container, signal: i32, all: bool) -> Result<()> {
     let state = container.state()?;
-    if flags.all {
+    if all {
         // Also of a container whose init has ended: in a shared PID namespace the others live on.
         return freezer::signal_all(&state.cgroup, signal);
     }
     if container.status(&state) == Status::Stopped {
-        return Err(Error::NotRunning(container.id));
+        return Err(Error::NotRunning(container.id.clone()));
     }
     signal_init(&state, signal)
 }

@@ -2,9 +2,8 @@
 
 use super::state::print_json;
 use crate::cli::{Global, List, ListFormat};
-use crate::container::{Container, report};
+use crate::container::{Container, names, report};
 use crate::error::{Act, Result};
-use std::fs;
 use std::io::{self, Write};
 
 /// Prints the list; a container that goes meanwhile is left out.
@@ -13,7 +12,7 @@ use std::io::{self, Write};
 /// [`crate::error::Error::Os`]: `--root` cannot be read.
 pub fn list(global: &Global, flags: &List) -> Result<()> {
     let mut found = Vec::new();
-    for id in names(global)? {
+    for id in names(&global.root)? {
         let Ok(container) = Container::new(&global.root, &id) else { continue };
         if let Ok(state) = container.state() {
             let status = container.status(&state);
@@ -52,17 +51,6 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 fn print(lines: &[String]) -> Result<()> {
     let mut out = io::stdout().lock();
     lines.iter().try_for_each(|line| writeln!(out, "{line}")).act(|| "write to stdout".to_owned())
-}
-
-fn names(global: &Global) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(&global.root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.act(|| format!("read {}", global.root.display()))?,
-    };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
 }
 
 #[cfg(test)]

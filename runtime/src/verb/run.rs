@@ -30,7 +30,7 @@ pub fn run(global: &Global, flags: &Run) -> Result<i32> {
         Ok(proxy) => proxy,
         Err(error) => {
             drop(lock);
-            let flags = crate::cli::Delete { id: container.id, force: true };
+            let flags = crate::cli::Delete { id: container.id, force: true, regex: false };
             drop(delete::delete(global, &flags));
             return Err(error);
         }

@@ -190,20 +190,24 @@ impl Container {
         ran(&self.command(&arguments).output().unwrap())
     }
 
-    /// As [`Container::verb`], for one that leaves a process behind: it gets no pipe, whose end
-    /// would never come.
-    pub fn verb_detached(&self, verb: &[&str], after: &[&str]) -> Ran {
-        let arguments = [verb, &[self.id.as_str()], after].concat();
+    /// As [`Container::alone`], for a verb that leaves a process behind.
+    pub fn alone_detached(&self, arguments: &[&str]) -> Ran {
         let path = self.bundle.path().join("detached");
         let file = File::create(&path).unwrap();
         let same = file.try_clone().unwrap();
-        let status = self.command(&arguments).stdout(file).stderr(same).status().unwrap();
+        let status = self.command(arguments).stdout(file).stderr(same).status().unwrap();
         let text = fs::read_to_string(path).unwrap();
         Ran { status: status.code().unwrap_or(-1), stdout: text.clone(), stderr: text }
     }
 
+    /// As [`Container::verb`], for one that leaves a process behind: it gets no pipe, whose end
+    /// would never come.
+    pub fn verb_detached(&self, verb: &[&str], after: &[&str]) -> Ran {
+        self.alone_detached(&[verb, &[self.id.as_str()], after].concat())
+    }
+
     /// A verb that names no container.
-    pub fn listing(&self, arguments: &[&str]) -> Ran {
+    pub fn alone(&self, arguments: &[&str]) -> Ran {
         ran(&self.command(arguments).output().unwrap())
     }
 

@@ -10,20 +10,20 @@ fn a_list_has_what_state_has() {
     container.create(&[]);
     let state = container.state();
     assert_eq!(state["bundle"], container.bundle.path().canonicalize().unwrap().to_str().unwrap());
-    let list = container.listing(&["list", "--format", "json"]);
+    let list = container.alone(&["list", "--format", "json"]);
     let list: Value = serde_json::from_str(&list.stdout).unwrap();
     for name in ["id", "pid", "status", "bundle", "created", "rootfs", "owner", "ociVersion"] {
         assert_eq!(list[0][name], state[name], "{name}");
     }
     assert_eq!(list[0]["owner"], "root");
-    let table = container.listing(&["list"]).stdout;
+    let table = container.alone(&["list"]).stdout;
     let words = |line: usize| -> Vec<String> {
         table.lines().nth(line).unwrap().split_whitespace().map(str::to_owned).collect()
     };
     assert_eq!(words(0), ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]);
     assert_eq!(words(1)[0], container.id);
     assert_eq!(words(1)[2], "created");
-    assert_eq!(container.listing(&["list", "-q"]).stdout, format!("{}\n", container.id));
+    assert_eq!(container.alone(&["list", "-q"]).stdout, format!("{}\n", container.id));
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn the_processes_of_a_container() {
 fn a_written_configuration_runs() {
     let Some(mut container) = Container::shell("true") else { return };
     let bundle = container.bundle.path().to_str().unwrap().to_owned();
-    assert_eq!(container.listing(&["spec", "--bundle", &bundle]).status, 0);
-    let again = container.listing(&["spec", "--bundle", &bundle]);
+    assert_eq!(container.alone(&["spec", "--bundle", &bundle]).status, 0);
+    let again = container.alone(&["spec", "--bundle", &bundle]);
     assert!(again.status != 0 && again.stderr.contains("exists"), "{again:?}");
     let text = fs::read(container.bundle.path().join("config.json")).unwrap();
     let group = container.config["linux"]["cgroupsPath"].clone();

@@ -17,6 +17,7 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod listing;
+mod many;
 mod mount_options;
 mod mounts;
 mod namespaces;
