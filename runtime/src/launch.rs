@@ -116,13 +116,19 @@ impl Attempt {
     ) -> Result<State> {
         let linux = bundle.spec.linux().as_ref();
         let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
+        let resources = linux.and_then(|linux| linux.resources().as_ref());
         let created = Cgroup::create(&Request {
             driver: request.driver,
-            path: &cgroup::path_of(cgroups_path, &container.id),
-            resources: linux.and_then(|linux| linux.resources().as_ref()),
+            id: &container.id,
+            cgroups_path,
+            annotations: bundle.spec.annotations().as_ref(),
+            resources,
             complete: setup.writes_cgroups(),
         });
-        let resources = linux.and_then(|linux| linux.resources().as_ref());
+        let (created, placeholder) = match created {
+            Ok((cgroup, placeholder)) => (Ok(cgroup), placeholder),
+            Err(error) => (Err(error), None),
+        };
         let (cgroup, note) = without::unless_limited(created, resources, request.rootless)?;
         if let Some(note) = note {
             log.debug(|| note);
@@ -150,6 +156,9 @@ impl Attempt {
         // Written while the init works: whoever finds the container from now on can clean up.
         state.write(&container.directory)?;
         self.serve(&spawned, setup, &state, log)?;
+        if let Some(placeholder) = placeholder {
+            placeholder.leave(&state.cgroup, cgroup::pids_limit(resources))?;
+        }
         if let Some(socket) = &request.pidfd_socket {
             console::send_pidfd(socket, spawned.pid)?;
         }

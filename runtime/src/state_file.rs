@@ -136,7 +136,7 @@ mod tests {
             rootfs: "/b/rootfs".into(),
             created: "2026-01-01T00:00:00Z".into(),
             owner: "root".into(),
-            cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None }),
+            cgroup: Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None, scope: None }),
             cgroup_driver: Driver::Cgroupfs,
             resources: LinuxResources::default(),
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),

@@ -46,8 +46,8 @@ fn names_that_are_none() {
 }
 
 #[test]
-fn systemd_is_refused_before_anything_is_done() {
-    insta::assert_snapshot!(shown(&["--systemd-cgroup", "create", "x"]));
+fn a_driver_that_is_none_yet_is_refused_before_anything_is_done() {
+    insta::assert_snapshot!(shown(&["--cgroup-manager", "disabled", "create", "x"]));
 }
 
 #[test]

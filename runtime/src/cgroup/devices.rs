@@ -94,7 +94,8 @@ fn rule(device: &LinuxDeviceCgroup) -> std::result::Result<Rule, String> {
     Ok(Rule { allow: device.allow(), kind, major, minor, access })
 }
 
-fn is_everything(rule: &Rule) -> bool {
+/// Whether it is about every access to every device.
+pub fn is_everything(rule: &Rule) -> bool {
     rule.kind == b'a' && rule.major.is_none() && rule.minor.is_none() && rule.access == ALL
 }
 

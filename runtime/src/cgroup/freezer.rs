@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_half_frozen_group_is_not_settled() {
         let top = tempfile::tempdir().unwrap();
-        let group = v2::Group { directory: top.path().to_owned(), first_made: None };
+        let group = v2::Group { directory: top.path().to_owned(), first_made: None, scope: None };
         let cgroup = Cgroup::V2(group);
         assert!(!is_frozen(&cgroup));
         for (wanted, events, frozen, settled) in [

@@ -30,10 +30,7 @@ impl Watch {
     /// [`crate::error::Error::Os`].
     pub fn new(cgroup: &Cgroup) -> Result<Option<Self>> {
         match cgroup {
-            Cgroup::V1(group) => {
-                let place = group.directory("memory").filter(|place| place.own);
-                place.map(|place| watch_v1(&place.path)).transpose()
-            }
+            Cgroup::V1(_) => cgroup.directory("memory").map(watch_v1).transpose(),
             Cgroup::V2(group) => {
                 let path = group.directory.join("memory.events");
                 if !path.exists() {
@@ -107,7 +104,7 @@ mod tests {
     fn only_new_kills_count() {
         let top = tempfile::tempdir().unwrap();
         let file = top.path().join("memory.events");
-        let group = v2::Group { directory: top.path().to_owned(), first_made: None };
+        let group = v2::Group { directory: top.path().to_owned(), first_made: None, scope: None };
         let cgroup = Cgroup::V2(group);
         assert!(Watch::new(&cgroup).unwrap().is_none());
         fs::write(&file, "max 5\noom 2\noom_kill 2\noom_group_kill 9\n").unwrap();

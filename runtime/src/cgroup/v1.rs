@@ -7,6 +7,7 @@
 //! The init process enters by writing 0 to `tasks`: for a process that moves its only thread the
 //! kernel skips the lock of all thread groups, and with it an RCU grace period per hierarchy.
 
+use super::systemd::Scope;
 use super::{MOUNT, Request, apply, devices, files, limits};
 use crate::error::{Act, Error, Result};
 use oci_spec::runtime::LinuxResources;
@@ -19,6 +20,9 @@ use std::path::{Path, PathBuf};
 pub struct Group {
     /// One per mounted hierarchy.
     pub hierarchies: Vec<Hierarchy>,
+    /// systemd's scope, if it made the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// The container's place in one hierarchy.
@@ -163,18 +167,18 @@ fn directory_name(controllers: &str) -> &str {
     }
 }
 
-/// Makes the groups of `request` with their limits. After an error nothing is left.
+/// Makes the groups at `path` with the limits of `request`. After an error nothing is left.
 ///
 /// # Errors
 /// [`Error::Config`]: a limit of a controller that is not mounted; [`Error::Os`]: a refused write.
-pub fn create(request: &Request) -> Result<Group> {
+pub fn create(request: &Request, path: &Path) -> Result<Group> {
     let writes = request.resources.map(limits::v1).transpose()?.unwrap_or_default();
     let rules = request.resources.and_then(|resources| resources.devices().as_ref());
     let rules = devices::rules(rules.map_or(&[][..], |rules| rules))?;
     let listing =
         fs::read_to_string("/proc/self/cgroup").act(|| "read /proc/self/cgroup".to_owned())?;
-    let mut group = Group { hierarchies: Vec::new() };
-    let filled = fill(&mut group, request, &listing, &writes, &rules);
+    let mut group = Group { hierarchies: Vec::new(), scope: None };
+    let filled = fill(&mut group, (path, request.complete), &listing, &writes, &rules);
     if let Err(error) = filled {
         for hierarchy in group.own() {
             // The first error is the one to tell; what cannot be removed was reported busy.
@@ -187,7 +191,7 @@ pub fn create(request: &Request) -> Result<Group> {
 
 fn fill(
     group: &mut Group,
-    request: &Request,
+    (group_path, complete): (&Path, bool),
     listing: &str,
     writes: &[limits::Write],
     rules: &[devices::Rule],
@@ -201,9 +205,9 @@ fn fill(
             writes.iter().any(|write| write.controller == name)
                 || name == "devices" && !rules.is_empty()
         };
-        let own = request.complete
-            || controllers.split(',').any(|name| needs_own_group(name) || limited(name));
-        let wanted = mount.join(request.path.strip_prefix("/").unwrap_or(request.path));
+        let own =
+            complete || controllers.split(',').any(|name| needs_own_group(name) || limited(name));
+        let wanted = mount.join(group_path.strip_prefix("/").unwrap_or(group_path));
         let (path, first_made) = if own {
             let first_made = files::make(&wanted)?;
             (wanted, first_made)

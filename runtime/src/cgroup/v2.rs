@@ -1,5 +1,6 @@
 //! Cgroup v2: one group, with the controllers it needs switched on in all groups above it.
 
+use super::systemd::Scope;
 use super::{MOUNT, Request, apply, devices, files, limits};
 use crate::error::{Act, Error, Result};
 use crate::sys::bpf;
@@ -16,23 +17,26 @@ pub struct Group {
     pub directory: PathBuf,
     /// The topmost directory that was made for it.
     pub first_made: Option<PathBuf>,
+    /// systemd's scope, if it made the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// Controllers that count what a container uses: wanted, but no reason to fail.
 const ACCOUNTING: [&str; 4] = ["cpu", "memory", "pids", "io"];
 
-/// Makes the group of `request` with its limits. After an error nothing is left.
+/// Makes the group at `path` with the limits of `request`. After an error nothing is left.
 ///
 /// # Errors
 /// [`Error::Config`]: a limit of a controller this host does not offer; [`Error::Os`]: a refused
 /// write or device program.
-pub fn create(request: &Request) -> Result<Group> {
+pub fn create(request: &Request, path: &Path) -> Result<Group> {
     let writes = request.resources.map(limits::v2).transpose()?.unwrap_or_default();
     let rules = request.resources.and_then(|resources| resources.devices().as_ref());
     let rules = devices::rules(rules.map_or(&[][..], |rules| rules))?;
-    let directory = Path::new(MOUNT).join(request.path.strip_prefix("/").unwrap_or(request.path));
+    let directory = Path::new(MOUNT).join(path.strip_prefix("/").unwrap_or(path));
     let first_made = files::make(&directory)?;
-    let group = Group { directory, first_made };
+    let group = Group { directory, first_made, scope: None };
     if let Err(error) = fill(&group, &writes, &rules) {
         // The first error is the one to tell.
         drop(files::remove(&group.directory, group.first_made.as_deref()));
@@ -47,8 +51,15 @@ fn fill(group: &Group, writes: &[limits::Write], rules: &[devices::Rule]) -> Res
     if rules.is_empty() {
         return Ok(());
     }
-    let program = bpf::load_device_program(&devices::v2_program(rules))
-        .act(|| "load the device filter (bpf): linux.resources.devices".to_owned())?;
+    let loaded = bpf::load_device_program(&devices::v2_program(rules));
+    if loaded.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+        && !nix::unistd::geteuid().is_root()
+    {
+        // Who may not load filters cannot make device nodes either, nor open more than they could.
+        return Ok(());
+    }
+    let program =
+        loaded.act(|| "load the device filter (bpf): linux.resources.devices".to_owned())?;
     let opened = File::open(directory).act(|| format!("open {}", directory.display()))?;
     bpf::attach_device_program(opened.as_fd(), program.as_fd())
         .act(|| format!("attach the device filter to {}", directory.display()))

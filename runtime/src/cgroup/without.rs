@@ -36,7 +36,7 @@ pub fn unless_limited(
     }
     let text = crate::error::chain(&refusal);
     let note = format!("the container has no control groups of its own: {text}");
-    Ok((Cgroup::V1(v1::Group { hierarchies: Vec::new() }), Some(note)))
+    Ok((Cgroup::V1(v1::Group { hierarchies: Vec::new(), scope: None }), Some(note)))
 }
 
 fn is_refusal(error: &Error) -> bool {

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn sub_groups_stay_below_the_containers() {
-        let group = Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None });
+        let group = Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None, scope: None });
         for (values, want) in [
             (&[][..], Ok(None)),
             (&["a/b"], Ok(Some("a/b"))),

@@ -30,7 +30,7 @@ fn document() -> Value {
         "linux": {
             "namespaces": namespaces::KINDS,
             "capabilities": capabilities::NAMES[..],
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false,
+            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true,
                 "rdma": true},
             "seccomp": {
                 "enabled": true,

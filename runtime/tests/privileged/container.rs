@@ -143,7 +143,11 @@ impl Container {
                 command
             }
         };
-        command.arg("--root").arg(self.state_root()).args(arguments).stdin(Stdio::null());
+        command.arg("--root").arg(self.state_root());
+        if by_systemd() {
+            command.arg("--systemd-cgroup");
+        }
+        command.args(arguments).stdin(Stdio::null());
         command
     }
 
@@ -236,7 +240,7 @@ impl Container {
     pub fn cgroup(&self, controller: &str) -> PathBuf {
         let top = Path::new("/sys/fs/cgroup");
         let top = if is_v2() { top.to_owned() } else { top.join(controller) };
-        top.join(&self.id)
+        top.join(group(&self.id))
     }
 
     /// Whether any trace of it is left: state, groups.
@@ -245,7 +249,7 @@ impl Container {
         let entries = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
         let tops = entries.map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
         for top in tops {
-            let group = top.join(&self.id);
+            let group = top.join(group(&self.id));
             assert!(!group.exists(), "{} is left", group.display());
         }
     }
@@ -258,6 +262,16 @@ impl Drop for Container {
             drop(self.command(&["delete", "--force", &self.id]).output());
         }
     }
+}
+
+/// Whether systemd makes the control groups in these tests: `WAMR_TEST_CGROUP_MANAGER=systemd`.
+pub fn by_systemd() -> bool {
+    std::env::var_os("WAMR_TEST_CGROUP_MANAGER").is_some_and(|manager| manager == "systemd")
+}
+
+/// A container's group below the top of a hierarchy.
+fn group(id: &str) -> String {
+    if by_systemd() { format!("wamrtest.slice/t-{id}.scope") } else { id.to_owned() }
 }
 
 /// Whether the host has only the v2 hierarchy.
@@ -304,6 +318,7 @@ fn ran(output: &Output) -> Ran {
 }
 
 fn base(id: &str) -> Value {
+    let path = if by_systemd() { format!("wamrtest.slice:t:{id}") } else { format!("/{id}") };
     json!({
         "ociVersion": "1.2.0",
         "root": {"path": "rootfs"},
@@ -325,7 +340,7 @@ fn base(id: &str) -> Value {
                 "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
         ],
         "linux": {
-            "cgroupsPath": format!("/{id}"),
+            "cgroupsPath": path,
             "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"},
                 {"type": "mount"}, {"type": "cgroup"}],
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},

@@ -87,3 +87,89 @@ fn the_program_cannot_exceed_its_pids() {
     let ran = container.run();
     assert!(ran.stderr.contains("fork"), "{ran:?}");
 }
+
+/// What the container prints after trying to use a device, and what it used.
+#[test]
+fn forbidden_devices_stay_closed() {
+    let script = "echo a > /dev/null && echo null; head -c 1 /dev/other && echo other; echo end";
+    let Some(mut container) = Container::shell(script) else { return };
+    // A memory device that is not among the default ones.
+    let other = json!({"path": "/dev/other", "type": "c", "major": 1, "minor": 6, "fileMode": 438});
+    container.set("/linux/devices", json!([other]));
+    let rule = json!({"allow": false, "access": "rwm"});
+    container.set("/linux/resources", json!({"devices": [rule]}));
+    let ran = container.run();
+    assert_eq!(ran.stdout, "null\nend\n", "{ran:?}");
+    assert!(ran.stderr.contains("not permitted"), "{ran:?}");
+}
+
+#[test]
+fn who_uses_too_much_memory_is_killed() {
+    if !has_controllers(&["memory"]) {
+        return;
+    }
+    let Some(mut container) = Container::shell("exec dd if=/dev/zero of=/dev/null bs=64M count=1")
+    else {
+        return;
+    };
+    let limit = json!({"limit": 32 << 20, "swap": 32 << 20});
+    container.set("/linux/resources", json!({"memory": limit}));
+    assert_eq!(container.run().status, 137);
+    container.assert_gone();
+}
+
+#[test]
+fn every_controller_that_is_there_takes_its_limits() {
+    let Some(mut container) = Container::shell("sleep 1000") else { return };
+    let offered = |name: &str| {
+        let listed = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers");
+        match listed {
+            Ok(text) => text.split_whitespace().any(|word| word == name),
+            Err(_) => fs::exists(format!("/sys/fs/cgroup/{name}")).unwrap(),
+        }
+    };
+    let mut resources = json!({});
+    let mut want = Vec::new();
+    if offered("hugetlb") {
+        resources["hugepageLimits"] = json!([{"pageSize": "2MB", "limit": 4 << 20}]);
+        let (used, reserved) = if is_v2() {
+            ("hugetlb.2MB.max", "hugetlb.2MB.rsvd.max")
+        } else {
+            ("hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.rsvd.limit_in_bytes")
+        };
+        want.extend([("hugetlb", used, "4194304"), ("hugetlb", reserved, "4194304")]);
+    }
+    if offered("cpu") {
+        resources["cpu"] = json!({"idle": 1, "shares": 512});
+        want.push(("cpu", "cpu.idle", "1"));
+    }
+    if offered("net_cls") && !is_v2() {
+        resources["network"] = json!({"classID": 0x0010_0001});
+        want.push(("net_cls", "net_cls.classid", "1048577"));
+    }
+    if is_v2() {
+        resources["unified"] = json!({"memory.high": "33554432", "cgroup.max.descendants": "5"});
+        want.extend([("", "memory.high", "33554432"), ("", "cgroup.max.descendants", "5")]);
+    }
+    container.set("/linux/resources", resources);
+    let made = container.create(&[]);
+    assert_eq!(made.status, 0, "{made:?}");
+    for (controller, file, value) in want {
+        assert_eq!(read(&container, controller, file).trim(), value, "{file}");
+    }
+    container.must(&["delete", "--force"], &[]);
+    container.assert_gone();
+}
+
+#[test]
+fn what_only_version_2_has_is_refused_on_version_1() {
+    if is_v2() || !super::container::is_ours() {
+        // The other version's tests run where this one does not.
+        return println!("skipped: needs cgroup v1 and our runtime");
+    }
+    let Some(mut container) = Container::shell("true") else { return };
+    container.set("/linux/resources", json!({"unified": {"memory.high": "1"}}));
+    let failed = container.create(&[]);
+    assert!(failed.status != 0 && failed.stderr.contains("needs cgroup v2"), "{failed:?}");
+    container.assert_gone();
+}

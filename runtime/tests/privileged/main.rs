@@ -1,9 +1,10 @@
 //! Whole containers on this machine's kernel: needs root and a static busybox.
 //!
 //! Inputs: `WAMR_TEST_RUNTIME`, the runtime under test (crun and runc too; what is ours alone is
-//! then skipped); `WAMR_RUNNER`, the Wasm runner; `WAMR_TEST_BUSYBOX`. Where something is
-//! missing, a test prints `skipped:` and its reason; with `WAMR_TEST_PRIVILEGED=required` it
-//! fails instead.
+//! then skipped); `WAMR_RUNNER`, the Wasm runner; `WAMR_TEST_BUSYBOX`;
+//! `WAMR_TEST_CGROUP_MANAGER`, of which `systemd` has systemd make the control groups. Where
+//! something is missing, a test prints `skipped:` and its reason; with
+//! `WAMR_TEST_PRIVILEGED=required` it fails instead.
 
 mod attacks;
 mod container;
@@ -26,6 +27,7 @@ mod pause;
 mod rootless;
 mod seccomp;
 mod sys;
+mod systemd;
 mod terminal;
 mod tuning;
 mod update;

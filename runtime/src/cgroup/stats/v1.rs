@@ -145,7 +145,7 @@ mod tests {
         ] {
             fs::write(top.path().join(file), text).unwrap();
         }
-        let stats = read(&Group { hierarchies });
+        let stats = read(&Group { hierarchies, scope: None });
         assert_eq!(stats.cpu.usage.percpu, [2000, 3000]);
         assert_eq!((stats.cpu.usage.total, stats.cpu.usage.user), (5000, 3 * TICK_NS));
         assert_eq!(stats.cpu.throttling.throttled_periods, 2);
