@@ -104,11 +104,21 @@ pub fn set_up(plan: &Plan, top: &Path, pid: i32, made: &mut Vec<PathBuf>) -> Res
         let file = group.join("schemata");
         fs::write(&file, &text).act(|| format!("write {text:?} to {}", file.display()))?;
     }
+    if let Some(name) = &plan.monitor {
+        make(&group.join("mon_groups").join(name), made)?;
+    }
+    join(plan, top, pid)
+}
+
+/// Puts process `pid` into the groups of `plan`, which are there.
+///
+/// # Errors
+/// [`Error::Os`] with the file.
+pub fn join(plan: &Plan, top: &Path, pid: i32) -> Result<()> {
+    let group = top.join(&plan.group);
     enter(&group, pid)?;
     let Some(name) = &plan.monitor else { return Ok(()) };
-    let group = group.join("mon_groups").join(name);
-    make(&group, made)?;
-    enter(&group, pid)
+    enter(&group.join("mon_groups").join(name), pid)
 }
 
 fn make(group: &Path, made: &mut Vec<PathBuf>) -> Result<()> {

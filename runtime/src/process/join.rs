@@ -9,6 +9,7 @@ use crate::console::Console;
 use crate::container::{self, Status};
 use crate::error::{Act, Error, Result};
 use crate::fds::Inherited;
+use crate::intel_rdt;
 use crate::log::Log;
 use crate::namespaces::NEW_MOUNT;
 use crate::scheduling::{self, ExecAffinity};
@@ -35,6 +36,8 @@ pub struct Entry {
     pub program: Invocation,
     /// The namespaces of the container that are not the runtime's.
     pub namespaces: u64,
+    /// The groups of resctrl that the container's processes are in.
+    pub intel_rdt: Option<intel_rdt::Plan>,
     /// The container has a session keyring.
     pub keyring: bool,
     /// Inherited descriptors.

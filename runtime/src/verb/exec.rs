@@ -14,7 +14,7 @@ use crate::process::spawn::Spawned;
 use crate::process::{setup, wanted};
 use crate::state_file::{self, State};
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{capabilities, scheduling, self_exe, validate, workload};
+use crate::{capabilities, intel_rdt, scheduling, self_exe, validate, workload};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use oci_spec::runtime::{Process, Spec};
@@ -52,7 +52,7 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     // Blocked before the exec, so that no end and no signal can be missed.
     let wait = if flags.detach { None } else { Some(foreground::block_signals()?) };
     let console = console.filter(|_| entry.program.terminal.is_some());
-    let terminal = match announce(flags, &spawned).and_then(|()| console::receive(console)) {
+    let terminal = match prepare(flags, &entry, &spawned).and_then(|()| console::receive(console)) {
         Ok(terminal) => terminal,
         Err(error) => {
             kill(&spawned);
@@ -113,6 +113,11 @@ fn plan(state: &State, flags: &Exec) -> Result<Entry> {
         affinity: affinity.transpose()?.unwrap_or_default(),
         program,
         namespaces,
+        intel_rdt: linux
+            .intel_rdt()
+            .as_ref()
+            .map(|it| intel_rdt::plan(it, &state.id))
+            .transpose()?,
         keyring: !state.no_new_keyring,
         inherited,
         notes,
@@ -159,8 +164,11 @@ fn sub_group(values: &[String], cgroup: &Cgroup) -> Result<Option<PathBuf>> {
     Ok((!path.as_os_str().is_empty()).then(|| path.to_owned()))
 }
 
-/// Tells those who asked which process it is.
-fn announce(flags: &Exec, spawned: &Spawned) -> Result<()> {
+/// Does with the waiting process what needs its PID, and tells those who asked for it.
+fn prepare(flags: &Exec, entry: &Entry, spawned: &Spawned) -> Result<()> {
+    if let Some(plan) = &entry.intel_rdt {
+        intel_rdt::join(plan, &intel_rdt::find()?, spawned.pid)?;
+    }
     if let Some(socket) = &flags.pidfd_socket {
         console::send_pidfd(socket, spawned.pid)?;
     }

@@ -4,10 +4,13 @@ use super::container::{
     Container, Ran, has_controllers, host_shell, is_ours, is_v2, skip, wait_until,
 };
 use super::isolation::give_away;
+use super::seccomp;
 use super::terminal::receive;
 use super::wasm;
+use libseccomp::{ScmpNotifReq, ScmpNotifResp, ScmpNotifRespFlags};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
@@ -329,4 +332,33 @@ fn a_group_below_the_containers() {
     let Some(container) = sleeping() else { return };
     let absent = shell(&container, &["--cgroup", "absent"], "true");
     assert!(absent.status == 255 && absent.stderr.contains("absent"), "{absent:?}");
+}
+
+#[test]
+fn an_agent_judges_its_calls_too() {
+    for no_new_privileges in [true, false] {
+        let Some(mut container) = Container::shell("exec sleep 1000") else { return };
+        let path = container.bundle.path().join("agent.sock");
+        let socket = UnixListener::bind(&path).unwrap();
+        let rule = json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"});
+        let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path,
+            "syscalls": [rule]});
+        container.set("/linux/seccomp", profile);
+        container.set("/process/noNewPrivileges", json!(no_new_privileges));
+        let agent = std::thread::spawn(move || {
+            let (_of_the_first, _) = seccomp::accept(&socket);
+            let (listener, told) = seccomp::accept(&socket);
+            let request = ScmpNotifReq::receive(listener.as_raw_fd()).unwrap();
+            let flags = ScmpNotifRespFlags::empty();
+            let answer = ScmpNotifResp::new_error(request.id, -libc::EDQUOT, flags);
+            answer.respond(listener.as_raw_fd()).unwrap();
+            told
+        });
+        start(&container);
+        let ran = container.verb(&["exec"], &["mkdir", "/x"]);
+        assert!(ran.status == 1 && ran.stderr.contains("quota exceeded"), "{ran:?}");
+        let told = agent.join().unwrap();
+        assert_eq!(told["state"]["status"], "running");
+        assert_ne!(told["pid"], told["state"]["pid"], "{told}");
+    }
 }

@@ -83,7 +83,7 @@ fn flags_reach_the_kernel() {
 }
 
 /// The listener and what was said with it.
-fn accept(socket: &UnixListener) -> (OwnedFd, Value) {
+pub fn accept(socket: &UnixListener) -> (OwnedFd, Value) {
     let (mut stream, _) = socket.accept().unwrap();
     let mut buffer = vec![0; 64 * 1024];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
