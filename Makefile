@@ -29,7 +29,7 @@ CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
 
-.PHONY: help setup demo build image test check fuzz install clean
+.PHONY: help setup demo build image test check fuzz install clean artifact report-cost
 .PHONY: fmt tidy clippy doc unit sweep totals
 .PHONY: conformance conformance-gate conformance-page validate FORCE
 
@@ -67,6 +67,18 @@ setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 
 fuzz: build ## fuzz the plan, modules and what else is in runtime/fuzz, MINUTES=10 each
 	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
+
+artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; the same bytes
+	@echo '== artifact'
+	@cargo build --locked --release --package wamr-report --bins
+	@analysis/artifact.sh $(abspath $(TARGET))/release/wamr-report dist
+
+report-cost: ## time and memory of a report on nine systems, three densities, five repetitions
+	@cargo build --locked --release --package wamr-report --bins --examples
+	@rm -rf $(LOGS)/nine $(LOGS)/nine-report && mkdir -p $(LOGS)
+	@$(TARGET)/release/examples/synthetic_run $(LOGS)/nine nine
+	@/usr/bin/time -f '%e s, %M kB at most' \
+		$(TARGET)/release/wamr-report build $(LOGS)/nine --out $(LOGS)/nine-report
 
 install: build ## the runtime into $(DESTDIR)$(PREFIX)
 	@install -D $(DIST)/wamr-crun $(DESTDIR)$(PREFIX)/bin/wamr-crun

@@ -8,9 +8,11 @@
     root = ../.;
     fileset = lib.fileset.unions [
       ../.cargo
+      ../CLAIMS.md
       ../Cargo.lock
       ../Cargo.toml
       ../analysis
+      ../data/demo
       ../lab
       ../runtime
       ../vm-images

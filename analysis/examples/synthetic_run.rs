@@ -1,5 +1,5 @@
 //! Writes a synthetic run directory, to look at a report without measuring anything:
-//! `cargo run -p wamr-report --example synthetic_run -- DIR [demo|sweep|empty|paper]`.
+//! `cargo run -p wamr-report --example synthetic_run -- DIR [demo|sweep|empty|paper|nine]`.
 
 #[path = "../tests/it/surroundings.rs"]
 mod surroundings;

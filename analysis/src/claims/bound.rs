@@ -190,8 +190,24 @@ impl Formula {
         matches!(self, Self::Less | Self::More | Self::Difference)
     }
 
-    /// True if all comparators must be there.
-    pub fn needs_all(self) -> bool {
+    /// True if it can be computed without some of the comparators: a place near the top, which
+    /// more rivals can only worsen, and what is compared with a mean or median.
+    pub fn bears_gaps(self, bound: Bound) -> bool {
+        match (self, bound) {
+            (Self::Rank | Self::MeanRank, Bound::Equal(limit)) => limit <= 1.0,
+            (Self::Rank | Self::MeanRank, Bound::AtMost { .. })
+            | (Self::LessThanMean | Self::MoreThanMedian, _) => true,
+            _ => false,
+        }
+    }
+
+    /// True if a contradiction found without some of the comparators would stand with them.
+    pub fn is_final_in_part(self) -> bool {
+        !matches!(self, Self::LessThanMean | Self::MoreThanMedian)
+    }
+
+    /// True if it takes all comparators together.
+    pub fn compares_with_all(self) -> bool {
         matches!(
             self,
             Self::Rank

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::bound::{Formula, Test};
 use super::formula::Metric;
 use crate::error::Error;
+use crate::study::Study;
 
 /// The claims that come with the program, by the names of their files.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -175,6 +176,17 @@ impl Catalogue {
         Self::read(&files)
     }
 
+    /// The system of `study` that claims call `name`: with the microservice of the paper, unless it
+    /// is a control.
+    pub fn find(&self, study: &Study, name: &str) -> Option<usize> {
+        let ids = &self.systems.get(name)?.ids;
+        study.systems.iter().position(|system| {
+            let is_claimed =
+                system.workload.starts_with("microservice") || system.language == "native";
+            ids.contains(&system.runtime) && is_claimed
+        })
+    }
+
     fn read(files: &[(PathBuf, String)]) -> Result<Self, Error> {
         let mut catalogue = Self {
             policy: Policy { alpha: 0.05, tolerance_points: 5.0 },
@@ -267,7 +279,7 @@ fn claim(
             })
         };
     };
-    let compares = test.formula.is_pairwise() || test.formula.needs_all();
+    let compares = test.formula.is_pairwise() || test.formula.compares_with_all();
     let wanted = if test.formula == Formula::Gap { 2 } else { 1 };
     if metrics.len() < wanted || compares == against.is_empty() {
         return Err(format!("{}: metric or against does not suit the formula", entry.id));
@@ -328,5 +340,9 @@ mod tests {
         }
         fs::write(&path, format!("{head}kind = \"probe\"\n")).unwrap();
         assert_eq!(Catalogue::with_own(&path).unwrap().own.len(), 1);
+        let mine = "[systems]\nmyrt = { title = \"myrt\", ids = [\"myrt\"] }\n";
+        let test = "metric = [\"free\"]\nagainst = [\"myrt\"]\ntest = \"min less > 0\"\n";
+        fs::write(&path, format!("{mine}{head}{test}")).unwrap();
+        assert_eq!(Catalogue::with_own(&path).unwrap().own[0].against, ["myrt"]);
     }
 }

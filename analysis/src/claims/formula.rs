@@ -112,7 +112,7 @@ pub fn scope<'a>(study: &'a Study, catalogue: &Catalogue, claim: &'a Claim) -> O
     };
     let find = |name: &String, absent: &mut BTreeSet<String>| {
         let named = catalogue.systems.get(name)?;
-        let found = study.systems.iter().position(|system| named.ids.contains(&system.runtime));
+        let found = catalogue.find(study, name);
         if found.is_none() {
             absent.insert(named.title.clone());
         }
@@ -126,7 +126,9 @@ pub fn scope<'a>(study: &'a Study, catalogue: &Catalogue, claim: &'a Claim) -> O
         let against: Vec<usize> =
             others.iter().filter_map(|other| find(other, &mut scope.absent)).collect();
         let Some(subject) = subject else { continue };
-        if test.formula.needs_all() && against.len() < others.len() {
+        let lacks_one = against.len() < others.len();
+        let enough = against.len() >= 2 && test.formula.bears_gaps(test.bound);
+        if test.formula.compares_with_all() && lacks_one && !enough {
             continue;
         }
         for &metric in metrics {

@@ -103,9 +103,13 @@ pub fn judge(
         judged.p_direction = Some(direction[index]);
         judged.p_against = Some(against[index]);
         judged.verdict = verdict(policy, evidence, bound[index], direction[index], against[index]);
-        if evidence.partial && judged.verdict == Verdict::Pass {
-            judged.verdict = Verdict::PassShape;
-        }
+        let test = judged.claim.test.as_ref();
+        let is_final = test.is_none_or(|test| test.formula.is_final_in_part());
+        judged.verdict = match judged.verdict {
+            Verdict::Pass if evidence.partial => Verdict::PassShape,
+            Verdict::Fail if evidence.partial && !is_final => Verdict::Inconclusive,
+            other => other,
+        };
     }
     all.into_iter().map(|(judged, _)| judged).collect()
 }

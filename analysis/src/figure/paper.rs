@@ -150,16 +150,11 @@ fn chart(study: &Study, catalogue: &Catalogue, template: &Template) -> BarChart 
 /// Densities at which at least one system of the figure has a value.
 fn of_run(study: &Study, catalogue: &Catalogue, template: &Template) -> BTreeSet<u32> {
     let systems: Vec<usize> =
-        template.systems.iter().filter_map(|name| find(study, catalogue, name)).collect();
+        template.systems.iter().filter_map(|name| catalogue.find(study, name)).collect();
     let groups = study.groups.iter().filter(|group| {
         systems.contains(&group.key.system) && group.values.contains_key(&template.measure)
     });
     groups.map(|group| group.key.pods).collect()
-}
-
-fn find(study: &Study, catalogue: &Catalogue, name: &str) -> Option<usize> {
-    let ids = &catalogue.systems.get(name)?.ids;
-    study.systems.iter().position(|system| ids.contains(&system.runtime))
 }
 
 fn row(
@@ -169,7 +164,7 @@ fn row(
     (name, densities): (&str, &[u32]),
 ) -> BarRow {
     let title = catalogue.systems.get(name).map_or(name, |named| &named.title);
-    let system = find(study, catalogue, name);
+    let system = catalogue.find(study, name);
     let summary = |pods: u32| {
         let group = study
             .groups

@@ -101,6 +101,25 @@ fn what_was_not_measured_is_not_judged() {
     assert!(of(&found, "W08").remarks[0].contains("emulated"));
 }
 
+#[test]
+fn a_peer_that_cannot_be_had_leaves_the_rest_to_be_judged() {
+    let mut recipe = testbed::recipe(3, STEP_NS);
+    recipe.models.retain(|model| model.runtime != "containerd-shim-wasmedge");
+    recipe.densities = vec![10];
+    let found = verdicts(&study_of(&recipe));
+    for id in ["M08", "M10", "M11", "S02", "S13"] {
+        assert_eq!(of(&found, id).verdict, Verdict::PassShape, "{:#?}", of(&found, id));
+        assert!(of(&found, id).remarks[0].contains("containerd-shim-wasmedge"), "{id}");
+    }
+    // How many of six are slower cannot be counted with five.
+    assert_eq!(of(&found, "A02").verdict, Verdict::NotRun);
+    // Whoever is not first among fewer is not first among all.
+    let place = recipe.models.iter().position(|model| model.runtime == "crun-wamr").unwrap();
+    recipe.models[place].free_bytes = 99_000_000;
+    let found = verdicts(&study_of(&recipe));
+    assert_eq!(of(&found, "M08").verdict, Verdict::Fail);
+}
+
 fn check(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_wamr-report"))
         .arg("check")
