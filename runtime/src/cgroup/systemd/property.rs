@@ -108,7 +108,7 @@ fn of_cpu(out: &mut Vec<Property>, cpu: &LinuxCpu, version_2: bool) -> Result<()
             continue;
         };
         let bits = bit_mask(list).ok_or_else(|| {
-            let reason = format!("{list:?} is no list such as 0-2,7");
+            let reason = format!("{list:?} is no list for a cpuset, such as 0-2,7");
             Error::config(format!("linux.resources.cpu.{field}"), reason)
         })?;
         let bits = bits.into_iter().map(Value::Byte).collect();
