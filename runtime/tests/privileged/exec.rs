@@ -6,7 +6,7 @@ use super::container::{
 use super::isolation::give_away;
 use super::seccomp;
 use super::terminal::receive;
-use super::wasm;
+use super::{wasm, wasm_guest};
 use libseccomp::{ScmpNotifReq, ScmpNotifResp, ScmpNotifRespFlags};
 use serde_json::{Value, json};
 use std::fs;
@@ -291,7 +291,7 @@ fn descriptors_are_kept_if_asked_for() {
 
 #[test]
 fn a_module_and_a_program_in_either_container() {
-    let Some(mut container) = wasm::container() else { return };
+    let Some(mut container) = wasm_guest::container() else { return };
     container.add_busybox();
     let root = container.rootfs();
     fs::create_dir(root.join("app")).unwrap();
@@ -314,7 +314,7 @@ fn a_module_and_a_program_in_either_container() {
 
 #[test]
 fn a_sandbox_runs_no_modules() {
-    let Some(mut container) = wasm::container() else { return };
+    let Some(mut container) = wasm_guest::container() else { return };
     container.add_busybox();
     fs::write(container.rootfs().join("m.wasm"), wasm::exits(23)).unwrap();
     container.set("/process/args", json!(["sleep", "1000"]));

@@ -32,3 +32,7 @@ mod terminal;
 mod tuning;
 mod update;
 mod wasm;
+mod wasm_files;
+mod wasm_guest;
+mod wasm_life;
+mod wasm_sockets;

@@ -1,32 +1,8 @@
 //! Wasm containers with the real runner.
 
-use super::container::{Container, is_ours, skip};
+use super::wasm_guest::{compiled, container};
 use serde_json::json;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-
-/// A container whose runtime has the runner beside it.
-pub fn container() -> Option<Container> {
-    if !is_ours() {
-        skip("the runner belongs to our runtime");
-        return None;
-    }
-    let Some(runner) = std::env::var_os("WAMR_RUNNER").map(PathBuf::from) else {
-        skip("WAMR_RUNNER does not name the Wasm runner");
-        return None;
-    };
-    let mut container = Container::empty()?;
-    let bin = container.bundle.path().join("bin");
-    fs::create_dir(&bin).unwrap();
-    // By a process of its own: a descriptor open for writing here could leak into another test's
-    // child, and the exec fail with ETXTBSY.
-    let programs = [PathBuf::from(env!("CARGO_BIN_EXE_wamr-crun")), runner];
-    let copied = Command::new("cp").args(programs).arg(&bin).status().unwrap();
-    assert!(copied.success(), "cp to {}", bin.display());
-    container.use_runtime(&bin.join("wamr-crun"));
-    Some(container)
-}
 
 /// `proc_exit(status)` as a module, written by hand.
 pub fn exits(status: u8) -> Vec<u8> {
@@ -137,20 +113,10 @@ fn annotations_decide() {
 
 #[test]
 fn a_guest_sees_args_env_and_mounts() {
-    let Some(mut container) = container() else { return };
-    let source = container.bundle.path().join("guest.c");
+    let guest = tempfile::tempdir().unwrap();
+    let source = guest.path().join("guest.c");
     fs::write(&source, GUEST).unwrap();
-    let module = container.rootfs().join("guest.wasm");
-    let built = Command::new("clang")
-        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O1", "-o"])
-        .args([&module, &source])
-        .output();
-    if !built.is_ok_and(|output| output.status.success()) {
-        return skip(
-            "clang cannot build for wasm32-wasi (apt-get install clang lld wasi-libc \
-            libclang-rt-14-dev-wasm32)",
-        );
-    }
+    let Some(mut container) = compiled(&source) else { return };
     let data = container.bundle.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("f"), "from a mount").unwrap();

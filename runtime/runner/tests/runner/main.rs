@@ -5,6 +5,7 @@
 mod exit;
 mod guest;
 mod hostile;
+mod hostile_modules;
 mod kernel_files;
 mod memory;
 mod preview1;
