@@ -117,6 +117,8 @@ fn ends(ascending: &[f64], tail: f64) -> Option<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::stats::quantile::median;
 
@@ -170,5 +172,22 @@ mod tests {
             held += u32::from(low <= 0.5 && 0.5 <= high);
         }
         assert!(held >= 17, "{held} of 20");
+    }
+
+    proptest! {
+        #[test]
+        fn intervals_lie_within_the_data_and_follow_a_change_of_units(
+            values in prop::collection::vec(1.0_f64..1e9, 3..8),
+            factor in 0.001_f64..1000.0,
+        ) {
+            let (low, high) = of(&values).ends().unwrap();
+            let ascending = sorted(&values);
+            prop_assert!(ascending[0] <= low && low <= high);
+            prop_assert!(high <= ascending[ascending.len() - 1] * (1.0 + 1e-12));
+            let scaled: Vec<f64> = values.iter().map(|value| value * factor).collect();
+            let ends = of(&scaled).ends().unwrap();
+            prop_assert!((ends.0 - factor * low).abs() <= 1e-9 * ends.0);
+            prop_assert!((ends.1 - factor * high).abs() <= 1e-9 * ends.1);
+        }
     }
 }

@@ -17,7 +17,8 @@ pub fn of_sorted(ascending: &[f64], share: f64) -> Option<f64> {
     let below = (place.floor() as usize).min(last);
     let above = (below + 1).min(last);
     let weight = place - below as f64;
-    Some(ascending[below] * (1.0 - weight) + ascending[above] * weight)
+    // In this form equal neighbours give exactly their value.
+    Some(ascending[below] + (ascending[above] - ascending[below]) * weight)
 }
 
 /// The quantile `share` of values in any order.

@@ -81,3 +81,48 @@ fn a_line_with_one_wild_point_is_found() {
     assert_eq!(theil_sen(&[(1.0, 2.0), (1.0, 3.0)]), None);
     assert_eq!(theil_sen(&[]), None);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_known_line_is_found_again_although_a_fifth_of_the_points_is_wild(
+            slope in -50.0_f64..50.0,
+            intercept in -1e3_f64..1e3,
+            noise in prop::collection::vec(-1.0_f64..1.0, 20..40),
+            wild in 1e4_f64..1e6,
+        ) {
+            let points: Vec<(f64, f64)> = noise
+                .iter()
+                .enumerate()
+                .map(|(index, noise)| {
+                    let x = index as f64 * 10.0;
+                    let bad = if index % 5 == 2 { wild } else { 0.0 };
+                    (x, intercept + slope * x + noise + bad)
+                })
+                .collect();
+            let line = theil_sen(&points).unwrap();
+            prop_assert!((line.slope - slope).abs() < 0.5, "{line:?}");
+            prop_assert!((line.intercept - intercept).abs() < 60.0, "{line:?}");
+        }
+
+        #[test]
+        fn both_fits_follow_a_change_of_units(
+            points in prop::collection::vec((0.0_f64..400.0, -1e3_f64..1e3), 3..20),
+            factor in 0.1_f64..10.0,
+        ) {
+            let scaled: Vec<(f64, f64)> =
+                points.iter().map(|point| (point.0, factor * point.1)).collect();
+            for fit in [theil_sen, least_squares] {
+                let (Some(plain), Some(scaled)) = (fit(&points), fit(&scaled)) else { continue };
+                let want = factor * plain.slope;
+                let tolerance = 1e-6 * want.abs().max(1e-3);
+                prop_assert!((scaled.slope - want).abs() <= tolerance, "{plain:?} {scaled:?}");
+            }
+        }
+    }
+}

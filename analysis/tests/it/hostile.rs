@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use wamr_report::claims::Catalogue;
+use wamr_report::claims::table::Verdicts;
+use wamr_report::command::diff::diff;
+use wamr_report::command::export::prometheus;
+use wamr_report::command::history::history;
 use wamr_report::load::{Trust, load};
 use wamr_report::report::render::render;
 use wamr_report::terminal;
@@ -58,6 +63,13 @@ fn exercise(run: &Path) {
             assert!(!html.contains("<script"), "nothing of a run becomes markup");
             assert!(!html.contains("NaN") && !html.contains(">inf"), "numbers are numbers");
             assert!(!terminal::summary(&study).is_empty());
+            let verdicts = Verdicts::on(&study, &Catalogue::built_in().unwrap());
+            let text = prometheus(&study, &verdicts);
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+            }
+            let (table, _) = diff(&study, &study, Some(10.0));
+            assert!(table.csv().is_ok() && history(&[study]).csv().is_ok());
         }
     }
 }
