@@ -100,14 +100,34 @@ pub fn set_up(plan: &Plan, top: &Path, pid: i32, made: &mut Vec<PathBuf>) -> Res
     }
     make(&group, made)?;
     if !plan.schemata.is_empty() {
-        let text = plan.schemata.join("\n") + "\n";
-        let file = group.join("schemata");
-        fs::write(&file, &text).act(|| format!("write {text:?} to {}", file.display()))?;
+        write_schemata(plan, &group)?;
     }
     if let Some(name) = &plan.monitor {
         make(&group.join("mon_groups").join(name), made)?;
     }
     join(plan, top, pid)
+}
+
+fn write_schemata(plan: &Plan, group: &Path) -> Result<()> {
+    let text = plan.schemata.join("\n") + "\n";
+    let file = group.join("schemata");
+    fs::write(&file, &text).act(|| format!("write {text:?} to {}", file.display()))
+}
+
+/// Writes the lines of `plan` to the container's own group, one of those that were `made` for it.
+///
+/// # Errors
+/// [`Error::Usage`]: it has none; [`Error::Os`] with the file.
+pub fn update(plan: &Plan, made: &[PathBuf]) -> Result<()> {
+    let measures = |group: &&PathBuf| group.parent().is_some_and(|it| it.ends_with("mon_groups"));
+    match made.iter().find(|group| !measures(group)) {
+        Some(group) => write_schemata(plan, group),
+        None => Err(Error::Usage(
+            "--l3-cache-schema and --mem-bw-schema change the resctrl group that linux.intelRdt \
+             made, and none was made for this container"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Puts process `pid` into the groups of `plan`, which are there.
@@ -199,6 +219,11 @@ mod tests {
         let group = top.path().join("box");
         assert_eq!(fs::read_to_string(group.join("schemata")).unwrap(), "MB:0=20\n");
         assert_eq!(fs::read_to_string(group.join("tasks")).unwrap(), "7");
+        let narrower = planned(r#"{"l3CacheSchema": "L3:0=1"}"#).unwrap();
+        update(&narrower, &made).unwrap();
+        assert_eq!(fs::read_to_string(group.join("schemata")).unwrap(), "L3:0=1\n");
+        let measured = [top.path().join("gold/mon_groups/box")];
+        assert!(update(&narrower, &measured).unwrap_err().to_string().contains("none was made"));
         // The kernel's files go with the directory; plain ones do not.
         fs::remove_file(group.join("schemata")).unwrap();
         fs::remove_file(group.join("tasks")).unwrap();

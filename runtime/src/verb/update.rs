@@ -4,6 +4,7 @@ use crate::cgroup::limits;
 use crate::cli::{Global, Update};
 use crate::container::{Container, Status};
 use crate::error::{Act, Error, Result};
+use crate::intel_rdt;
 use oci_spec::runtime::LinuxResources;
 use serde_json::{Map, Value, json};
 use std::io::{self, Read};
@@ -16,17 +17,18 @@ use std::path::Path;
 /// [`Error::Config`]: a limit this host does not have; [`Error::Os`].
 pub fn update(global: &Global, flags: &Update) -> Result<()> {
     let log = global.log();
-    if flags.l3_cache_schema.is_some() || flags.mem_bw_schema.is_some() {
-        return Err(Error::Usage(
-            "--l3-cache-schema and --mem-bw-schema change the group of resctrl that \
-             linux.intelRdt made, and containers of this runtime have none"
-                .to_owned(),
-        ));
-    }
+    let schemata = schemata(flags)?;
     let asked = match &flags.resources {
         Some(path) => read(path)?,
         None => from_flags(flags)?,
     };
+    let nothing = asked.as_object().is_none_or(Map::is_empty);
+    // An engine's file may well be empty; a person who gives no flag has forgotten one.
+    if nothing && schemata.is_none() && flags.resources.is_none() {
+        return Err(Error::Usage(
+            "nothing to update: name a limit, or a file with --resources".to_owned(),
+        ));
+    }
     let container = Container::new(&global.root, &flags.id)?;
     let _lock = container.lock()?;
     let mut state = container.state()?;
@@ -36,6 +38,12 @@ pub fn update(global: &Global, flags: &Update) -> Result<()> {
     let (section, merged) = merge(&state.resources, &asked)?;
     for text in limits::passed_over(&section) {
         log.warning(text);
+    }
+    if let Some(plan) = &schemata {
+        intel_rdt::update(plan, &state.resctrl)?;
+    }
+    if nothing {
+        return Ok(());
     }
     let changed = state.cgroup.update(&section);
     if changed.is_ok() {
@@ -85,13 +93,21 @@ fn from_flags(flags: &Update) -> Result<Value> {
         "pids": {"limit": flags.pids_limit},
         "blockIO": {"weight": flags.blkio_weight},
     });
-    let asked = prune(asked);
-    if asked.as_object().is_none_or(Map::is_empty) {
-        return Err(Error::Usage(
-            "nothing to update: name a limit, or a file with --resources".to_owned(),
-        ));
+    Ok(prune(asked))
+}
+
+/// The lines for resctrl, checked as those of config.json.
+fn schemata(flags: &Update) -> Result<Option<intel_rdt::Plan>> {
+    let parse = |source| Error::Json { path: "linux.intelRdt".into(), source };
+    if flags.l3_cache_schema.is_none() && flags.mem_bw_schema.is_none() {
+        return Ok(None);
     }
-    Ok(asked)
+    let wanted = json!({
+        "l3CacheSchema": flags.l3_cache_schema,
+        "memBwSchema": flags.mem_bw_schema,
+    });
+    let wanted = serde_json::from_value(wanted).map_err(parse)?;
+    intel_rdt::plan(&wanted, &flags.id).map(Some)
 }
 
 /// Bytes from a number with or without a unit of 1024, such as 512m or 1GiB; -1: no limit.
@@ -199,8 +215,10 @@ mod tests {
 
     #[test]
     fn flags_that_say_nothing_are_refused() {
-        let error = from_flags(&Update::default()).unwrap_err().to_string();
-        assert!(error.contains("nothing to update"), "{error}");
+        assert_eq!(from_flags(&Update::default()).unwrap(), json!({}));
+        assert!(schemata(&Update::default()).unwrap().is_none());
+        let flags = Update { mem_bw_schema: Some("L3:0=1".to_owned()), ..Update::default() };
+        assert!(schemata(&flags).unwrap_err().to_string().contains("memBwSchema"));
         let flags = Update { cpu_burst: Some(0), ..Update::default() };
         assert_eq!(from_flags(&flags).unwrap(), json!({"cpu": {"burst": 0}}));
     }
