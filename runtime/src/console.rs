@@ -105,8 +105,11 @@ impl Terminal {
     /// # Errors
     /// [`Error::Os`] with the call.
     pub fn become_console(&self, root: &Root) -> Result<()> {
-        let target =
-            root.make_file(Path::new("/dev/console")).act(|| "make /dev/console".to_owned())?;
+        // A link of the image's could have the terminal cover a file of /proc (the class of
+        // CVE-2025-52565).
+        let path = Path::new("/dev/console");
+        let target = root.make_file(path).and_then(|_| root.refer_without_links(path));
+        let target = target.act(|| "make /dev/console, which must be no link".to_owned())?;
         let tree = mount::clone_tree(self.slave.as_fd(), Path::new(""), false)
             .act(|| "bind mount the new terminal".to_owned())?;
         mount::move_mount(tree.as_fd(), target.as_fd())

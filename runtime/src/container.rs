@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The gate while the init is being set up.
@@ -29,6 +29,10 @@ pub const GATE: &str = "exec.fifo";
 
 /// What an init with startContainer hooks says of its failure after the gate.
 pub const REPORT: &str = "report.fifo";
+
+/// A link whose text is the path of the container's groups, made before them: a `create` that is
+/// killed before it could write the state leaves them to `delete`.
+const GROUPS: &str = "groups";
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +238,20 @@ impl Container {
             return Status::Created;
         }
         if self.directory.join(SETUP_GATE).exists() { Status::Creating } else { Status::Running }
+    }
+
+    /// Notes that `path` in the control groups is about to be made.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn note_groups(&self, path: &Path) -> Result<()> {
+        symlink(path, self.directory.join(GROUPS))
+            .act(|| format!("note the control groups in {}", self.directory.display()))
+    }
+
+    /// The path that was noted, if any.
+    pub fn noted_groups(&self) -> Option<PathBuf> {
+        fs::read_link(self.directory.join(GROUPS)).ok()
     }
 
     /// Removes the directory and all in it.

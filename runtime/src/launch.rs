@@ -117,6 +117,10 @@ impl Attempt {
         let linux = bundle.spec.linux().as_ref();
         let cgroups_path = linux.and_then(|linux| linux.cgroups_path().as_deref());
         let resources = linux.and_then(|linux| linux.resources().as_ref());
+        // systemd takes an empty scope away by itself.
+        if request.driver == Driver::Cgroupfs {
+            container.note_groups(&cgroup::path_of(cgroups_path, &container.id))?;
+        }
         let created = Cgroup::create(&Request {
             driver: request.driver,
             id: &container.id,

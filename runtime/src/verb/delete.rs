@@ -1,7 +1,7 @@
 //! `delete`: removes what is left of a container.
 
 use super::kill::signal_init;
-use crate::cgroup::freezer;
+use crate::cgroup::{Cgroup, Driver, Request, freezer};
 use crate::cli::{Delete, Global};
 use crate::container::{self, Container, Status};
 use crate::error::{Act, Error, Result, chain};
@@ -41,9 +41,10 @@ fn remove(container: &Container, force: bool, log: &Log) -> Result<()> {
         container.lock()?
     };
     let Some(state) = State::read(&container.directory)? else {
-        // A create that was killed before it had a process: only the directory is left. One that
-        // failed while we waited for the lock has removed it.
+        // A create that was killed before it had a process: the directory is left, and groups may
+        // be. One that failed while we waited for the lock has removed it.
         return if container.directory.exists() {
+            remove_noted_groups(container)?;
             container.remove()
         } else {
             Err(Error::Missing(container.id.clone()))
@@ -63,6 +64,22 @@ fn remove(container: &Container, force: bool, log: &Log) -> Result<()> {
         kill_and_wait(&state)?;
     }
     finish(container, &state, log)
+}
+
+/// Removes the groups of a `create` that was killed before it could say which it made. Its init,
+/// if there was one, ends by itself; whatever else is in a group has been there before.
+fn remove_noted_groups(container: &Container) -> Result<()> {
+    let Some(path) = container.noted_groups() else { return Ok(()) };
+    let all = Request {
+        driver: Driver::Cgroupfs,
+        id: &container.id,
+        cgroups_path: Some(&path),
+        annotations: None,
+        resources: None,
+        complete: true,
+    };
+    // Where groups cannot be made, none were.
+    Cgroup::create(&all).map_or(Ok(()), |(groups, _)| groups.remove())
 }
 
 fn kill_and_wait(state: &State) -> Result<()> {

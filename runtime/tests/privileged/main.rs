@@ -9,6 +9,7 @@
 mod attacks;
 mod container;
 mod devices;
+mod escapes;
 mod events;
 mod exec;
 mod handed_on;
@@ -26,6 +27,7 @@ mod net_devices;
 mod pause;
 mod rootless;
 mod seccomp;
+mod stress;
 mod sys;
 mod systemd;
 mod terminal;
