@@ -1,7 +1,7 @@
 //! Known ways out of a container, tried against a real one: each test fails if its way is open.
 
 use super::container::{Container, is_ours};
-use super::wasm;
+use super::{wasm, wasm_guest};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::json;
@@ -58,7 +58,7 @@ fn the_runtime_cannot_be_overwritten() {
 /// The same for the runner, which stays the file of a Wasm container's process.
 #[test]
 fn the_runner_cannot_be_overwritten() {
-    let Some(mut container) = wasm::container() else { return };
+    let Some(mut container) = wasm_guest::container() else { return };
     if !container.add_busybox() {
         return;
     }
