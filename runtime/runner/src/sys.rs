@@ -107,6 +107,18 @@ pub fn is_open(fd: c_int) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
+/// `fd`, or if it is a terminal another descriptor of it: WAMR asks no further what 0, 1 and 2 are,
+/// so a guest would never see a terminal there.
+pub fn seen_as_terminal(fd: c_int) -> c_int {
+    // SAFETY: takes no pointer.
+    if unsafe { libc::isatty(fd) } != 1 {
+        return fd;
+    }
+    // SAFETY: as above.
+    let other = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if other < 0 { fd } else { other }
+}
+
 /// Opens /dev/null as `fd`, which is closed.
 pub fn open_null(fd: c_int) -> io::Result<()> {
     // SAFETY: the path is a NUL-terminated literal.
