@@ -23,13 +23,21 @@ SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner
 
 DESTDIR :=
 PREFIX := /usr/local
+SYSCONFDIR := /etc
+LAB := 0
+MANUAL := $(abspath $(TARGET))/manual
+PACKAGING = PROGRAMS=$(DIST) MANUAL=$(MANUAL) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) \
+	SYSCONFDIR=$(SYSCONFDIR) LAB=$(LAB)
+CARGO_DEB_VERSION := 3.8.0
+CARGO_DEB := $(abspath $(TARGET))/tools/bin/cargo-deb
 EXPERIMENT := lab/experiments/demo.toml
 SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
 
-.PHONY: help setup demo build image test check fuzz install clean artifact report-cost
+.PHONY: help setup demo build image test check fuzz clean artifact report-cost
+.PHONY: install uninstall manual deb clients
 .PHONY: fmt tidy clippy doc unit sweep totals
 .PHONY: conformance conformance-gate conformance-page validate FORCE
 
@@ -39,7 +47,7 @@ help: ## list the targets
 demo: setup build ## ten pods each of three systems on a node of this machine, and the report
 	@$(DIST)/wamr-lab demo $(ARGS)
 
-test: setup fmt tidy clippy doc build image ## everything; CI runs this
+test: setup fmt tidy clippy doc build deb image ## everything; CI runs this
 	@rm -rf $(LOGS)
 	@status=0; \
 	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep || status=$$?; \
@@ -80,9 +88,26 @@ report-cost: ## time and memory of a report on nine systems, three densities, fi
 	@/usr/bin/time -f '%e s, %M kB at most' \
 		$(TARGET)/release/wamr-report build $(LOGS)/nine --out $(LOGS)/nine-report
 
-install: build ## the runtime into $(DESTDIR)$(PREFIX)
-	@install -D $(DIST)/wamr-crun $(DESTDIR)$(PREFIX)/bin/wamr-crun
-	@install -D $(DIST)/wamr-runner $(DESTDIR)$(PREFIX)/libexec/wamr-crun/wamr-runner
+manual: ## man pages and shell completions, into $(MANUAL)
+	@cargo run --locked --release --quiet --package wamr-manual -- $(MANUAL)
+
+install: build manual ## the runtime into $(DESTDIR)$(PREFIX); with LAB=1 the lab and the report too
+	@$(PACKAGING) packaging/install.sh install
+
+uninstall: ## what install put there
+	@$(PACKAGING) packaging/install.sh uninstall
+
+clients: build deb ## Docker, Podman, containerd and the Debian package with the runtime
+	@echo '== clients'
+	@$(SHIPPED) cargo test --locked --package wamr-lab --test clients -- --show-output
+
+deb: build manual $(CARGO_DEB) ## a Debian package of the runtime, into dist/
+	@$(PACKAGING) CARGO_DEB=$(CARGO_DEB) packaging/deb.sh dist
+	@if command -v lintian >/dev/null; then lintian --fail-on error dist/wamr-crun_*.deb; fi
+
+$(CARGO_DEB):
+	@cargo install cargo-deb --version $(CARGO_DEB_VERSION) --locked --no-default-features \
+		--root $(TARGET)/tools
 
 clean: ## what was built here; the cache of node images is kept
 	@rm -rf $(TARGET) dist

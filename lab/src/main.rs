@@ -2,7 +2,6 @@
 
 mod attribution;
 mod cell;
-mod cli;
 mod clock;
 mod cluster;
 mod command;
@@ -28,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use wamr_lab::cli;
 
 use crate::cli::Cli;
 

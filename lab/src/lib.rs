@@ -1,0 +1,3 @@
+//! The command line of `wamr-lab`, for the program itself and for its manual.
+
+pub mod cli;

@@ -1,0 +1,63 @@
+//! The Debian package on a Debian: installed, used through the containerd there, purged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::boxed::Machine;
+use crate::containerd;
+use crate::image::Kind;
+
+/// What users are told to look for.
+const INSTALLED: [&str; 6] = [
+    "/usr/bin/wamr-crun",
+    "/usr/libexec/wamr-crun/wamr-runner",
+    "/usr/share/man/man8/wamr-crun.8.gz",
+    "/usr/share/bash-completion/completions/wamr-crun",
+    "/etc/containerd/conf.d/wamr-crun.toml",
+    "/etc/crio/crio.conf.d/50-wamr-crun.conf",
+];
+
+pub fn scenario(machine: &Machine) {
+    let Some(package) = built() else {
+        println!("skipped: the_debian_package: no dist/wamr-crun_*.deb: make deb");
+        return;
+    };
+    fs::copy(package, machine.share().join("wamr-crun.deb")).expect("copy the package");
+    machine.done(&["dpkg", "--install", "/share/wamr-crun.deb"]);
+    for path in INSTALLED {
+        machine.done(&["test", "-f", path]);
+    }
+    let version = machine.done(&["wamr-crun", "--version"]);
+    assert!(version.starts_with("wamr-crun version "), "{version}");
+    machine.done(&["bash", "-n", "/usr/share/bash-completion/completions/wamr-crun"]);
+
+    containerd::start(machine);
+    for kind in Kind::ALL {
+        machine.done(&["ctr", "images", "import", &kind.archive()]);
+        let said = machine.run(&[
+            "ctr",
+            "run",
+            "--rm",
+            "--runc-binary=/usr/bin/wamr-crun",
+            "--env=SAID=Debian",
+            &kind.reference(),
+            "c",
+            "/guest",
+            "exit",
+            "7",
+        ]);
+        assert_eq!((said.code, said.out.as_str()), (7, "hello Debian\n"), "{kind:?}: {said:?}");
+    }
+    machine.done(&["dpkg", "--purge", "wamr-crun"]);
+    for path in INSTALLED {
+        assert_ne!(machine.run(&["test", "-e", path]).code, 0, "{path} is left");
+    }
+}
+
+/// The newest package in `dist`.
+fn built() -> Option<PathBuf> {
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist");
+    let packages = fs::read_dir(dist).ok()?.flatten().map(|entry| entry.path());
+    let named = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    packages.filter(named).max_by_key(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# install.sh install|uninstall: puts the runtime and what belongs to it in place, or removes it.
+# DESTDIR, PREFIX and SYSCONFDIR are heeded; PROGRAMS has the programs, MANUAL what wamr-manual
+# wrote. With LAB=1 wamr-lab and wamr-report come along.
+set -eu -o pipefail
+unset CDPATH
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+prefix=${PREFIX:-/usr/local}
+etc=${SYSCONFDIR:-/etc}
+destination=${DESTDIR:-}
+share=$prefix/share
+zsh=${ZSH_FUNCTIONS:-zsh/site-functions}
+
+# Every file once: MODE SOURCE TARGET. Sources in packaging/ name their own place by @bindir@.
+files() {
+    echo "755 $PROGRAMS/wamr-crun $prefix/bin/wamr-crun"
+    echo "755 $PROGRAMS/wamr-runner $prefix/libexec/wamr-crun/wamr-runner"
+    echo "644 $here/containerd.toml $etc/containerd/conf.d/wamr-crun.toml"
+    echo "644 $here/crio.conf $etc/crio/crio.conf.d/50-wamr-crun.conf"
+    echo "644 $here/containerd-1.toml $share/wamr-crun/containerd-1.toml"
+    echo "644 $here/runtimeclass.yaml $share/wamr-crun/runtimeclass.yaml"
+    local document
+    for document in README.md CHANGELOG.md SECURITY.md docs/annotations.md docs/clients.md; do
+        echo "644 $root/$document $share/doc/wamr-crun/${document##*/}"
+    done
+    manual wamr-crun 8
+    [ "${LAB:-0}" = 1 ] || return 0
+    local program
+    for program in wamr-lab wamr-report; do
+        echo "755 $PROGRAMS/$program $prefix/bin/$program"
+        manual "$program" 1
+    done
+}
+
+manual() {
+    local file
+    for file in "man/man$2/$1.$2" "bash-completion/completions/$1" \
+        "fish/vendor_completions.d/$1.fish"; do
+        echo "644 $MANUAL/$file $share/$file"
+    done
+    echo "644 $MANUAL/zsh/site-functions/_$1 $share/$zsh/_$1"
+}
+
+install_file() {
+    local mode=$1 source=$2 target=$destination$3
+    case $source in
+    "$here"/*)
+        install -D -m "$mode" /dev/null "$target"
+        sed "s|@bindir@|$prefix/bin|g" "$source" >"$target"
+        ;;
+    *) install -D -m "$mode" "$source" "$target" ;;
+    esac
+}
+
+# The file, and its directory if that is ours and empty.
+uninstall_file() {
+    local target=$destination$3
+    rm -f "$target"
+    case $target in
+    */wamr-crun/*) rmdir --ignore-fail-on-non-empty "${target%/*}" 2>/dev/null || true ;;
+    esac
+}
+
+case ${1:-} in
+install | uninstall) while read -r mode source target; do
+    "$1_file" "$mode" "$source" "$target"
+done < <(files) ;;
+*)
+    echo "usage: $0 install|uninstall" >&2
+    exit 2
+    ;;
+esac
