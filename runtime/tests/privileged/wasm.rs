@@ -3,6 +3,7 @@
 use super::wasm_guest::{compiled, container};
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// `proc_exit(status)` as a module, written by hand.
 pub fn exits(status: u8) -> Vec<u8> {
@@ -144,3 +145,54 @@ int main(int argc, char **argv) {
     return argc;
 }
 "#;
+
+#[test]
+fn native_programs_stay_native_beside_wasm() {
+    const HANDLER: &str = "run.oci.handler";
+    const VARIANT: &str = "module.wasm.image/variant";
+    const SANDBOX: &str = "io.kubernetes.cri.container-type";
+    for annotations in [
+        json!({}),
+        json!({HANDLER: "wasm-smart"}),
+        json!({VARIANT: "compat-smart"}),
+        json!({HANDLER: "wasm-smart", VARIANT: "compat-smart"}),
+        json!({SANDBOX: "sandbox", HANDLER: "wasm", VARIANT: "compat"}),
+        json!({SANDBOX: "sandbox", HANDLER: "a-handler-of-another-runtime"}),
+    ] {
+        // A program and a script; then a module by the side of the same annotations.
+        for args in [json!(["/bin/echo", "native"]), json!(["/script"])] {
+            let Some(mut container) = container() else { return };
+            if !container.add_busybox() {
+                return super::container::skip("busybox is not installed");
+            }
+            let script = container.rootfs().join("script");
+            fs::write(&script, "#!/bin/sh\necho native\n").unwrap();
+            fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+            container.set("/annotations", annotations.clone());
+            container.set("/process/args", args.clone());
+            let ran = container.run();
+            assert_eq!((ran.status, ran.stdout.as_str()), (0, "native\n"), "{annotations} {args}");
+        }
+        let Some(mut container) = container() else { return };
+        fs::write(container.rootfs().join("m.wasm"), exits(9)).unwrap();
+        let module = container.rootfs().join("m.wasm");
+        fs::set_permissions(module, fs::Permissions::from_mode(0o755)).unwrap();
+        container.set("/annotations", annotations.clone());
+        container.set("/process/args", json!(["/m.wasm"]));
+        // A sandbox is native whatever it holds, and the kernel knows no modules.
+        let want = if annotations.get(SANDBOX).is_some() { 126 } else { 9 };
+        let ran = container.run();
+        assert_eq!(ran.status, want, "{annotations}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_trap_is_134_with_its_text() {
+    let Some(mut container) = container() else { return };
+    fs::write(container.rootfs().join("m.wasm"), module(&[0x00])).unwrap();
+    container.set("/process/args", json!(["/m.wasm"]));
+    let ran = container.run();
+    assert_eq!(ran.status, 134, "{ran:?}");
+    assert_eq!(ran.stderr, "wamr-runner: Exception: unreachable\n");
+    container.assert_gone();
+}
