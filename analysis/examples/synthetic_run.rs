@@ -41,12 +41,18 @@ fn main() {
             absent: vec![("wamr-crun", 400, 5)],
             ..Recipe::demo()
         },
-        Some("paper") => Recipe {
-            samples: 30,
-            noise_bytes: 300_000,
-            pods_in_metrics: u32::MAX,
-            ..testbed::recipe(5, 60_000_000)
-        },
+        Some(size @ ("paper" | "nine")) => {
+            let mut recipe = Recipe {
+                samples: 30,
+                noise_bytes: 300_000,
+                pods_in_metrics: u32::MAX,
+                ..testbed::recipe(5, 60_000_000)
+            };
+            if size == "nine" {
+                recipe.models.truncate(9);
+            }
+            recipe
+        }
         Some("empty") => Recipe {
             emulated: true,
             verdicts: vec![
