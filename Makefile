@@ -35,11 +35,15 @@ SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
+BENCH := data/bench/lifecycle.csv
+ROUNDS := 200
+PEERS := $(or $(WAMR_LAB_CACHE),/var/cache/wamr-lab)/peers
+YOUKI := 0.7.0
 
 .PHONY: help setup demo build image test check fuzz clean artifact report-cost
 .PHONY: install uninstall manual deb clients
 .PHONY: fmt tidy clippy doc unit sweep totals
-.PHONY: conformance conformance-gate conformance-page validate FORCE
+.PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +174,19 @@ validate: # runs the programs; RESULTS is written, and compared with the committ
 		--suite-name "$$(cd runtime/conformance && go list -m $(TOOLS))" \
 		--runtimes $(RUNTIMES) --out $(RESULTS) --against $$before || status=$$?; \
 	rm -f $$before; exit $$status
+
+bench: build image peers $(TARGET)/debug/wamr-bench ## times of create, start, kill, delete: BENCH
+	@$(TARGET)/debug/wamr-bench speed --bin $(DIST) --peers $(PEERS) \
+		--runtimes $(RUNTIMES),youki --rounds $(ROUNDS) --out $(BENCH)
+	@$(MAKE) bench-page
+
+bench-page: $(TARGET)/debug/wamr-bench ## docs/benchmarks.md from the raw data in BENCH
+	@$(TARGET)/debug/wamr-bench speed-page $(BENCH) --out docs/benchmarks.md
+
+peers: $(PEERS)/bin/youki ## youki from its release, into the cache (once, some minutes)
+
+$(PEERS)/bin/youki:
+	@cargo install youki --version $(YOUKI) --features v1 --locked --root $(PEERS)
 
 conformance-page: $(TARGET)/debug/wamr-bench ## docs/conformance.md from the committed results
 	@$(TARGET)/debug/wamr-bench conformance-page $(CONFORMANCE) \

@@ -11,6 +11,7 @@ use crate::arena::{self, Arena};
 use crate::conformance::record::Results;
 use crate::conformance::{page, run};
 use crate::peers;
+use crate::speed::{self, Sample};
 
 /// wamr-crun beside crun, runc and youki.
 #[derive(Debug, Parser)]
@@ -24,6 +25,16 @@ pub struct Cli {
 enum Command {
     /// Run the validation programs of runtime-tools; needs root and the node image.
     Conformance(ConformanceArgs),
+    /// Time create, start, kill and delete; needs root and the node image.
+    Speed(SpeedArgs),
+    /// Write the page of a timing run.
+    SpeedPage {
+        /// The raw data; its path is printed as it is given.
+        samples: PathBuf,
+        /// The page.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Write the page of a conformance run.
     ConformancePage {
         /// The run's results.
@@ -35,6 +46,30 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+struct SpeedArgs {
+    #[command(flatten)]
+    arena: ArenaArgs,
+    /// Directory with bin/youki; without it youki cannot take part.
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// A static busybox.
+    #[arg(long, default_value = "/bin/busybox")]
+    busybox: PathBuf,
+    /// Rounds that are written.
+    #[arg(long, default_value_t = 100)]
+    rounds: u32,
+    /// Rounds before them.
+    #[arg(long, default_value_t = 10)]
+    warm_up: u32,
+    /// Of the order in each round.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The raw data, as CSV.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +120,14 @@ struct ConformanceArgs {
 pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Conformance(args) => conformance(args),
+        Command::Speed(args) => speed(&args),
+        Command::SpeedPage { samples, out } => {
+            let read: Result<Vec<Sample>, _> =
+                csv::Reader::from_path(&samples).into_diagnostic()?.deserialize().collect();
+            let source = samples.to_string_lossy();
+            write(&out, &speed::page::render(&read.into_diagnostic()?, &source)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::ConformancePage { results, reasons, out } => {
             let text = read(&reasons)?;
             write(&out, &page::render(&Results::read(&results)?, &page::reasons(&text)?)?)?;
@@ -139,5 +182,25 @@ fn conformance(args: ConformanceArgs) -> Result<ExitCode> {
             eprintln!("worse than the committed results: {test}: {what}");
         }
         Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+fn speed(args: &SpeedArgs) -> Result<ExitCode> {
+    const OUT: &str = "/opt/wamr/out";
+    let busybox = fs::read(&args.busybox).into_diagnostic().wrap_err("read busybox")?;
+    let parent = args.out.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).into_diagnostic()?;
+    let built = args.peers.as_deref().map(|path| (path, peers::BUILT));
+    let more: Vec<_> = [(parent, OUT)].into_iter().chain(built).collect();
+    let place = arena(&args.arena, &more)?;
+    let name = args.out.file_name().unwrap_or_default();
+    arena::within(&place, || {
+        let plan = speed::run::Plan { rounds: args.rounds, warm_up: args.warm_up, seed: args.seed };
+        let peers = peers::named(&args.arena.runtimes)?;
+        let samples = speed::run::run(&peers, plan, &busybox)?;
+        let mut file = csv::Writer::from_path(Path::new(OUT).join(name)).into_diagnostic()?;
+        samples.iter().try_for_each(|sample| file.serialize(sample)).into_diagnostic()?;
+        file.flush().into_diagnostic()?;
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -7,6 +7,7 @@ mod cgroups;
 mod cli;
 mod conformance;
 mod peers;
+mod speed;
 mod tap;
 
 use std::process::ExitCode;

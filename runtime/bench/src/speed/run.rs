@@ -1,0 +1,166 @@
+//! The rounds: in each, every runtime once per kind, in an order drawn from the seed.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use nix::sys::resource::{UsageWho, getrusage};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::{Kind, Sample, bundle};
+use crate::peers::Peer;
+
+/// How long a killed container may take to go.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_micros(500);
+
+/// How many rounds, in which order.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Rounds that are written.
+    pub rounds: u32,
+    /// Rounds before them.
+    pub warm_up: u32,
+    /// Of the order.
+    pub seed: u64,
+}
+
+/// Runs all rounds; `busybox` is the content of a static one.
+///
+/// # Errors
+/// A runtime fails: figures without it would not compare.
+pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<Vec<Sample>> {
+    let mut cells = Vec::new();
+    for peer in peers {
+        let version = peer.version()?;
+        for kind in [Kind::Native, Kind::Wasm] {
+            if kind == Kind::Wasm && peer.wasm.is_none() {
+                continue;
+            }
+            let directory = PathBuf::from(format!("/tmp/{}-{kind:?}", peer.name));
+            bundle::write(&directory, kind, peer.wasm, busybox)?;
+            cells.push(Cell { peer, version: version.clone(), kind, directory });
+        }
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+    let mut samples = Vec::new();
+    for round in 0..plan.warm_up + plan.rounds {
+        for (place, index) in shuffled(cells.len(), &mut random).into_iter().enumerate() {
+            let taken = cells[index].once(round.saturating_sub(plan.warm_up), place as u32)?;
+            if round >= plan.warm_up {
+                samples.extend(taken);
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// The numbers below `count` in an order drawn from `random` (Fisher and Yates).
+fn shuffled(count: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        order.swap(last, random.next_u64() as usize % (last + 1));
+    }
+    order
+}
+
+struct Cell<'a> {
+    peer: &'a Peer,
+    version: String,
+    kind: Kind,
+    directory: PathBuf,
+}
+
+impl Cell<'_> {
+    fn once(&self, round: u32, place: u32) -> Result<Vec<Sample>> {
+        let id = format!("bench-{round}-{place}");
+        let (pid_file, bundle) = (self.directory.join("pid"), &self.directory);
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let (pid_path, bundle) = (text(&pid_file), text(bundle));
+        // Never written to: the guest waits for it. Open until the container is gone.
+        let (stdin, _held) = std::io::pipe().into_diagnostic()?;
+        let mut samples = Vec::new();
+        let create = ["create", "--bundle", &bundle, "--pid-file", &pid_path, &id];
+        for arguments in [&create[..], &["start", &id], &["kill", &id, "KILL"], &["delete", &id]] {
+            if arguments[0] == "delete" {
+                wait_gone(&pid_file)?;
+            }
+            let input = stdin.try_clone().into_diagnostic()?;
+            let (wall_ns, cpu_us, minor_faults) = self.timed(arguments, input.into())?;
+            samples.push(Sample {
+                round,
+                place,
+                runtime: self.peer.name.to_owned(),
+                version: self.version.clone(),
+                kind: self.kind,
+                verb: arguments[0].to_owned(),
+                wall_ns,
+                cpu_us,
+                minor_faults,
+            });
+        }
+        Ok(samples)
+    }
+
+    fn timed(&self, arguments: &[&str], stdin: Stdio) -> Result<(u64, u64, u64)> {
+        let log = self.directory.join("log");
+        let output = File::create(&log).into_diagnostic()?;
+        let errors = output.try_clone().into_diagnostic()?;
+        let mut command = Command::new(&self.peer.program);
+        command.args(arguments).stdin(stdin).stdout(output).stderr(errors);
+        let before = used()?;
+        let begin = Instant::now();
+        let status = command.status().into_diagnostic()?;
+        let wall_ns = begin.elapsed().as_nanos() as u64;
+        let after = used()?;
+        if !status.success() {
+            let said = fs::read_to_string(log).unwrap_or_default();
+            return Err(miette!("{} {}: {said}", self.peer.name, arguments.join(" ")));
+        }
+        Ok((wall_ns, after.0 - before.0, after.1 - before.1))
+    }
+}
+
+/// Processor time in microseconds and minor page faults of all children waited for so far.
+fn used() -> Result<(u64, u64)> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).into_diagnostic()?;
+    let time =
+        |value: nix::sys::time::TimeVal| value.tv_sec() as u64 * 1_000_000 + value.tv_usec() as u64;
+    Ok((time(usage.user_time()) + time(usage.system_time()), usage.minor_page_faults() as u64))
+}
+
+/// Waits until the process in `pid_file` is gone or a zombie.
+fn wait_gone(pid_file: &Path) -> Result<()> {
+    let text = fs::read_to_string(pid_file).into_diagnostic().wrap_err("read the pid file")?;
+    let stat = Path::new("/proc").join(text.trim()).join("stat");
+    let begin = Instant::now();
+    while let Ok(line) = fs::read_to_string(&stat) {
+        if line.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])) {
+            break;
+        }
+        if begin.elapsed() > KILL_PATIENCE {
+            return Err(miette!("process {} outlives SIGKILL", text.trim()));
+        }
+        sleep(POLL);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_permutation_and_comes_from_the_seed() {
+        let order = |seed| shuffled(9, &mut ChaCha8Rng::seed_from_u64(seed));
+        let mut sorted = order(1);
+        assert_eq!(sorted, order(1));
+        assert_ne!(sorted, order(2));
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..9).collect::<Vec<_>>());
+    }
+}
