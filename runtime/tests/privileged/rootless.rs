@@ -24,9 +24,11 @@ fn shell(script: &str) -> Option<Container> {
     let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
     container.set("/linux/uidMappings", map.clone());
     container.set("/linux/gidMappings", map);
-    // A copy that the user can reach, wherever the build is.
+    // A copy that the user can reach, wherever the build is. By a process of its own: a descriptor
+    // open for writing here could leak into another test's child, and the exec fail with ETXTBSY.
     let runtime = container.bundle.path().join("wamr-crun");
-    fs::copy(container.runtime(), &runtime).unwrap();
+    let copied = std::process::Command::new("cp").arg(container.runtime()).arg(&runtime).status();
+    assert!(copied.unwrap().success(), "cp to {}", runtime.display());
     container.use_runtime(&runtime);
     give(&container);
     Some(container)
