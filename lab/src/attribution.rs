@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use wamr_record::cell::{PhaseName, Pod, ProcessMemory, Role};
 
@@ -22,7 +23,12 @@ pub fn walk(node: &NodeView, phase: PhaseName, pods: &[Pod]) -> Vec<ProcessMemor
     let mut detailed = 0;
     let mut sandboxes = BTreeMap::new();
     let mut found = Vec::new();
+    // On a machine that measures itself the lab is one of the node's processes; it is added below.
+    let own = (node.proc.root() == Path::new("/proc")).then(std::process::id);
     for pid in node.proc.pids().unwrap_or_default() {
+        if own == Some(pid) {
+            continue;
+        }
         let (Some(exe), Some(rollup)) = (node.proc.program_name(pid), rollup(&node.proc, pid))
         else {
             continue;
@@ -162,5 +168,7 @@ mod tests {
         let memory = walk(&node, PhaseName::Before, &[]);
         let own = memory.iter().find(|memory| memory.role == Role::Lab).unwrap();
         assert!(own.private_dirty_bytes > 0 && own.pss_bytes <= own.rss_bytes);
+        let again = memory.iter().filter(|memory| memory.pid == std::process::id()).count();
+        assert_eq!(again, 1, "it must not be counted twice");
     }
 }

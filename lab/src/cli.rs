@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Boots a Kubernetes node on this machine, runs Wasm and native pods on it, and records what each
 /// costs in memory and time.
@@ -93,6 +93,7 @@ Examples:
 Examples:
   sudo wamr-lab node up                     until Ctrl-C
   sudo wamr-lab node up --stay              until `node down`
+  sudo wamr-lab node up --provider vm       in a virtual machine
   sudo wamr-lab node kubectl -- get nodes
   sudo wamr-lab node exec -- ctr -n k8s.io containers ls
   sudo wamr-lab node down"
@@ -130,6 +131,9 @@ pub struct RunArgs {
     /// Print the cells in their order, an estimate of time and memory, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Measure the node that this machine is, wherever the experiment wants it
+    #[arg(long)]
+    pub here: bool,
     /// With --dry-run: print the experiment's text, too
     #[arg(long, requires = "dry_run")]
     pub show: bool,
@@ -147,7 +151,11 @@ pub struct StatusArgs {
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     /// Build what is missing of the node image
-    Build,
+    Build {
+        /// Its disk for virtual nodes, too
+        #[arg(long)]
+        disk: bool,
+    },
 }
 
 /// `peers`
@@ -178,6 +186,18 @@ pub enum NodeCommand {
         /// Leave it up; `node down` takes it down
         #[arg(long)]
         stay: bool,
+        /// Where it lives
+        #[arg(long, value_enum, default_value_t)]
+        provider: NodeProvider,
+        /// With --provider vm: size and processor, a row of vm-images/vm/profiles.toml
+        #[arg(long, default_value = "small")]
+        profile: String,
+        /// With --provider vm: only the runtimes and workloads of this experiment
+        #[arg(long = "for", value_name = "EXPERIMENT.toml")]
+        experiment: Option<PathBuf>,
+        /// With --provider vm: go on as soon as the machine runs commands
+        #[arg(long)]
+        no_wait: bool,
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,
@@ -199,6 +219,20 @@ pub enum NodeCommand {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Print the log of a daemon of a node
+    Logs {
+        /// The node's name
+        #[arg(long, default_value = NODE)]
+        name: String,
+        /// containerd, etcd, kube-apiserver, kubelet, …
+        daemon: String,
+    },
+    /// Bring up the node that this machine is; a unit of a virtual node runs it
+    #[command(hide = true)]
+    Assemble,
+    /// Run what comes through this machine's ports; a unit of a virtual node runs it
+    #[command(hide = true)]
+    Agent,
     /// Run kubectl inside a node
     Kubectl {
         /// The node's name
@@ -208,6 +242,16 @@ pub enum NodeCommand {
         #[arg(last = true, required = true)]
         arguments: Vec<String>,
     },
+}
+
+/// Where a node of `node up` lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum NodeProvider {
+    /// In namespaces of this machine.
+    #[default]
+    Native,
+    /// In a virtual machine, under QEMU.
+    Vm,
 }
 
 /// The node of `node up`; runs use names of their own, so both can be there at once.

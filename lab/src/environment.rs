@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use wamr_image::NodeImage;
+use wamr_node::vm::Accelerator;
 use wamr_record::cell::Program;
 use wamr_record::environment::Environment;
 use wamr_record::manifest::digest_file;
 
 use crate::experiment::{ControlPlaneSpeed, Experiment};
-use crate::node_view::NodeView;
+use crate::place::Place;
 
 /// Programs of this workspace that take part.
 const OWN_PROGRAMS: [&str; 3] = ["wamr-crun", "wamr-runner", "wamr-lab"];
@@ -19,7 +20,7 @@ const OWN_PROGRAMS: [&str; 3] = ["wamr-crun", "wamr-runner", "wamr-lab"];
 pub fn gather(
     experiment: &Experiment,
     image: &NodeImage,
-    node: &NodeView,
+    place: &Place,
     programs_dir: &Path,
 ) -> Environment {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -32,6 +33,11 @@ pub fn gather(
     }));
     let mut versions = image.versions.clone();
     versions.insert("wamr-lab".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let machine = place.virtual_machine();
+    if let Some(machine) = machine {
+        versions.insert("qemu".to_owned(), machine.qemu.clone());
+    }
+    let node = place.view();
     let mounts = fs::read_to_string(node.proc.root().join("1/mounts")).unwrap_or_default();
     let digests: BTreeMap<String, String> = image
         .workloads
@@ -41,13 +47,15 @@ pub fn gather(
     Environment {
         kernel_release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         architecture: std::env::consts::ARCH.to_owned(),
-        emulated: cpu_model.contains("QEMU TCG"),
+        // A named model is shown under emulation, too, so the one who started it is asked first.
+        emulated: machine.is_some_and(|machine| machine.accelerator == Accelerator::Tcg)
+            || cpu_model.contains("QEMU TCG"),
         hypervisor: hypervisor(&cpuinfo),
         cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
         memory_bytes: crate::sample::meminfo::parse(&read("/proc/meminfo"))
             .map_or(0, |meminfo| meminfo.total_bytes),
         cpu_model,
-        provider: "native".to_owned(),
+        provider: place.provider().to_owned(),
         cgroup_mode: cgroup_mode(&mounts).to_owned(),
         transparent_hugepages: chosen_word(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
         control_plane: match experiment.control_plane {

@@ -14,6 +14,9 @@ use crate::cluster::manifest::Controller;
 /// The demonstration, for `wamr-lab demo` and `wamr-lab run demo`.
 pub const DEMO: &str = include_str!("../experiments/demo.toml");
 
+/// The smallest sweep in a virtual machine, for `wamr-lab run vm`.
+pub const VM: &str = include_str!("../experiments/vm.toml");
+
 /// The runtimes under test, unless `--runtimes` names another table.
 pub const RUNTIMES: &str = include_str!("../runtimes.toml");
 
@@ -27,6 +30,8 @@ pub struct Experiment {
     pub title: String,
     /// Where the node lives.
     pub provider: Provider,
+    /// With `vm`: size and processor of the machine.
+    pub profile: String,
     /// How fast the control plane may go.
     pub control_plane: ControlPlaneSpeed,
     /// What makes the pods.
@@ -62,6 +67,8 @@ pub struct Series {
 pub enum Provider {
     /// Namespaces of this machine.
     Native,
+    /// A virtual machine, under QEMU.
+    Vm,
 }
 
 /// How fast the control plane may go.
@@ -109,6 +116,10 @@ pub struct Timing {
     pub pod_deadline_s: u32,
 }
 
+fn default_profile() -> String {
+    "small".to_owned()
+}
+
 fn default_range_kib() -> u64 {
     4096
 }
@@ -123,6 +134,8 @@ fn default_resolution_s() -> u32 {
 struct File {
     title: String,
     provider: Provider,
+    #[serde(default = "default_profile")]
+    profile: String,
     control_plane: ControlPlaneSpeed,
     #[serde(default)]
     controller: Controller,
@@ -158,16 +171,18 @@ pub struct ExperimentError {
     place: SourceSpan,
 }
 
-/// Reads the experiment at `path`; the word `demo` stands for the built-in one.
+/// Reads the experiment at `path`; the words `demo` and `vm` stand for the built-in ones.
 ///
 /// # Errors
 /// The file is unreadable, or [`ExperimentError`].
 pub fn read(path: &Path, runtimes: &RuntimeTable) -> Result<Experiment> {
-    if path == Path::new("demo") && !path.exists() {
-        return parse("demo.toml", DEMO, runtimes).map_err(|error| (*error).into());
+    for (word, name, text) in [("demo", "demo.toml", DEMO), ("vm", "vm.toml", VM)] {
+        if path == Path::new(word) && !path.exists() {
+            return parse(name, text, runtimes).map_err(|error| (*error).into());
+        }
     }
     let text = fs::read_to_string(path).into_diagnostic().wrap_err_with(|| {
-        format!("read the experiment {} (`demo` names the built-in one)", path.display())
+        format!("read the experiment {} (`demo` and `vm` name built-in ones)", path.display())
     })?;
     parse(&path.display().to_string(), &text, runtimes).map_err(|error| (*error).into())
 }
@@ -213,6 +228,7 @@ pub fn parse(
     Ok(Experiment {
         title: file.title,
         provider: file.provider,
+        profile: file.profile,
         control_plane: file.control_plane,
         controller: file.controller,
         caches: file.caches,
@@ -322,6 +338,13 @@ mod tests {
             let path = entry.unwrap().path();
             read(&path, &runtimes).unwrap_or_else(|error| panic!("{error:?}"));
         }
+    }
+
+    #[test]
+    fn the_sweep_in_a_machine_parses() {
+        let vm = parse("vm.toml", VM, &parse_table(RUNTIMES).unwrap()).unwrap();
+        assert_eq!(vm.provider, Provider::Vm);
+        assert!(wamr_node::vm::profile(&vm.profile).is_ok());
     }
 
     /// Each case changes one line of the demonstration.

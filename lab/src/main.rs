@@ -15,6 +15,7 @@ mod lab;
 mod machine;
 mod matrix;
 mod node_view;
+mod place;
 mod processes;
 mod run_dir;
 mod sample;

@@ -61,7 +61,7 @@ impl Recipes {
     }
 
     fn debian_key(&self) -> String {
-        let names = self.debian.node.iter().map(|package| package.name.as_str());
+        let names = self.debian.packages().map(|package| package.name.as_str());
         let inputs = names.fold(Inputs::new(), |inputs, name| inputs.value("package", name));
         self.debian.debian.inputs(inputs).key()
     }
@@ -136,7 +136,8 @@ impl Recipes {
         let stage = Stage { name: "debian", title, key: &key, pieces: 0 };
         let (folder, ()) = cache.stage(stage, progress, |bench| {
             let root = bench.out.join(ROOT);
-            self.debian.debian.install(bench, Variant::Essential, &self.debian.node, &root)?;
+            let packages: Vec<_> = self.debian.packages().cloned().collect();
+            self.debian.debian.install(bench, Variant::Essential, &packages, &root)?;
             for path in OF_THE_BUILDING_MACHINE {
                 match fs::remove_file(root.join(path)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -173,7 +174,10 @@ impl Recipes {
 }
 
 /// Copies a tree with hard links in place of files: nothing writes to either.
-fn copy_linked(from: &Path, to: &Path, bench: &mut Bench<'_>) -> Result<()> {
+///
+/// # Errors
+/// cp fails.
+pub fn copy_linked(from: &Path, to: &Path, bench: &mut Bench<'_>) -> Result<()> {
     let mut command = tool::command("cp");
     command.args(["--archive", "--link"]).arg(from).arg(to);
     bench.log.run(command, |_| {})

@@ -31,6 +31,8 @@ pub struct Recipe {
     pub debian: Debian,
     /// What a node needs.
     pub node: Vec<Package>,
+    /// What a node needs on top to boot as a machine.
+    pub vm: Vec<Package>,
 }
 
 /// What all Debian file systems here have in common.
@@ -76,10 +78,15 @@ impl Recipe {
 
     fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).into_diagnostic()?;
-        for package in &recipe.node {
+        for package in recipe.packages() {
             package.check()?;
         }
         Ok(recipe)
+    }
+
+    /// Everything that is installed.
+    pub fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.node.iter().chain(&self.vm)
     }
 }
 
@@ -259,8 +266,10 @@ mod tests {
     fn the_recipe_is_readable_and_gives_reasons() {
         let recipe = Recipe::read().unwrap();
         assert!(recipe.node.iter().any(|package| package.name == "crun"));
-        let names: Vec<_> = recipe.node.iter().map(|package| &package.name).collect();
-        assert!(names.is_sorted(), "sorted by name: {names:?}");
+        for packages in [&recipe.node, &recipe.vm] {
+            let names: Vec<_> = packages.iter().map(|package| &package.name).collect();
+            assert!(names.is_sorted(), "sorted by name: {names:?}");
+        }
     }
 
     #[test]

@@ -96,6 +96,14 @@ pub const REQUIREMENTS: &[Requirement] = &[
         "keeps mounts of the build away from the host",
         Presence::Program,
     ),
+    need("mke2fs", "e2fsprogs", "makes the disk of a virtual node", Presence::Program),
+    need("xz", "xz-utils", "unpacks a driver of a virtual node's kernel", Presence::Program),
+    need(
+        "busybox",
+        "busybox-static",
+        "is the first program of a virtual node",
+        Presence::File("/bin/busybox"),
+    ),
     need("setpriv", "util-linux", "ends a tool together with this program", Presence::Program),
 ];
 

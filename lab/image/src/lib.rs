@@ -18,6 +18,7 @@ mod assembly;
 mod cache;
 mod debian;
 mod digest;
+mod disk;
 pub mod host;
 mod layer;
 pub mod peers;
@@ -28,6 +29,7 @@ mod tool;
 mod workloads;
 
 pub use cache::default_cache;
+pub use disk::{MachineImage, archive_path, ensure_machine};
 
 /// A finished node image, `image.json` in its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,9 @@ struct Described {
     #[serde(flatten)]
     image: NodeImage,
 }
+
+/// The recipe of virtual nodes' sizes, `vm-images/vm/profiles.toml`.
+pub const PROFILES: &str = include_str!("../../../vm-images/vm/profiles.toml");
 
 /// Where [`ensure`] describes the finished image.
 pub fn description_path(cache: &Path) -> PathBuf {

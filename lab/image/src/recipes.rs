@@ -45,6 +45,8 @@ const RECIPES: &[(&str, &str)] = recipes![
     "stack/runc/go.mod",
     "stack/runc/go.sum",
     "stack/stack.toml",
+    "vm/init",
+    "vm/profiles.toml",
     "workloads/cpu.c",
     "workloads/cpu.py",
     "workloads/http.c",
@@ -135,7 +137,7 @@ mod tests {
     fn every_recipe_file_is_compiled_in() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vm-images");
         let mut files = Vec::new();
-        for part in ["node", "peers", "stack", "workloads"] {
+        for part in ["node", "peers", "stack", "vm", "workloads"] {
             files_below(&root.join(part), &mut files);
         }
         let on_disk: BTreeSet<String> = files

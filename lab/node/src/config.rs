@@ -17,6 +17,9 @@ pub const DEFAULT_METRIC_RESOLUTION_S: u32 = 15;
 /// of the node holds four times as many.
 pub const MAX_PODS: u32 = 500;
 
+/// The image of the sandbox containers, by its name in the node image.
+pub(crate) const PAUSE: &str = "pause";
+
 /// A name ends up in host names, control groups and paths.
 const NAME_BYTES_MAX: usize = 40;
 
@@ -64,6 +67,11 @@ impl NodeConfig {
             max_pods: MAX_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,
         }
+    }
+
+    /// Leaves out the images of workloads that nobody will run: importing them takes time.
+    pub fn keep_workloads(&mut self, wanted: &dyn Fn(&str) -> bool) {
+        self.image.workloads.retain(|name, _| name == PAUSE || wanted(name));
     }
 
     /// Refuses what could not work, before anything is created.

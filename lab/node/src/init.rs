@@ -27,7 +27,7 @@ use crate::cgroups::{self, Hierarchy};
 use crate::daemon::Daemon;
 use crate::layout::{LOG_DIR, Layout, PATH};
 use crate::wire::{Channel, Event, Received, Request, Spec};
-use crate::{namespaces, network, rootfs};
+use crate::{namespaces, network, rootfs, vm};
 
 /// argv\[0\] of the keeper.
 pub(crate) const KEEPER: &str = "wamr-node-keeper";
@@ -44,6 +44,7 @@ pub fn enter_if_asked() {
     match name.as_deref().and_then(OsStr::to_str) {
         Some(KEEPER) => namespaces::keep(),
         Some(ENTER) => namespaces::enter(),
+        Some(vm::KEEPER) => vm::keep(),
         _ => {}
     }
 }

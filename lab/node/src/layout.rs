@@ -113,6 +113,16 @@ impl Layout {
         self.run().join("node.json")
     }
 
+    /// The record of a running virtual machine.
+    pub fn vm_record(&self) -> PathBuf {
+        self.run().join("vm.json")
+    }
+
+    /// The node's own files for a virtual machine, a tar archive.
+    pub fn seed(&self) -> PathBuf {
+        self.state().join("seed.tar")
+    }
+
     /// The node's control group in every hierarchy, relative to the hierarchy's root.
     pub fn cgroup(&self) -> String {
         format!("wamr-lab-{}", self.name)

@@ -18,7 +18,7 @@ use crate::config::{ControlPlane, NodeConfig, check_name};
 use crate::daemon::{Daemon, log_tail};
 use crate::layout::Layout;
 use crate::wire::{Channel, Event, Received, Request};
-use crate::{bring_up, namespaces, sys, traces};
+use crate::{bring_up, namespaces, start, sys, traces, vm};
 
 /// How long an ordered stop may take: 7 daemons of 1 s each, and removing the state.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
@@ -57,6 +57,10 @@ pub(crate) struct ProcessId {
 }
 
 impl ProcessId {
+    pub(crate) fn pid(self) -> u32 {
+        self.pid
+    }
+
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in field 2 may hold anything, also ')'.
@@ -68,7 +72,7 @@ impl ProcessId {
     }
 
     /// A handle, if the process still lives.
-    fn open(self) -> io::Result<OwnedFd> {
+    pub(crate) fn open(self) -> io::Result<OwnedFd> {
         let fd = sys::pidfd_open(self.pid)?;
         if Self::of(self.pid)? == self {
             return Ok(fd);
@@ -97,13 +101,15 @@ pub(crate) fn is_being_made(name: &str) -> bool {
     let owner = fs::read_to_string(layout.owner()).ok();
     let owner = owner.and_then(|text| serde_json::from_str::<ProcessId>(&text).ok());
     owner.is_some_and(|owner| {
-        owner.pid != sys::own_pid() && owner.open().is_ok() && !layout.record().exists()
+        let up = layout.record().exists() || layout.vm_record().exists();
+        owner.pid != sys::own_pid() && owner.open().is_ok() && !up
     })
 }
 
-/// True if the record of `name` names a living init.
+/// True if the record of `name` names a living init, or a living virtual machine.
 pub(crate) fn is_running(name: &str) -> bool {
     read_record(&Layout::new(name)).is_ok_and(|record| record.init.open().is_ok())
+        || vm::is_running(name)
 }
 
 impl NativeNode {
@@ -238,7 +244,7 @@ impl NativeNode {
     /// # Errors
     /// It fails; the text holds its standard error.
     pub fn output(&self, argv: &[&str]) -> Result<String> {
-        bring_up::output_of(&mut self.command(argv), argv)
+        start::output_of(&mut self.command(argv), argv)
     }
 
     /// Sees whether all daemons still run.
@@ -361,7 +367,7 @@ impl Drop for NativeNode {
 }
 
 /// Kills a process and waits for its end; one that is gone is fine.
-fn kill(pidfd: &OwnedFd, what: &str) -> Result<()> {
+pub(crate) fn kill(pidfd: &OwnedFd, what: &str) -> Result<()> {
     // ESRCH means that it is gone, which is what is wanted; the wait below decides.
     drop(sys::pidfd_send_signal(pidfd, libc::SIGKILL));
     if ended_within(pidfd, KILL_LIMIT) {
@@ -371,7 +377,7 @@ fn kill(pidfd: &OwnedFd, what: &str) -> Result<()> {
 }
 
 /// A pidfd is readable once its process ended. Source: pidfd_open(2).
-fn ended_within(pidfd: &OwnedFd, limit: Duration) -> bool {
+pub(crate) fn ended_within(pidfd: &OwnedFd, limit: Duration) -> bool {
     let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
     let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     loop {

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::Value;
 use wamr_image::WorkloadImage;
 
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, PAUSE};
 use crate::daemon::Daemon;
 use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
 use crate::pki::Pki;
@@ -19,8 +19,6 @@ use crate::{
     traces,
 };
 
-/// The image of the sandbox containers, by its name in the node image.
-const PAUSE: &str = "pause";
 /// f_type of overlayfs. Source: statfs(2).
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 
@@ -93,16 +91,6 @@ pub fn reserve(name: &str) -> Result<()> {
 fn make_directories(layout: &Layout) -> Result<()> {
     let state = layout.state();
     make_dir(&state, 0o700)?;
-    let stat = nix::sys::statfs::statfs(&state)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("statfs {}", state.display()))?;
-    if stat.filesystem_type().0 == OVERLAYFS_MAGIC {
-        return Err(miette!(
-            help = "mount a volume or a disk at /var/lib/wamr-lab",
-            "{} is on an overlay, which cannot carry another",
-            state.display()
-        ));
-    }
     for dir in [layout.upper(), layout.work(), layout.root()] {
         make_dir(&dir, 0o755)?;
     }
@@ -112,22 +100,48 @@ fn make_directories(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a place that cannot carry the overlay of a native node.
+///
+/// # Errors
+/// `state` is on an overlay itself.
+pub fn refuse_overlay(state: &Path) -> Result<()> {
+    let stat = nix::sys::statfs::statfs(state)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("statfs {}", state.display()))?;
+    if stat.filesystem_type().0 == OVERLAYFS_MAGIC {
+        return Err(miette!(
+            help = "mount a volume or a disk at /var/lib/wamr-lab",
+            "{} is on an overlay, which cannot carry another",
+            state.display()
+        ));
+    }
+    Ok(())
+}
+
 /// Makes a directory with exactly this mode, whatever the umask says.
-fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+///
+/// # Errors
+/// The system refuses.
+pub fn make_dir(dir: &Path, mode: u32) -> Result<()> {
     fs::create_dir_all(dir)
         .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(mode)))
         .into_diagnostic()
         .wrap_err_with(|| format!("make {}", dir.display()))
 }
 
-/// The overlay's upper directory: what is written here is what the node sees.
-struct Upper {
-    dir: PathBuf,
+/// The overlay's upper directory, or what a virtual machine unpacks over its disk: what is written
+/// here is what the node sees.
+pub struct Upper {
+    /// That directory.
+    pub dir: PathBuf,
 }
 
 impl Upper {
     /// The host's path of an absolute path of the node, with its directories made.
-    fn place(&self, path: &str) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// A directory cannot be made.
+    pub fn place(&self, path: &str) -> Result<PathBuf> {
         let mut at = self.dir.clone();
         let mut parts = Path::new(path.trim_start_matches('/')).components().peekable();
         while let Some(part) = parts.next() {
@@ -140,7 +154,11 @@ impl Upper {
         Ok(at)
     }
 
-    fn write(&self, path: &str, content: &str, mode: u32) -> Result<()> {
+    /// Writes a file of the node.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn write(&self, path: &str, content: &str, mode: u32) -> Result<()> {
         let at = self.place(path)?;
         fs::write(&at, content)
             .and_then(|()| fs::set_permissions(&at, fs::Permissions::from_mode(mode)))
@@ -230,7 +248,11 @@ fn install_programs(root: &Upper, config: &NodeConfig) -> Result<()> {
     Ok(())
 }
 
-fn install(from: &Path, to: &Path) -> Result<()> {
+/// Copies a program, or a link as it is.
+///
+/// # Errors
+/// It is not there.
+pub fn install(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         // Another row has brought it.
         return Ok(());

@@ -14,7 +14,7 @@ use crate::layout::{Layout, STATE_DIRS};
 
 /// Kernel settings that the kubelet insists on and that no namespace separates: the node sees these
 /// values, the host keeps its own. Source: kubelet's `setupKernelTunables`.
-const TUNABLES: [(&str, &str); 6] = [
+pub const TUNABLES: [(&str, &str); 6] = [
     ("vm/overcommit_memory", "1"),
     ("vm/panic_on_oom", "0"),
     ("kernel/panic", "10"),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::layout::PROGRAM_DIR;
 
@@ -13,7 +13,7 @@ use crate::layout::PROGRAM_DIR;
 pub type RuntimeTable = BTreeMap<String, RuntimeUnderTest>;
 
 /// A row of runtimes.toml.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimeUnderTest {
     /// The name that figures print.
@@ -46,7 +46,7 @@ pub struct RuntimeUnderTest {
 }
 
 /// How containerd drives a runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RuntimeKind {
     /// An OCI runtime behind `io.containerd.runc.v2`.
@@ -114,7 +114,7 @@ pub fn peer_files(table: &RuntimeTable) -> BTreeSet<String> {
 }
 
 /// How a running container proves its engine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineEvidence {
     /// The file name of `/proc/PID/exe`.

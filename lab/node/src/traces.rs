@@ -36,6 +36,29 @@ pub fn remove(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Copies the logs out of what is about to be removed. Best effort: an error is on its way.
+pub fn keep_logs(name: &str) {
+    let layout = Layout::new(name);
+    let to = layout.failed_log();
+    let copy = || -> io::Result<()> {
+        if fs::read_dir(layout.log()).is_ok_and(|mut logs| logs.next().is_none()) {
+            return Ok(());
+        }
+        if to.exists() {
+            fs::remove_dir_all(&to)?;
+        }
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(layout.log())? {
+            let entry = entry?;
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+        Ok(())
+    };
+    if let Err(error) = copy() {
+        eprintln!("keep the node's logs in {}: {error}", to.display());
+    }
+}
+
 /// Deleting through a mount would delete what is mounted.
 fn refuse_mounts_below(dir: &Path) -> Result<()> {
     let text = fs::read_to_string("/proc/self/mountinfo")

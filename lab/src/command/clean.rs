@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use miette::Result;
-use wamr_node::NativeNode;
+use wamr_node::Node;
 
 use super::require_root;
 
@@ -13,12 +13,12 @@ use super::require_root;
 /// Something could not be removed.
 pub fn clean() -> Result<ExitCode> {
     require_root("clean")?;
-    let nodes = NativeNode::names();
+    let nodes = Node::names();
     for (name, up) in &nodes {
         if *up {
             anstream::println!("{name}: is up, left alone (`wamr-lab node down --name {name}`)");
         } else {
-            NativeNode::clean(name)?;
+            Node::clean(name)?;
             anstream::println!("{name}: removed what it left");
         }
     }

@@ -20,7 +20,7 @@ pub fn demo(context: &Context, arguments: DemoArgs) -> Result<ExitCode> {
     let experiment = experiment::read(Path::new("demo"), &context.runtimes)?;
     let dir = arguments.out.unwrap_or_else(|| default_dir("demo"));
     let session = Session::begin(&experiment, &dir, Vec::new())?;
-    let outcome = measure(context, &experiment, &session)?;
+    let outcome = measure(context, &experiment, &session, None)?;
     let Outcome::Complete { dir, code, .. } = outcome else { return Ok(outcome.exit_code()) };
     match write_report(context, &dir) {
         Ok(report) => anstream::println!("report: {}", report.display()),

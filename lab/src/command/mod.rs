@@ -7,6 +7,7 @@ mod peers;
 mod plan;
 mod run;
 mod status;
+mod virtual_run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,8 +47,11 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::demo(&context, arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Status(arguments) => status::status(&context, &arguments),
-        Command::Image(ImageCommand::Build) => {
+        Command::Image(ImageCommand::Build { disk }) => {
             let image = wamr_image::ensure(&context.cache, &context.progress)?;
+            if disk {
+                wamr_image::ensure_machine(&context.cache, &image, &context.progress)?;
+            }
             anstream::println!("{}", image.rootfs.display());
             Ok(ExitCode::SUCCESS)
         }

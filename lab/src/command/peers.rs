@@ -77,7 +77,7 @@ fn verify(context: &Context, rows: &RuntimeTable, dir: &std::path::Path) -> Resu
     let experiment = experiment::parse("peers verify", &text, &context.runtimes)
         .map_err(|error| miette::Report::from(*error))?;
     let session = Session::begin(&experiment, dir, Vec::new())?;
-    let Outcome::Complete { dir, .. } = measure(context, &experiment, &session)? else {
+    let Outcome::Complete { dir, .. } = measure(context, &experiment, &session, None)? else {
         return Ok(crate::interrupt::EXIT_INTERRUPTED.into());
     };
     let run = read_run(&dir).into_diagnostic().wrap_err("read the finished run")?;

@@ -8,24 +8,23 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::{Value, json};
 use wamr_image::{NodeImage, peers};
 use wamr_node::runtimes::peer_files;
-use wamr_node::{ControlPlane, MAX_PODS, NativeNode, NodeConfig};
+use wamr_node::{ControlPlane, MAX_PODS, MachineNode, NativeNode, Node, NodeConfig};
 use wamr_record::reader::read_run;
 
-use super::{Context, plan, require_root};
+use super::{Context, plan, require_root, virtual_run};
 use crate::cell::level::prepare_caches;
 use crate::cli::RunArgs;
 use crate::cluster::kubernetes::Cluster;
 use crate::cluster::namespace_thread;
 use crate::environment;
-use crate::experiment::{self, ControlPlaneSpeed, Experiment};
+use crate::experiment::{self, ControlPlaneSpeed, Experiment, Provider};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::matrix::PlannedCell;
-use crate::node_view::NodeView;
+use crate::place::Place;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::session::{Session, default_dir};
-use crate::sample::cgroup::MemoryCgroup;
 use crate::sample::meminfo::MeminfoFile;
 use crate::summary;
 use crate::sweep::{Tally, cell_name, planned_cells, sweep};
@@ -62,8 +61,9 @@ pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
         require_root("run --resume DIR")?;
         // Read first: a directory that is no run must not be tidied.
         let experiment = experiment::read(&dir.join("experiment.toml"), &context.runtimes)?;
+        let here = here(arguments, &experiment)?;
         let session = Session::resume(dir, arguments.only.clone())?;
-        return Ok(measure(context, &experiment, &session)?.exit_code());
+        return Ok(measure(context, &experiment, &session, here)?.exit_code());
     }
     // clap asks for one of both.
     let path = arguments.experiment.as_deref().unwrap_or(Path::new("demo"));
@@ -78,17 +78,42 @@ pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
     require_root("run EXPERIMENT.toml")?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let dir = arguments.out.clone().unwrap_or_else(|| default_dir(&name));
+    if experiment.provider == Provider::Vm && !arguments.here {
+        return virtual_run::measure(context, &experiment, &dir, &arguments.only);
+    }
+    let here = here(arguments, &experiment)?;
     let session = Session::begin(&experiment, &dir, arguments.only.clone())?;
-    Ok(measure(context, &experiment, &session)?.exit_code())
+    Ok(measure(context, &experiment, &session, here)?.exit_code())
 }
 
-/// Brings a node up, measures all cells that are left, takes the node down, prints the table.
+/// The machine that this program runs on, if it is to be measured.
+fn here(arguments: &RunArgs, experiment: &Experiment) -> Result<Option<MachineNode>> {
+    match (arguments.here, experiment.provider) {
+        (true, _) => MachineNode::open().map(Some),
+        (false, Provider::Native) => Ok(None),
+        (false, Provider::Vm) => Err(miette!(
+            help = "begin a new run; --only measures some of its cells",
+            "a run in a virtual machine cannot be resumed: the machine is gone"
+        )),
+    }
+}
+
+/// Brings a node up unless there is one `here`, measures all cells that are left, takes the node
+/// down, prints the table.
 ///
 /// # Errors
 /// As [`run`].
-pub fn measure(context: &Context, experiment: &Experiment, session: &Session) -> Result<Outcome> {
+pub fn measure(
+    context: &Context,
+    experiment: &Experiment,
+    session: &Session,
+    here: Option<MachineNode>,
+) -> Result<Outcome> {
     let interrupt = Interrupt::listen()?;
-    let image = wamr_image::ensure(&context.cache, &context.progress)?;
+    let image = match &here {
+        Some(node) => node.spec().image.clone(),
+        None => wamr_image::ensure(&context.cache, &context.progress)?,
+    };
     let (run, journal) = (&session.run, &session.journal);
     let mut cells = planned_cells(experiment);
     cells.retain(|cell| session.wants(&cell_name(experiment, cell)));
@@ -103,12 +128,17 @@ pub fn measure(context: &Context, experiment: &Experiment, session: &Session) ->
     // long before the first baseline; dropped there, it would unsettle it.
     prepare_caches(experiment.caches, journal)?;
     interrupt.arm();
-    let up = bring_up(context, experiment, &image);
+    let up = match here {
+        Some(node) => Ok(Place::Here(node)),
+        None => node_config(context, experiment, &image)
+            .and_then(|config| NativeNode::up(&config, &context.progress))
+            .map(Place::Native),
+    };
     if interrupt.is_asked() {
         // An interrupted bring-up may also have failed for that very reason.
         journal.note("interrupted", None, Value::Null);
         if let Ok(node) = up {
-            node.down(&context.progress)?;
+            node.leave(&context.progress)?;
         }
         return Ok(Outcome::Interrupted);
     }
@@ -116,7 +146,7 @@ pub fn measure(context: &Context, experiment: &Experiment, session: &Session) ->
     journal.note("node-up", None, Value::Null);
     let swept = sweep_on(context, experiment, &image, &node, session, &cells, &interrupt);
     let dead = node.check();
-    let down = node.down(&context.progress);
+    let down = node.leave(&context.progress);
     let swept = match (swept, dead) {
         // A daemon that died explains the error better than what came of it.
         (Err(error), Err(cause)) => Err(cause.wrap_err(format!("the node broke: {error}"))),
@@ -146,7 +176,7 @@ fn note_machine(context: &Context, journal: &Journal) {
     let machine = Machine::read(Path::new("/"));
     journal.note("machine", None, json!({ "facts": machine, "warnings": machine.warnings() }));
     let others: Vec<String> =
-        NativeNode::names().into_iter().filter(|(_, up)| *up).map(|(name, _)| name).collect();
+        Node::names().into_iter().filter(|(_, up)| *up).map(|(name, _)| name).collect();
     if !others.is_empty() {
         let others = others.join(", ");
         let text = format!("another node is up ({others}): what it does is measured, too");
@@ -155,7 +185,15 @@ fn note_machine(context: &Context, journal: &Journal) {
     }
 }
 
-fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Result<NativeNode> {
+/// The node that an experiment wants.
+///
+/// # Errors
+/// A peer cannot be built.
+pub fn node_config(
+    context: &Context,
+    experiment: &Experiment,
+    image: &NodeImage,
+) -> Result<NodeConfig> {
     // A node of its own: it may stand beside one that was brought up by hand.
     let name = format!("run-{}", std::process::id());
     let used = |name: &String| experiment.series.iter().any(|series| series.runtime == *name);
@@ -171,7 +209,7 @@ fn bring_up(context: &Context, experiment: &Experiment, image: &NodeImage) -> Re
     };
     config.max_pods = MAX_PODS;
     config.metric_resolution_s = experiment.timing.metrics_resolution_s;
-    NativeNode::up(&config, &context.progress)
+    Ok(config)
 }
 
 /// Runs the cells; `None` if the user stopped it.
@@ -179,13 +217,14 @@ fn sweep_on(
     context: &Context,
     experiment: &Experiment,
     image: &NodeImage,
-    node: &NativeNode,
+    node: &Place,
     session: &Session,
     cells: &[PlannedCell],
     interrupt: &Interrupt,
 ) -> Result<Option<Tally>> {
-    let view = NodeView::new(node.init_pid(), node.proc_root(), node.log_dir());
-    let environment = environment::gather(experiment, image, &view, &context.programs_dir);
+    let view = node.view();
+    let environment = environment::gather(experiment, image, node, &context.programs_dir);
+    session.journal.note("virtual-machine", None, json!(node.virtual_machine()));
     session.record_environment(&environment)?;
     let network: OwnedFd =
         node.network_namespace().into_diagnostic().wrap_err("open the node's network namespace")?;
@@ -197,12 +236,12 @@ fn sweep_on(
         let cluster = Cluster::connect(&kubeconfig, experiment.controller).await?;
         let lab = Lab {
             experiment,
-            runtimes: &context.runtimes,
+            runtimes: node.runtimes().unwrap_or(&context.runtimes),
             image,
             node: &view,
             cluster,
             meminfo,
-            node_cgroup: node_cgroup(node),
+            node_cgroup: node.memory_cgroup(),
             run: &session.run,
             journal: &session.journal,
             progress: &context.progress,
@@ -212,10 +251,4 @@ fn sweep_on(
             () = interrupt.asked() => Ok(None),
         }
     })
-}
-
-/// The control group of the whole node, in the memory hierarchy of the host.
-fn node_cgroup(node: &NativeNode) -> Option<MemoryCgroup> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-    MemoryCgroup::find(&mounts, &node.cgroup())
 }

@@ -1,0 +1,106 @@
+//! The node of a run, wherever it lives: what a measurement asks of it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use miette::Result;
+use wamr_node::runtimes::RuntimeTable;
+use wamr_node::{MachineNode, NativeNode, VirtualMachine};
+use wamr_progress::Progress;
+
+use crate::node_view::NodeView;
+use crate::sample::cgroup::MemoryCgroup;
+
+/// A node that can be read from where this program runs.
+pub enum Place {
+    /// In namespaces of this machine, brought up for the run.
+    Native(NativeNode),
+    /// This machine itself, which was a node before.
+    Here(MachineNode),
+}
+
+impl Place {
+    /// `native`; of a machine `vm` or `machine`.
+    pub fn provider(&self) -> &'static str {
+        match (self, self.virtual_machine()) {
+            (Self::Native(_), _) => "native",
+            (Self::Here(_), Some(_)) => "vm",
+            (Self::Here(_), None) => "machine",
+        }
+    }
+
+    /// What the machine was started with, if the node is a virtual one.
+    pub fn virtual_machine(&self) -> Option<&VirtualMachine> {
+        match self {
+            Self::Native(_) => None,
+            Self::Here(node) => node.spec().virtual_machine.as_ref(),
+        }
+    }
+
+    /// The runtimes that the machine was made with.
+    pub fn runtimes(&self) -> Option<&RuntimeTable> {
+        match self {
+            Self::Native(_) => None,
+            Self::Here(node) => Some(&node.spec().runtimes),
+        }
+    }
+
+    /// Paths and ids.
+    pub fn view(&self) -> NodeView {
+        match self {
+            Self::Native(node) => NodeView::new(node.init_pid(), node.proc_root(), node.log_dir()),
+            Self::Here(node) => NodeView::new(1, PathBuf::from("/proc"), node.log_dir()),
+        }
+    }
+
+    /// Where the API server can be reached from.
+    ///
+    /// # Errors
+    /// The node is dead.
+    pub fn network_namespace(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Native(node) => node.network_namespace(),
+            Self::Here(_) => File::open("/proc/self/ns/net").map(OwnedFd::from),
+        }
+    }
+
+    /// The admin's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        match self {
+            Self::Native(node) => node.kubeconfig(),
+            Self::Here(node) => node.kubeconfig(),
+        }
+    }
+
+    /// The control group of the whole node, in the memory hierarchy of this machine. A machine is
+    /// the root, which v2 has no figure for.
+    pub fn memory_cgroup(&self) -> Option<MemoryCgroup> {
+        let Self::Native(node) = self else { return None };
+        let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+        MemoryCgroup::find(&mounts, &node.cgroup())
+    }
+
+    /// Sees whether all daemons still run.
+    ///
+    /// # Errors
+    /// One ended; the text says which and how.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Native(node) => node.check(),
+            Self::Here(node) => node.check(),
+        }
+    }
+
+    /// Takes down what was brought up for the run.
+    ///
+    /// # Errors
+    /// Something could not be removed.
+    pub fn leave(self, progress: &Progress) -> Result<()> {
+        match self {
+            Self::Native(node) => node.down(progress),
+            Self::Here(_) => Ok(()),
+        }
+    }
+}
