@@ -42,7 +42,7 @@ YOUKI := 0.7.0
 
 .PHONY: help setup demo build image test check fuzz clean artifact report-cost
 .PHONY: install uninstall manual deb clients
-.PHONY: fmt tidy clippy doc unit sweep totals
+.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test scenarios
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
@@ -51,13 +51,13 @@ help: ## list the targets
 demo: setup build ## ten pods each of three systems on a node of this machine, and the report
 	@$(DIST)/wamr-lab demo $(ARGS)
 
-test: setup fmt tidy clippy doc build deb image ## everything; CI runs this
+test: setup fmt tidy clippy doc scenarios build deb image ## everything; CI runs this
 	@rm -rf $(LOGS)
 	@status=0; \
 	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep || status=$$?; \
 	$(MAKE) totals; exit $$status
 
-check: setup fmt tidy clippy doc unit ## what needs no root: style, lints, doc links, unit tests
+check: setup fmt tidy clippy doc scenarios unit ## what needs no root: style, lints, unit tests
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
 build: ## the four programs into dist/bin
@@ -196,6 +196,23 @@ $(TARGET)/debug/wamr-bench: FORCE
 	@cargo build --locked --quiet --package wamr-bench
 
 FORCE:
+
+vm: build image ## the sweep of lab/experiments/vm.toml in a virtual machine (as root)
+	@$(MAKE) sweep EXPERIMENT=lab/experiments/vm.toml
+
+vm-test: build image ## nixos-tests/smoke.py in a virtual machine, and its report (as root)
+	@echo '== vm-test'
+	@mkdir -p $(LOGS)
+	@[ "$$(id -u)" = 0 ] || { echo 'skipped: vm-test needs root' | tee $(LOGS)/vm.log; exit; }; \
+	rm -rf $(LOGS)/vm && mkdir $(LOGS)/vm; \
+	PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver nixos-tests/smoke.py \
+		--output $(LOGS)/vm --lab $(DIST)/wamr-lab | tee $(LOGS)/vm.log && \
+	$(DIST)/wamr-report verify $(LOGS)/vm/run
+
+scenarios: ## the driver of nixos-tests against a shell: no machine is needed
+	@echo '== scenarios'
+	@mkdir -p $(LOGS)
+	@cd nixos-tests && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest driver.test_machine
 
 totals:
 	@echo; grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true

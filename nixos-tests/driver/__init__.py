@@ -1,0 +1,1 @@
+"""Runs scenarios written for the NixOS test driver against a virtual machine of wamr-lab."""
