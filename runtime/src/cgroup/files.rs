@@ -93,7 +93,8 @@ fn collect(directory: &Path, found: &mut Vec<i32>) -> io::Result<()> {
     Ok(())
 }
 
-fn gone(error: &io::Error) -> bool {
+/// Whether `error` says that a group has been removed meanwhile.
+pub fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 

@@ -43,7 +43,7 @@ pub fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
         && (!was_frozen || signal == libc::SIGKILL)
         && let Some(control) = control
     {
-        control.write(false)?;
+        control.release()?;
     }
     result
 }
@@ -127,6 +127,14 @@ pub fn set(cgroup: &Cgroup, frozen: bool) -> Result<()> {
     )))
 }
 
+/// Thaws groups whose processes have been killed, so that they can die; nobody waits for it.
+///
+/// # Errors
+/// [`Error::Os`]; groups that went with their processes, as systemd's scopes do, are none.
+pub fn release(cgroup: &Cgroup) -> Result<()> {
+    Control::of(cgroup).map_or(Ok(()), |control| control.release())
+}
+
 /// Whether the container's groups are frozen, or about to be.
 pub fn is_frozen(cgroup: &Cgroup) -> bool {
     Control::of(cgroup).is_some_and(|control| control.is_wanted())
@@ -156,6 +164,13 @@ impl Control {
             (Self::V2(path), _) => (path, if frozen { "1" } else { "0" }),
         };
         files::write(path, value).act(|| format!("write {value} to {}", path.display()))
+    }
+
+    fn release(&self) -> Result<()> {
+        match self.write(false) {
+            Err(Error::Os { source, .. }) if files::gone(&source) => Ok(()),
+            other => other,
+        }
     }
 
     fn is_wanted(&self) -> bool {

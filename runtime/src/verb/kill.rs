@@ -48,7 +48,7 @@ pub fn signal_init(state: &State, signal: i32) -> Result<()> {
     }
     if signal == libc::SIGKILL && freezer::is_frozen(&state.cgroup) {
         // In a frozen group of v1 nobody dies before it thaws.
-        return freezer::set(&state.cgroup, false);
+        return freezer::release(&state.cgroup);
     }
     Ok(())
 }
