@@ -40,8 +40,9 @@ pub struct Limits {
 pub fn run(peers: &[Peer], limits: Limits, suite: String) -> Result<Results> {
     let names = names()?;
     // Programs that use one fixed control group stay in one lane, the others are shared out.
-    let (grouped, free): (Vec<_>, Vec<_>) =
-        names.iter().partition(|name| name.starts_with("linux_cgroups_"));
+    let (grouped, free): (Vec<_>, Vec<_>) = names
+        .iter()
+        .partition(|name| name.starts_with("linux_cgroups_") || name.contains("_resources"));
     let pairs = |names: &[&String]| -> Vec<(String, Peer)> {
         let each = names.iter().flat_map(|name| peers.iter().map(move |peer| (*name, peer)));
         each.map(|(name, peer)| (name.clone(), peer.clone())).collect()
