@@ -22,7 +22,7 @@ wamr-crun ($version-1) unstable; urgency=medium
 
   * Made from the sources by their own packaging; see changelog.gz.
 
- -- wamr-crun contributors <wamr-crun@localhost>  $date
+ -- wamr-crun contributors <noreply@users.noreply.github.com>  $date
 END
 gzip -9n "$documents"/changelog* "$stage"/usr/share/man/man8/*.8
 # Directories as Debian has them, whatever the mask of who builds.
