@@ -171,6 +171,9 @@ impl Attempt {
         }
         let ready = container.directory.join(container::GATE);
         fs::rename(&fifo, &ready).act(|| format!("open the gate {}", ready.display()))?;
+        // From here on the container is found by its state. An init that has died by now is a
+        // container that has stopped.
+        drop(spawned.channel.answer(&ToInit::Continue(String::new())));
         Ok(state)
     }
 

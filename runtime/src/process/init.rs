@@ -245,6 +245,8 @@ impl Init<'_> {
     /// can come too early.
     fn wait_at_gate(&self) -> Result<()> {
         self.channel.tell(&FromInit::Ready)?;
+        // A runtime that dies before it has written all down leaves nobody to find this process.
+        self.channel.wait()?;
         let mut polled = [PollFd::new(self.gate.as_fd(), PollFlags::POLLIN)];
         loop {
             match poll(&mut polled, PollTimeout::NONE) {
