@@ -313,6 +313,18 @@ fn a_module_and_a_program_in_either_container() {
 }
 
 #[test]
+fn a_guest_gets_what_the_first_one_gets() {
+    let Some(mut container) = wasm::talking() else { return };
+    fs::write(container.rootfs().join("loop.wasm"), wasm::loops()).unwrap();
+    container.set("/process/args", json!(["/loop.wasm"]));
+    container.set("/process/env", json!(["NAME=of the container"]));
+    start(&container);
+    let ran = container.verb(&["exec", "-e", "NAME=value"], &["/guest.wasm", "two words"]);
+    assert_eq!(ran.stdout, "/guest.wasm|two words|value|from a mount|", "{ran:?}");
+    assert_eq!(ran.status, 2, "{ran:?}");
+}
+
+#[test]
 fn a_sandbox_runs_no_modules() {
     let Some(mut container) = wasm_guest::container() else { return };
     container.add_busybox();

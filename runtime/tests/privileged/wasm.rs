@@ -1,5 +1,6 @@
 //! Wasm containers with the real runner.
 
+use super::container::Container;
 use super::wasm_guest::{compiled, container};
 use serde_json::json;
 use std::fs;
@@ -114,10 +115,20 @@ fn annotations_decide() {
 
 #[test]
 fn a_guest_sees_args_env_and_mounts() {
+    let Some(mut container) = talking() else { return };
+    container.set("/process/args", json!(["/guest.wasm", "one", "two words"]));
+    container.set("/process/env", json!(["NAME=value", "EMPTY="]));
+    let ran = container.run();
+    assert_eq!(ran.stdout, "/guest.wasm|one|two words|value|from a mount|", "{ran:?}");
+    assert_eq!(ran.status, 3, "{ran:?}");
+}
+
+/// A container whose guest says what it was given, and what it reads from a mount.
+pub fn talking() -> Option<Container> {
     let guest = tempfile::tempdir().unwrap();
     let source = guest.path().join("guest.c");
     fs::write(&source, GUEST).unwrap();
-    let Some(mut container) = compiled(&source) else { return };
+    let mut container = compiled(&source)?;
     let data = container.bundle.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("f"), "from a mount").unwrap();
@@ -125,11 +136,7 @@ fn a_guest_sees_args_env_and_mounts() {
         "/mounts",
         json!({"destination": "/data", "type": "bind", "source": data, "options": ["rbind"]}),
     );
-    container.set("/process/args", json!(["/guest.wasm", "one", "two words"]));
-    container.set("/process/env", json!(["NAME=value", "EMPTY="]));
-    let ran = container.run();
-    assert_eq!(ran.stdout, "/guest.wasm|one|two words|value|from a mount|", "{ran:?}");
-    assert_eq!(ran.status, 3, "{ran:?}");
+    Some(container)
 }
 
 const GUEST: &str = r#"
