@@ -41,7 +41,8 @@ pub fn keep_logs(name: &str) {
     let layout = Layout::new(name);
     let to = layout.failed_log();
     let copy = || -> io::Result<()> {
-        if fs::read_dir(layout.log()).is_ok_and(|mut logs| logs.next().is_none()) {
+        // A keeper may have moved them already: what it kept must stay.
+        if !fs::read_dir(layout.log()).is_ok_and(|mut logs| logs.next().is_some()) {
             return Ok(());
         }
         if to.exists() {
