@@ -41,9 +41,7 @@ pub fn from_flags(flags: &Exec, own: &Process) -> Result<Process> {
     if let Some(cwd) = &flags.cwd {
         wanted.set_cwd(PathBuf::from(cwd));
     }
-    let mut env = own.env().clone().unwrap_or_default();
-    env.extend(flags.env.iter().map(|entry| with_value(entry)));
-    wanted.set_env(Some(env));
+    wanted.set_env(Some(with_env(own.env().clone().unwrap_or_default(), &flags.env)));
     let mut user = match &flags.user {
         Some(text) => user(text, own.user())?,
         None => own.user().clone(),
@@ -65,6 +63,18 @@ pub fn from_flags(flags: &Exec, own: &Process) -> Result<Process> {
     }
     flags.cap.iter().try_for_each(|name| add_capability(&mut wanted, name))?;
     Ok(wanted)
+}
+
+/// The variables of `own` with those of `entries` in place of equally named ones: a program may
+/// take the first of two.
+fn with_env(mut own: Vec<String>, entries: &[String]) -> Vec<String> {
+    let name_of = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    for entry in entries {
+        let name = name_of(entry);
+        own.retain(|other| name_of(other) != name);
+        own.push(with_value(entry));
+    }
+    own
 }
 
 /// `NAME` alone takes the caller's value, as with env(1) of other tools.
@@ -155,13 +165,15 @@ mod tests {
     #[test]
     fn flags_change_the_containers_process() {
         let got = from_flags(
-            &flags("x -u 1:2 -g 8 -g 9 --cwd /c -e B=2 -e C=3=4 --apparmor q ID a -b"),
+            &flags("x -u 1:2 -g 8 -g 9 --cwd /c -e B=1 -e C=3=4 -e B=2 --apparmor q ID a -b"),
             &own(),
         );
         let got = serde_json::to_value(got.unwrap()).unwrap();
         assert_eq!(got["user"], json!({"uid": 1, "gid": 2, "additionalGids": [7, 8, 9]}));
         assert_eq!(got["args"], json!(["a", "-b"]));
-        assert_eq!(got["env"], json!(["A=1", "B=2", "C=3=4"]));
+        assert_eq!(got["env"], json!(["A=1", "C=3=4", "B=2"]));
+        let over = from_flags(&flags("x -e A=9 ID a"), &own()).unwrap();
+        assert_eq!(over.env().as_deref(), Some(&["A=9".to_owned()][..]));
         assert_eq!(got["cwd"], "/c");
         assert_eq!((&got["terminal"], &got["apparmorProfile"]), (&json!(false), &json!("q")));
         assert_eq!(got["noNewPrivileges"], true);
