@@ -56,7 +56,7 @@ Example:
   sudo wamr-lab demo
 
 The first time the node image is built, which takes some 10 minutes; after that a demonstration
-takes about 5. The report is runs/DATE-TIME-demo/report/index.html.")]
+takes about 4. The report is runs/DATE-TIME-demo/report/index.html.")]
     Demo(DemoArgs),
     /// Measure an experiment
     #[command(after_help = "\
