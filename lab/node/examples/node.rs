@@ -74,6 +74,9 @@ fn finished_image() -> Result<NodeImage> {
 fn runtimes(dist_bin: &Path) -> Result<RuntimeTable> {
     let mut table = parse_table(include_str!("../../runtimes.toml"))?;
     table.retain(|name, row| {
+        if row.absent.is_some() || row.peer_files().next().is_some() {
+            return false;
+        }
         let programs = std::iter::once(&row.binary).chain(&row.extra_programs);
         let missing = programs
             .filter_map(|program| program.strip_prefix("dist:"))

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wamr_image::NodeImage;
-use wamr_node::runtimes::{RuntimeTable, parse_table};
+use wamr_node::runtimes::{Origin, RuntimeTable, origin, parse_table};
 use wamr_node::{NativeNode, NodeConfig};
 use wamr_progress::Progress;
 
@@ -59,10 +59,13 @@ fn finished_image() -> Result<NodeImage, String> {
     if there { Ok(image) } else { Err(format!("no {}", image.rootfs.display())) }
 }
 
-/// The rows that need no program of this workspace.
+/// The rows that need nothing but the node image.
 fn native_runtimes() -> RuntimeTable {
     let mut table = parse_table(include_str!("../../runtimes.toml")).expect("the shipped table");
-    table.retain(|_, row| !row.binary.starts_with("dist:"));
+    table.retain(|_, row| {
+        let in_image = |program: &String| matches!(origin(program), Origin::Image(_));
+        row.absent.is_none() && row.programs().all(in_image)
+    });
     table
 }
 
