@@ -37,8 +37,6 @@ RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
 BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
-PEERS := $(or $(WAMR_LAB_CACHE),/var/cache/wamr-lab)/peers
-YOUKI := 0.7.0
 
 .PHONY: help setup demo build image test check fuzz clean artifact report-cost
 .PHONY: install uninstall manual deb clients
@@ -175,18 +173,17 @@ validate: # runs the programs; RESULTS is written, and compared with the committ
 		--runtimes $(RUNTIMES) --out $(RESULTS) --against $$before || status=$$?; \
 	rm -f $$before; exit $$status
 
-bench: build image peers $(TARGET)/debug/wamr-bench ## times of create, start, kill, delete: BENCH
-	@$(TARGET)/debug/wamr-bench speed --bin $(DIST) --peers $(PEERS) \
+bench: build image $(TARGET)/debug/wamr-bench ## times of create, start, kill, delete: BENCH
+	@youki=$$($(DIST)/wamr-lab peers build youki | sed -n 's,^bin/youki: \(.*\)/bin/youki$$,\1,p'); \
+	$(TARGET)/debug/wamr-bench speed --bin $(DIST) --peers "$$youki" \
 		--runtimes $(RUNTIMES),youki --rounds $(ROUNDS) --out $(BENCH)
 	@$(MAKE) bench-page
 
 bench-page: $(TARGET)/debug/wamr-bench ## docs/benchmarks.md from the raw data in BENCH
 	@$(TARGET)/debug/wamr-bench speed-page $(BENCH) --out docs/benchmarks.md
 
-peers: $(PEERS)/bin/youki ## youki from its release, into the cache (once, some minutes)
-
-$(PEERS)/bin/youki:
-	@cargo install youki --version $(YOUKI) --features v1 --locked --root $(PEERS)
+peers: setup build ## what wamr-crun is compared with, from source into the cache: NAMES, or all
+	@$(DIST)/wamr-lab peers build $(NAMES)
 
 conformance-page: $(TARGET)/debug/wamr-bench ## docs/conformance.md from the committed results
 	@$(TARGET)/debug/wamr-bench conformance-page $(CONFORMANCE) \

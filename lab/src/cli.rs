@@ -163,9 +163,9 @@ pub enum ImageCommand {
 pub enum PeersCommand {
     /// Print the table: handler, whether its programs are there, why one is absent
     List,
-    /// Build what is missing of the named runtimes, or of all
+    /// Build what is missing of the named runtimes, or of all, and print where each file is
     Build {
-        /// Rows of runtimes.toml
+        /// Rows of runtimes.toml or of peers.toml
         names: Vec<String>,
     },
     /// Run one pod of each named runtime, or of all, on a node, and prove its engine

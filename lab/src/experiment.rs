@@ -358,13 +358,14 @@ mod tests {
             ("no density", "densities = [10]", "densities = []"),
             ("density too large", "densities = [10]", "densities = [10, 501]"),
             ("unknown runtime", "runtime = \"runc-python\"", "runtime = \"runc\""),
-            ("absent runtime", "runtime = \"crun-wasmedge\"", "runtime = \"shim-wasmedge\""),
+            ("absent runtime", "runtime = \"crun-wasmedge\"", "runtime = \"crun-python\""),
             ("wrong workload", "microservice-python\"", "microservice-wasm\""),
             ("wrong type", "title = ", "title = 5 #"),
             ("no TOML", "[timing]", "[timing"),
             ("short windows", "settle_max_s = 60", "settle_max_s = 1"),
         ];
-        let runtimes = parse_table(RUNTIMES).unwrap();
+        let mut runtimes = parse_table(RUNTIMES).unwrap();
+        runtimes.get_mut("crun-python").unwrap().absent = Some("it was lost".to_owned());
         let mut shown = String::new();
         for (case, from, to) in table {
             assert!(DEMO.contains(from), "{case}: the demonstration has no {from:?}");

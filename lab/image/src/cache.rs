@@ -6,6 +6,7 @@
 //! CACHE/work/               unfinished stages; emptied when the next build begins
 //! CACHE/logs/NAME.log       what the tools said, of the newest build of each stage
 //! CACHE/go/{mod,build}      Go's own caches
+//! CACHE/cargo/              what cargo compiled for peers, until the build is finished
 //! CACHE/lock                held by the process that builds
 //! ```
 
@@ -90,6 +91,12 @@ impl Cache {
     /// Go's caches are shared by all stages that use Go.
     pub fn go_folder(&self) -> PathBuf {
         self.folder.join("go")
+    }
+
+    /// Where cargo compiles. Unlike a stage's scratch it outlives a build that is broken off, which
+    /// then goes on where it was.
+    pub fn cargo_folder(&self) -> PathBuf {
+        self.folder.join("cargo")
     }
 
     /// The folder of a stage and its description, building it if it is missing.

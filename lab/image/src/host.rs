@@ -28,6 +28,8 @@ enum Presence {
     Go,
     /// A file at this path.
     File(&'static str),
+    /// A file at this path below `/usr/include`.
+    Header(&'static str),
     /// A file that gcc finds among its libraries.
     GccLibrary(&'static str),
     /// The compiler's own library for WASI, which clang names itself.
@@ -107,9 +109,34 @@ pub const REQUIREMENTS: &[Requirement] = &[
     need("setpriv", "util-linux", "ends a tool together with this program", Presence::Program),
 ];
 
+/// What a build of peers uses.
+const FOR_PEERS: &[Requirement] = &[
+    need("cargo", "rustup", "builds the peers in Rust", Presence::Program),
+    need("gcc", "gcc", "builds crun", Presence::Program),
+    need("make", "make", "builds crun and WAMR", Presence::Program),
+    need("cmake", "cmake", "builds WAMR", Presence::Program),
+    need("pkg-config", "pkgconf", "finds the libraries", Presence::Program),
+    need("protoc", "protobuf-compiler", "reads what containerd asks a shim", Presence::Program),
+    need("libdbus", "libdbus-1-dev", "is linked into shims", header("dbus-1.0/dbus/dbus.h")),
+    need("libseccomp", "libseccomp-dev", "is linked into crun and shims", header("seccomp.h")),
+    need("libcap", "libcap-dev", "is linked into crun", header("sys/capability.h")),
+    need("libsystemd", "libsystemd-dev", "is linked into crun", header("systemd/sd-bus.h")),
+    need("yajl", "libyajl-dev", "is linked into crun", header("yajl/yajl_tree.h")),
+    need("SIMDe", "libsimde-dev", "is SIMD of WAMR's interpreter", header("simde/wasm/simd128.h")),
+];
+
+/// A C header below `/usr/include`.
+const fn header(path: &'static str) -> Presence {
+    Presence::Header(path)
+}
+
 /// Looks for everything in [`REQUIREMENTS`].
 pub fn check() -> Vec<Finding> {
-    REQUIREMENTS
+    find_all(REQUIREMENTS)
+}
+
+fn find_all(requirements: &[Requirement]) -> Vec<Finding> {
+    requirements
         .iter()
         .map(|requirement| Finding {
             requirement: *requirement,
@@ -125,7 +152,19 @@ pub fn check() -> Vec<Finding> {
 /// # Errors
 /// What is missing, and one command that installs it.
 pub fn require() -> miette::Result<()> {
-    let missing: Vec<_> = check().into_iter().filter(|finding| finding.result.is_err()).collect();
+    refuse_without("the node image", check())
+}
+
+/// Refuses to begin a build of peers that would fail halfway.
+///
+/// # Errors
+/// What is missing, and one command that installs it.
+pub fn require_for_peers() -> miette::Result<()> {
+    refuse_without("peers", find_all(FOR_PEERS))
+}
+
+fn refuse_without(what: &str, findings: Vec<Finding>) -> miette::Result<()> {
+    let missing: Vec<_> = findings.into_iter().filter(|finding| finding.result.is_err()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -134,14 +173,15 @@ pub fn require() -> miette::Result<()> {
     let reasons: Vec<_> = missing.into_iter().filter_map(|finding| finding.result.err()).collect();
     Err(miette::miette!(
         help = format!("apt-get install {}", packages.join(" ")),
-        "this machine cannot build the node image:\n{}",
+        "this machine cannot build {what}:\n{}",
         reasons.join("\n")
     ))
 }
 
 /// What to do when `program` is not installed.
 pub fn advice(program: &str) -> String {
-    let known = REQUIREMENTS.iter().find(|requirement| requirement.name == program);
+    let mut all = REQUIREMENTS.iter().chain(FOR_PEERS);
+    let known = all.find(|requirement| requirement.name == program);
     known.map_or_else(
         || format!("install {program} and have it on PATH"),
         |requirement| format!("`apt-get install {}` brings it", requirement.package),
@@ -153,6 +193,7 @@ fn find(requirement: &Requirement) -> Result<PathBuf, String> {
         Presence::Program => on_path(requirement.name),
         Presence::Go => on_path(requirement.name).and_then(new_enough),
         Presence::File(path) => existing(PathBuf::from(path)),
+        Presence::Header(path) => existing(Path::new("/usr/include").join(path)),
         Presence::GccLibrary(file) => {
             existing(asked("gcc", &[&format!("-print-file-name={file}")])?)
         }

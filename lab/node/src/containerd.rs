@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use miette::{Result, miette};
+use miette::{IntoDiagnostic, Result, miette};
+use serde_json::json;
 use toml::{Table, Value};
 
 use crate::daemon::Daemon;
@@ -13,6 +14,10 @@ use crate::runtimes::{RuntimeKind, RuntimeTable, program_path};
 /// The handler of pods without a RuntimeClass.
 const DEFAULT_HANDLER: &str = "runc";
 const DEFAULT_BINARY: &str = "/usr/local/bin/runc";
+
+/// What containerd itself begins a container's configuration with: `ctr oci spec` of the release in
+/// vm-images/stack, without the limit on open files, which it takes away where there is no base.
+const BASE_SPEC: &str = include_str!("base_spec.json");
 
 /// What nothing on the node uses; each costs memory or start time.
 const DISABLED_PLUGINS: [&str; 8] = [
@@ -33,29 +38,45 @@ pub struct Handler {
     pub kind: RuntimeKind,
     /// Its program inside the node.
     pub path: String,
+    /// What its containers are annotated with, and their sandboxes are not.
+    pub container_annotations: BTreeMap<String, String>,
 }
 
 /// Handler by name; `runc` is always there.
 ///
 /// # Errors
-/// Two rows give one handler different programs.
+/// Two rows give one handler different programs or annotations.
 pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, Handler>> {
     let mut handlers = BTreeMap::new();
     for (name, row) in runtimes {
-        let handler = Handler { kind: row.kind, path: program_path(&row.binary) };
-        let path = handler.path.clone();
-        if let Some(other) = handlers.insert(row.handler.clone(), handler)
-            && other.path != path
-        {
+        let handler = Handler {
+            kind: row.kind,
+            path: program_path(&row.binary),
+            container_annotations: row.container_annotations.clone(),
+        };
+        let other = handlers.entry(row.handler.clone()).or_insert_with(|| handler.clone());
+        if other.path != handler.path {
             return Err(miette!(
                 help = "give each program a handler of its own in runtimes.toml",
-                "runtime {name}: handler {} is {} already, not {path}",
+                "runtime {name}: handler {} is {} already, not {}",
                 row.handler,
-                other.path
+                other.path,
+                handler.path
+            ));
+        }
+        if *other != handler {
+            return Err(miette!(
+                help = "give it a handler of its own in runtimes.toml",
+                "runtime {name}: handler {} has other container_annotations already",
+                row.handler
             ));
         }
     }
-    let runc = || Handler { kind: RuntimeKind::Oci, path: DEFAULT_BINARY.to_owned() };
+    let runc = || Handler {
+        kind: RuntimeKind::Oci,
+        path: DEFAULT_BINARY.to_owned(),
+        container_annotations: BTreeMap::new(),
+    };
     handlers.entry(DEFAULT_HANDLER.to_owned()).or_insert_with(runc);
     Ok(handlers)
 }
@@ -67,7 +88,8 @@ pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, Handler>> {
 pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> {
     let mut by_handler = Table::new();
     for (name, handler) in handlers(runtimes)? {
-        by_handler.insert(name, runtime(&handler)?);
+        let row = runtime(&name, &handler)?;
+        by_handler.insert(name, row);
     }
     let cri_runtime = Table::from_iter([
         // Needs CAP_SYS_RESOURCE otherwise, which not every root has.
@@ -111,7 +133,7 @@ pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> 
 }
 
 /// One handler.
-fn runtime(handler: &Handler) -> Result<Value> {
+fn runtime(name: &str, handler: &Handler) -> Result<Value> {
     // In containerd's patterns '*' stops at a '/', which most annotations have one of.
     let every = || Value::Array(vec!["*".into(), "*/*".into()]);
     let path = handler.path.as_str();
@@ -131,9 +153,32 @@ fn runtime(handler: &Handler) -> Result<Value> {
             [("runtime_type", kind.into()), ("runtime_path", path.into())]
         }
     };
-    Ok(Value::Table(
-        own.into_iter().chain(annotations).map(|(key, value)| (key.to_owned(), value)).collect(),
-    ))
+    let base = (!handler.container_annotations.is_empty())
+        .then(|| ("base_runtime_spec", Value::String(base_spec_path(name))));
+    let entries = own.into_iter().chain(annotations).chain(base);
+    Ok(Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).collect()))
+}
+
+/// Path in the node → text of what the containers of handlers with annotations of their own are
+/// made from. containerd makes a sandbox without it, and passes on annotations of a pod to both.
+///
+/// # Errors
+/// Two rows give one handler different programs or annotations.
+pub fn base_specs(runtimes: &RuntimeTable) -> Result<Vec<(String, String)>> {
+    let mut specs = Vec::new();
+    for (name, handler) in handlers(runtimes)? {
+        if handler.container_annotations.is_empty() {
+            continue;
+        }
+        let mut spec: serde_json::Value = serde_json::from_str(BASE_SPEC).into_diagnostic()?;
+        spec["annotations"] = json!(handler.container_annotations);
+        specs.push((base_spec_path(&name), format!("{spec:#}\n")));
+    }
+    Ok(specs)
+}
+
+fn base_spec_path(handler: &str) -> String {
+    format!("{CONFIG_DIR}/base-{handler}.json")
 }
 
 /// `io.containerd.NAME.vN` of a shim's program `…/containerd-shim-NAME-vN`.
@@ -195,6 +240,26 @@ mod tests {
         table.insert("runc-other".to_owned(), row);
         let error = handlers(&table).unwrap_err();
         assert!(error.to_string().contains("handler runc"), "{error}");
+    }
+
+    #[test]
+    fn annotations_of_containers_alone_are_in_a_base_for_containers() {
+        let table = shipped();
+        let specs = base_specs(&table).unwrap();
+        let (path, text) = specs.iter().find(|(path, _)| path.contains("youki")).unwrap();
+        let spec: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(spec["annotations"]["run.oci.handler"], "wasm");
+        assert_eq!(spec["root"]["path"], "rootfs");
+        let config = render(&table, "pause").unwrap();
+        assert!(config.contains(&format!("base_runtime_spec = \"{path}\"")), "{config}");
+        assert_eq!(config.matches("base_runtime_spec").count(), specs.len());
+
+        let mut table = table;
+        let mut row = table["youki-wasmtime"].clone();
+        row.container_annotations.clear();
+        table.insert("youki-other".to_owned(), row);
+        let error = handlers(&table).unwrap_err().to_string();
+        assert!(error.contains("container_annotations"), "{error}");
     }
 
     #[test]

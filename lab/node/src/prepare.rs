@@ -186,7 +186,7 @@ fn write_configuration(root: &Upper, config: &NodeConfig) -> Result<()> {
         ("/etc/resolv.conf".to_owned(), "# This node has no name server.\n".to_owned()),
         ("/etc/machine-id".to_owned(), format!("{}\n", machine_id(&config.name))),
     ];
-    for (path, content) in files {
+    for (path, content) in files.into_iter().chain(containerd::base_specs(&config.runtimes)?) {
         root.write(&path, &content, 0o644)?;
     }
     make_dir(&root.place(LOG_DIR)?, 0o755)

@@ -37,6 +37,10 @@ pub struct RuntimeUnderTest {
     /// Annotations of the pods.
     #[serde(default)]
     pub pod_annotations: BTreeMap<String, String>,
+    /// Annotations of the containers alone: for a runtime that would take the pod's sandbox for a
+    /// module, too. The same for all rows of a handler.
+    #[serde(default)]
+    pub container_annotations: BTreeMap<String, String>,
     /// True for the runtime that this project builds.
     #[serde(default)]
     pub ours: bool,

@@ -1,5 +1,6 @@
 //! `wamr-lab peers`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ pub fn peers(context: &Context, command: PeersCommand) -> Result<ExitCode> {
         PeersCommand::List => list(context),
         PeersCommand::Build { names } => {
             require_root("peers build")?;
-            let wanted = peer_files(&chosen(&context.runtimes, &names)?);
+            let wanted = wanted_files(&context.runtimes, &names)?;
             let built = wamr_image::peers::ensure(&context.cache, &wanted, &context.progress)?;
             for (file, path) in built {
                 anstream::println!("{file}: {}", path.display());
@@ -51,6 +52,23 @@ fn list(context: &Context) -> Result<ExitCode> {
         anstream::println!("{name:width$}  {:26}  {state}", row.title);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The files of the rows and parts of these names; without any, of all rows that can be had.
+fn wanted_files(table: &RuntimeTable, names: &[String]) -> Result<BTreeSet<String>> {
+    let parts = wamr_image::peers::read()?;
+    // A part that no row names is something that runtimes are compared with elsewhere.
+    let (parts_alone, rows): (Vec<String>, Vec<String>) = names
+        .iter()
+        .cloned()
+        .partition(|name| parts.contains_key(name) && !table.contains_key(name));
+    let mut wanted = if rows.is_empty() && !names.is_empty() {
+        BTreeSet::new()
+    } else {
+        peer_files(&chosen(table, &rows)?)
+    };
+    wanted.extend(parts_alone.iter().flat_map(|name| parts[name].files.iter().cloned()));
+    Ok(wanted)
 }
 
 /// The rows of these names; without any, all that can be had.
@@ -120,5 +138,28 @@ fn the_experiment_of_the_shipped_table_is_one() {
     let experiment = experiment::parse("verify", &experiment_of(&rows), &table).unwrap();
     assert_eq!(experiment.series.len(), rows.len());
     assert!(chosen(&table, &["nothing".to_owned()]).is_err());
-    assert!(chosen(&table, &["shim-wasmedge".to_owned()]).is_err(), "absent");
+    let mut absent = table;
+    absent.get_mut("runc-native").unwrap().absent = Some("lost".to_owned());
+    assert!(chosen(&absent, &["runc-native".to_owned()]).is_err(), "absent");
+    assert!(!chosen(&absent, &[]).unwrap().contains_key("runc-native"));
+}
+
+#[test]
+fn rows_and_parts_have_files() {
+    use wamr_node::runtimes::parse_table;
+    let table = parse_table(experiment::RUNTIMES).unwrap();
+    let files = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        wanted_files(&table, &names).map(|files| files.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    for (names, want) in [
+        (&["youki"][..], "bin/youki"),
+        (&["crun-wasmtime"], "bin/crun-wasmtime lib/libwasmtime.so"),
+        (&["youki", "youki-wasmtime"], "bin/youki bin/youki-wasmtime"),
+        (&["runc-native"], ""),
+    ] {
+        assert_eq!(files(names).unwrap(), want, "{names:?}");
+    }
+    assert!(files(&[]).unwrap().contains("bin/containerd-shim-wasmer-v1"));
+    assert!(files(&["nothing"]).is_err());
 }

@@ -21,24 +21,38 @@ const CRUN_VERSION: &str = "1.21";
 /// Digest of that archive.
 pub const CRUN_SHA256: &str = "4bfb700e764a4804a4de3ecf07753f4c391005356d60356df65d80ae0914c486";
 
-/// Builds `part` into the bench. `needed` are the folders of what it is built with, by name.
+/// The toolchain of all peers in Rust.
+const TOOLCHAIN: &str = "peers/rust-toolchain.toml";
+
+/// Builds `part` into the bench. `needed` are the folders of what it is built with, by name;
+/// `target` is where cargo compiles.
 ///
 /// # Errors
 /// A tool is missing or fails.
-pub fn build(part: &Part, needed: &BTreeMap<String, PathBuf>, bench: &mut Bench<'_>) -> Result<()> {
+pub fn build(
+    part: &Part,
+    needed: &BTreeMap<String, PathBuf>,
+    target: &Path,
+    bench: &mut Bench<'_>,
+) -> Result<()> {
     match &part.build {
-        Build::Workspace => workspace(part, bench),
+        Build::Workspace => workspace(part, target, bench),
         Build::Cmake { crate_name, folder, headers, options } => {
             write_workspace(&bench.scratch)?;
             let source = crate_folder(&bench.scratch, crate_name)?.join(folder);
             cmake(part, &source, headers, options, bench)
         }
         Build::Crun { engine, libraries } => crun(part, engine, libraries, needed, bench),
-        Build::Crate { crate_name, version, features } => {
+        Build::Crate { crate_name, version, features, program } => {
+            recipes::write(TOOLCHAIN, &bench.scratch.join("rust-toolchain.toml"))?;
+            let installed = bench.scratch.join("installed");
             let mut command = cargo(&bench.scratch, "install");
+            command.env("CARGO_TARGET_DIR", target);
             command.args(["--locked", "--no-track", "--version", version, crate_name]);
-            command.arg("--features").arg(features.join(",")).arg("--root").arg(&bench.out);
-            run_cargo(command, bench)
+            command.arg("--features").arg(features.join(",")).arg("--root").arg(&installed);
+            run_cargo(command, bench)?;
+            let built = installed.join("bin").join(program);
+            part.files.iter().try_for_each(|file| copy(&built, &bench.out.join(file)))
         }
     }
 }
@@ -46,7 +60,7 @@ pub fn build(part: &Part, needed: &BTreeMap<String, PathBuf>, bench: &mut Bench<
 /// Cargo in `folder`, which has a toolchain file.
 fn cargo(folder: &Path, verb: &str) -> Command {
     let mut command = tool::command("cargo");
-    command.current_dir(folder).arg(verb).env("CARGO_TARGET_DIR", folder.join("target"));
+    command.current_dir(folder).arg(verb);
     // The product's own settings are no business of a peer's.
     for name in ["RUSTFLAGS", "CMAKE_TOOLCHAIN_FILE", "WAMR_SHARED_PLATFORM_CONFIG"] {
         command.env_remove(name);
@@ -86,13 +100,13 @@ fn crate_folder(workspace: &Path, name: &str) -> Result<PathBuf> {
         .ok_or_else(|| miette::miette!("the peers' Cargo.lock has no crate {name}"))
 }
 
-fn workspace(part: &Part, bench: &mut Bench<'_>) -> Result<()> {
+fn workspace(part: &Part, target: &Path, bench: &mut Bench<'_>) -> Result<()> {
     let folder = bench.scratch.clone();
     write_workspace(&folder)?;
     let mut command = cargo(&folder, "build");
-    command.args(["--release", "--locked", "--workspace"]);
+    command.args(["--release", "--locked", "--workspace"]).env("CARGO_TARGET_DIR", target);
     run_cargo(command, bench)?;
-    let built = folder.join("target/release");
+    let built = target.join("release");
     for file in &part.files {
         let name = Path::new(file).file_name().unwrap_or_default();
         copy(&built.join(name), &bench.out.join(file))?;
@@ -106,12 +120,14 @@ fn workspace(part: &Part, bench: &mut Bench<'_>) -> Result<()> {
     copy(&generated(&built.join("build"), "wasmer.h")?, &wasmer.join("wasmer.h"))
 }
 
-/// A file that a build script made.
+/// The newest file of that name that a build script made: another build may have left one, too.
 fn generated(builds: &Path, name: &str) -> Result<PathBuf> {
     let listed = fs::read_dir(builds).into_diagnostic()?;
     listed
         .filter_map(|entry| Some(entry.ok()?.path().join("out").join(name)))
-        .find(|path| path.is_file())
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max()
+        .map(|(_, path)| path)
         .ok_or_else(|| miette::miette!("no build script made {name}"))
 }
 
@@ -128,7 +144,7 @@ fn cmake(
     bench.step.set("configure");
     bench.log.run(command, |_| {})?;
     let mut command = tool::command("cmake");
-    command.arg("--build").arg(&build).arg("--parallel");
+    command.arg("--build").arg(&build).arg("--parallel").arg(jobs());
     bench.step.set("compile");
     bench.log.run(command, |_| {})?;
     for file in &part.files {
@@ -175,7 +191,7 @@ fn crun(
     bench.step.set("configure");
     bench.log.run(command, |_| {})?;
     let mut command = tool::command("make");
-    command.current_dir(&build).args(["-j", "2"]);
+    command.current_dir(&build).arg("-j").arg(jobs());
     bench.step.set("compile");
     bench.log.run(command, |_| {})?;
     for file in &part.files {
@@ -201,6 +217,11 @@ fn crun_source(bench: &mut Bench<'_>) -> Result<PathBuf> {
     command.arg("-C").arg(&bench.scratch).arg("-xf").arg(&to);
     bench.log.run(command, |_| {})?;
     Ok(bench.scratch.join(format!("crun-{CRUN_VERSION}")))
+}
+
+/// As many compilers at once as cargo would run.
+fn jobs() -> String {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string()
 }
 
 /// True if `target`, the text of a link, is the name of one of `files`.

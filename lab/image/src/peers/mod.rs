@@ -7,6 +7,7 @@ mod build;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use miette::{Context as _, IntoDiagnostic as _, Result};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ const WORKSPACE: &[&str] = &[
     "iwasm/Cargo.toml",
     "iwasm/src/lib.rs",
     "rust-toolchain.toml",
+    "shim-wasmedge/Cargo.toml",
+    "shim-wasmedge/src/main.rs",
+    "shim-wasmedge/src/sys.rs",
     "shim-wasmer/Cargo.toml",
     "shim-wasmer/src/main.rs",
     "shim-wasmtime/Cargo.toml",
@@ -95,6 +99,8 @@ pub enum Build {
         version: String,
         /// Its features.
         features: Vec<String>,
+        /// Its program, which gives all files of the part.
+        program: String,
     },
 }
 
@@ -141,8 +147,11 @@ pub fn ensure(
         return Ok(found);
     }
     let parts = read()?;
-    let cache = std::path::absolute(cache).into_diagnostic()?;
-    let cache = Cache::open(&cache, progress)?;
+    let folder = std::path::absolute(cache).into_diagnostic()?;
+    let cache = Cache::open(&folder, progress)?;
+    if built(&folder, wanted)?.len() < wanted.len() {
+        crate::host::require_for_peers()?;
+    }
     for file in wanted {
         let part = parts.iter().find(|(_, part)| part.files.contains(file));
         let Some((name, _)) = part else {
@@ -154,7 +163,14 @@ pub fn ensure(
         let folder = part_folder(&parts, name, &cache, progress)?;
         found.insert(file.clone(), folder.join(file));
     }
-    Ok(found)
+    // Gigabytes, of use to nobody but a build that was broken off.
+    match fs::remove_dir_all(cache.cargo_folder()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let shown = cache.cargo_folder();
+            Err(error).into_diagnostic().with_context(|| format!("remove {}", shown.display()))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// Which of the `wanted` files are built already: file → where it is on this machine.
@@ -191,7 +207,7 @@ fn part_folder(parts: &Parts, name: &str, cache: &Cache, progress: &Progress) ->
     let key = key(parts, name)?;
     let stage = Stage { name: &stage_name, title: &part.title, key: &key, pieces: 0 };
     let (folder, Made {}) = cache.stage(stage, progress, |bench| {
-        build::build(part, &needed, bench)?;
+        build::build(part, &needed, &cache.cargo_folder(), bench)?;
         match part.files.iter().find(|file| !bench.out.join(file).exists()) {
             Some(file) => Err(miette::miette!("the build gave no {file}")),
             None => Ok(Made {}),
