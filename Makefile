@@ -173,7 +173,7 @@ validate: # runs the programs; RESULTS is written, and compared with the committ
 		--runtimes $(RUNTIMES) --out $(RESULTS) --against $$before || status=$$?; \
 	rm -f $$before; exit $$status
 
-bench: build image $(TARGET)/debug/wamr-bench ## times of create, start, kill, delete: BENCH
+bench: build image $(TARGET)/debug/wamr-bench ## times and system calls of the verbs: BENCH
 	@youki=$$($(DIST)/wamr-lab peers build youki | sed -n 's,^bin/youki: \(.*\)/bin/youki$$,\1,p'); \
 	$(TARGET)/debug/wamr-bench speed --bin $(DIST) --peers "$$youki" \
 		--runtimes $(RUNTIMES),youki --rounds $(ROUNDS) --out $(BENCH)

@@ -1,17 +1,23 @@
 //! The command line as data, and which function serves it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use miette::{IntoDiagnostic, Result, WrapErr};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::arena::{self, Arena};
 use crate::conformance::record::Results;
 use crate::conformance::{page, run};
 use crate::peers;
-use crate::speed::{self, Sample};
+use crate::speed::{self, Count, Sample};
+
+/// The file of the counts, beside that of the timed rounds.
+const COUNTS: &str = "syscalls.csv";
 
 /// wamr-crun beside crun, runc and youki.
 #[derive(Debug, Parser)]
@@ -29,11 +35,27 @@ enum Command {
     Speed(SpeedArgs),
     /// Write the page of a timing run.
     SpeedPage {
-        /// The raw data; its path is printed as it is given.
+        /// The raw data, syscalls.csv beside it; its path is printed as it is given.
         samples: PathBuf,
         /// The page.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Run a program, write the number of its system calls and its children's to a file.
+    #[command(name = speed::count::COUNT)]
+    Count {
+        /// The file.
+        out: PathBuf,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
+    },
+    /// The traced side of `count`.
+    #[command(name = speed::count::STAGE, hide = true)]
+    CountStage {
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
     },
     /// Write the page of a conformance run.
     ConformancePage {
@@ -64,10 +86,13 @@ struct SpeedArgs {
     /// Rounds before them.
     #[arg(long, default_value_t = 10)]
     warm_up: u32,
+    /// Rounds in which system calls are counted and nothing is timed.
+    #[arg(long, default_value_t = 5)]
+    counted: u32,
     /// Of the order in each round.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The raw data, as CSV.
+    /// The raw data, as CSV; syscalls.csv comes beside it.
     #[arg(long)]
     out: PathBuf,
 }
@@ -122,18 +147,36 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Conformance(args) => conformance(args),
         Command::Speed(args) => speed(&args),
         Command::SpeedPage { samples, out } => {
-            let read: Result<Vec<Sample>, _> =
-                csv::Reader::from_path(&samples).into_diagnostic()?.deserialize().collect();
-            let source = samples.to_string_lossy();
-            write(&out, &speed::page::render(&read.into_diagnostic()?, &source)?)?;
+            let counts = samples.with_file_name(COUNTS);
+            let data = speed::page::Data {
+                samples: &read_csv::<Sample>(&samples)?,
+                counts: &read_csv::<Count>(&counts)?,
+            };
+            let sources = [samples.to_string_lossy(), counts.to_string_lossy()];
+            write(&out, &speed::page::render(data, [&sources[0], &sources[1]])?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Count { out, words } => speed::count::count(&out, &words),
+        Command::CountStage { words } => Err(speed::count::stage(&words)),
         Command::ConformancePage { results, reasons, out } => {
             let text = read(&reasons)?;
             write(&out, &page::render(&Results::read(&results)?, &page::reasons(&text)?)?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let call = || format!("read {}: make bench writes it", path.display());
+    let reader = csv::Reader::from_path(path).into_diagnostic().wrap_err_with(call)?;
+    let rows: Result<Vec<T>, _> = reader.into_deserialize().collect();
+    rows.into_diagnostic().wrap_err_with(call)
+}
+
+fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let mut file = csv::Writer::from_path(path).into_diagnostic()?;
+    rows.iter().try_for_each(|row| file.serialize(row)).into_diagnostic()?;
+    file.flush().into_diagnostic()
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -195,12 +238,12 @@ fn speed(args: &SpeedArgs) -> Result<ExitCode> {
     let place = arena(&args.arena, &more)?;
     let name = args.out.file_name().unwrap_or_default();
     arena::within(&place, || {
-        let plan = speed::run::Plan { rounds: args.rounds, warm_up: args.warm_up, seed: args.seed };
+        let SpeedArgs { rounds, warm_up, counted, seed, .. } = *args;
+        let plan = speed::run::Plan { rounds, warm_up, counted, seed };
         let peers = peers::named(&args.arena.runtimes)?;
-        let samples = speed::run::run(&peers, plan, &busybox)?;
-        let mut file = csv::Writer::from_path(Path::new(OUT).join(name)).into_diagnostic()?;
-        samples.iter().try_for_each(|sample| file.serialize(sample)).into_diagnostic()?;
-        file.flush().into_diagnostic()?;
+        let (samples, counts) = speed::run::run(&peers, plan, &busybox)?;
+        write_csv(&Path::new(OUT).join(name), &samples)?;
+        write_csv(&Path::new(OUT).join(COUNTS), &counts)?;
         Ok(ExitCode::SUCCESS)
     })
 }

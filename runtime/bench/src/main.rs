@@ -8,6 +8,7 @@ mod cli;
 mod conformance;
 mod peers;
 mod speed;
+mod sys;
 mod tap;
 
 use std::process::ExitCode;

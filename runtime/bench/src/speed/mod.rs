@@ -1,6 +1,7 @@
 //! What create, start, kill and delete cost, runtime beside runtime.
 
 pub mod bundle;
+pub mod count;
 pub mod page;
 pub mod run;
 
@@ -16,6 +17,19 @@ pub enum Kind {
     Wasm,
 }
 
+impl Kind {
+    /// As tables have it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Wasm => "Wasm",
+        }
+    }
+}
+
+/// What a container's life consists of, in its order.
+pub const VERBS: [&str; 4] = ["create", "start", "kill", "delete"];
+
 /// One verb of one container: a line of the raw data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
@@ -29,7 +43,7 @@ pub struct Sample {
     pub version: String,
     /// What the container runs.
     pub kind: Kind,
-    /// create, start, kill or delete.
+    /// One of [`VERBS`].
     pub verb: String,
     /// From the spawn of the runtime to its end.
     pub wall_ns: u64,
@@ -37,4 +51,21 @@ pub struct Sample {
     pub cpu_us: u64,
     /// Page faults of the same processes that needed no disk.
     pub minor_faults: u64,
+}
+
+/// One verb of one container in a pass of its own, in which nothing is timed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// From 0.
+    pub round: u32,
+    /// The runtime's name.
+    pub runtime: String,
+    /// Its version.
+    pub version: String,
+    /// What the container runs.
+    pub kind: Kind,
+    /// One of [`VERBS`].
+    pub verb: String,
+    /// System calls of the runtime and of all its children, until the runtime ends.
+    pub syscalls: u64,
 }

@@ -11,7 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Kind, Sample, bundle};
+use super::{Count, Kind, Sample, bundle, count};
 use crate::peers::Peer;
 
 /// How long a killed container may take to go.
@@ -25,6 +25,8 @@ pub struct Plan {
     pub rounds: u32,
     /// Rounds before them.
     pub warm_up: u32,
+    /// Rounds after them, in which system calls are counted and nothing is timed.
+    pub counted: u32,
     /// Of the order.
     pub seed: u64,
 }
@@ -33,7 +35,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// A runtime fails: figures without it would not compare.
-pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<Vec<Sample>> {
+pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, Vec<Count>)> {
     let mut cells = Vec::new();
     for peer in peers {
         let version = peer.version()?;
@@ -50,13 +52,19 @@ pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for round in 0..plan.warm_up + plan.rounds {
         for (place, index) in shuffled(cells.len(), &mut random).into_iter().enumerate() {
-            let taken = cells[index].once(round.saturating_sub(plan.warm_up), place as u32)?;
+            let taken = cells[index].timed(round.saturating_sub(plan.warm_up), place as u32)?;
             if round >= plan.warm_up {
                 samples.extend(taken);
             }
         }
     }
-    Ok(samples)
+    let mut counts = Vec::new();
+    for round in 0..plan.counted {
+        for cell in &cells {
+            counts.extend(cell.counted(round)?);
+        }
+    }
+    Ok((samples, counts))
 }
 
 /// The numbers below `count` in an order drawn from `random` (Fisher and Yates).
@@ -75,53 +83,101 @@ struct Cell<'a> {
     directory: PathBuf,
 }
 
+/// What one verb took.
+struct Used {
+    wall_ns: u64,
+    cpu_us: u64,
+    minor_faults: u64,
+}
+
 impl Cell<'_> {
-    fn once(&self, round: u32, place: u32) -> Result<Vec<Sample>> {
+    fn timed(&self, round: u32, place: u32) -> Result<Vec<Sample>> {
         let id = format!("bench-{round}-{place}");
+        let taken = self.once(&id, |arguments, stdin| self.time(arguments, stdin))?;
+        let sample = |(verb, used): (String, Used)| Sample {
+            round,
+            place,
+            runtime: self.peer.name.to_owned(),
+            version: self.version.clone(),
+            kind: self.kind,
+            verb,
+            wall_ns: used.wall_ns,
+            cpu_us: used.cpu_us,
+            minor_faults: used.minor_faults,
+        };
+        Ok(taken.into_iter().map(sample).collect())
+    }
+
+    fn counted(&self, round: u32) -> Result<Vec<Count>> {
+        let id = format!("bench-counted-{round}");
+        let taken = self.once(&id, |arguments, stdin| self.count(arguments, stdin))?;
+        let count = |(verb, syscalls): (String, u64)| Count {
+            round,
+            runtime: self.peer.name.to_owned(),
+            version: self.version.clone(),
+            kind: self.kind,
+            verb,
+            syscalls,
+        };
+        Ok(taken.into_iter().map(count).collect())
+    }
+
+    /// The life of one container; `each` makes every call of the runtime.
+    fn once<T>(
+        &self,
+        id: &str,
+        each: impl Fn(&[&str], Stdio) -> Result<T>,
+    ) -> Result<Vec<(String, T)>> {
         let (pid_file, bundle) = (self.directory.join("pid"), &self.directory);
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let (pid_path, bundle) = (text(&pid_file), text(bundle));
         // Never written to: the guest waits for it. Open until the container is gone.
         let (stdin, _held) = std::io::pipe().into_diagnostic()?;
-        let mut samples = Vec::new();
-        let create = ["create", "--bundle", &bundle, "--pid-file", &pid_path, &id];
-        for arguments in [&create[..], &["start", &id], &["kill", &id, "KILL"], &["delete", &id]] {
+        let create = ["create", "--bundle", &bundle, "--pid-file", &pid_path, id];
+        let mut taken = Vec::new();
+        for arguments in [&create[..], &["start", id], &["kill", id, "KILL"], &["delete", id]] {
             if arguments[0] == "delete" {
                 wait_gone(&pid_file)?;
             }
             let input = stdin.try_clone().into_diagnostic()?;
-            let (wall_ns, cpu_us, minor_faults) = self.timed(arguments, input.into())?;
-            samples.push(Sample {
-                round,
-                place,
-                runtime: self.peer.name.to_owned(),
-                version: self.version.clone(),
-                kind: self.kind,
-                verb: arguments[0].to_owned(),
-                wall_ns,
-                cpu_us,
-                minor_faults,
-            });
+            taken.push((arguments[0].to_owned(), each(arguments, input.into())?));
         }
-        Ok(samples)
+        Ok(taken)
     }
 
-    fn timed(&self, arguments: &[&str], stdin: Stdio) -> Result<(u64, u64, u64)> {
+    fn time(&self, arguments: &[&str], stdin: Stdio) -> Result<Used> {
+        let mut command = Command::new(&self.peer.program);
+        command.args(arguments).stdin(stdin);
+        let before = used()?;
+        let wall_ns = self.done(command)?;
+        let after = used()?;
+        Ok(Used { wall_ns, cpu_us: after.0 - before.0, minor_faults: after.1 - before.1 })
+    }
+
+    fn count(&self, arguments: &[&str], stdin: Stdio) -> Result<u64> {
+        let out = self.directory.join("count");
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(count::COUNT).arg(&out).arg("--").arg(&self.peer.program);
+        command.args(arguments).stdin(stdin);
+        self.done(command)?;
+        let text = fs::read_to_string(&out).into_diagnostic().wrap_err("read the count")?;
+        text.parse().into_diagnostic()
+    }
+
+    /// Runs a command that must succeed; its duration in ns.
+    fn done(&self, mut command: Command) -> Result<u64> {
         let log = self.directory.join("log");
         let output = File::create(&log).into_diagnostic()?;
         let errors = output.try_clone().into_diagnostic()?;
-        let mut command = Command::new(&self.peer.program);
-        command.args(arguments).stdin(stdin).stdout(output).stderr(errors);
-        let before = used()?;
+        command.stdout(output).stderr(errors);
         let begin = Instant::now();
         let status = command.status().into_diagnostic()?;
         let wall_ns = begin.elapsed().as_nanos() as u64;
-        let after = used()?;
         if !status.success() {
             let said = fs::read_to_string(log).unwrap_or_default();
-            return Err(miette!("{} {}: {said}", self.peer.name, arguments.join(" ")));
+            return Err(miette!("{}: {command:?}: {said}", self.peer.name));
         }
-        Ok((wall_ns, after.0 - before.0, after.1 - before.1))
+        Ok(wall_ns)
     }
 }
 
