@@ -1,8 +1,9 @@
-//! Where the memory of a cell is: processes by role, and what no process explains.
+//! Where the memory of a cell is: processes by role, the kernel's counters, and what is left.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use wamr_record::account::{Account, REST_REMARKED};
 use wamr_record::cell::{PhaseName, ProcessMemory, Role};
 use wamr_record::reader::CellRecord;
 
@@ -19,50 +20,60 @@ const DAEMONS: [(Role, Measure); 6] = [
     (Role::Other, Measure::GrowthOther),
 ];
 
-/// Puts the parts of a pod's memory into `values`; they sum up to [`Measure::FreePaper`].
-///
-/// Formulas, over the processes of the plateau and divided by the pods:
-/// private = Σ (Private_Clean + Private_Dirty), shared = Σ Pss - private, pause and shim = Σ Pss,
-/// daemons = Σ Pss on the plateau - Σ Pss before, rest = the taken memory - all of these.
-/// Source of Pss: proc_pid_smaps(5); a page that n processes map counts 1/n for each.
+/// Puts the parts of a pod's memory into `values`: bytes of the cell's [`Account`] divided by its
+/// pods. [`PARTS`] and [`Measure::PartRest`] sum up to [`Measure::PartsTaken`].
 pub fn parts(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
+    let Some(account) = Account::of_cell(&record.samples, &record.attribution) else { return };
     let pods = f64::from(record.cell.pods);
-    let lines = &record.attribution;
-    let on_plateau = |role| of_role(lines, PhaseName::Plateau, role);
-    if record.cell.pods == 0 || on_plateau(Role::Container).next().is_none() {
+    if record.cell.pods == 0 {
         return;
     }
-    let private: f64 = on_plateau(Role::Container).map(private_bytes).sum();
-    let pss = |role| on_plateau(role).map(|line| line.pss_bytes as f64).sum::<f64>();
-    values.insert(Measure::PartContainerPrivate, private / pods);
-    values.insert(Measure::PartContainerShared, (pss(Role::Container) - private) / pods);
-    values.insert(Measure::PartPause, pss(Role::Pause) / pods);
-    values.insert(Measure::PartShim, pss(Role::Shim) / pods);
-    // Without a walk before the pods the growth is unknown and stays in the rest.
-    if lines.iter().any(|line| line.phase == PhaseName::Before) {
-        let mut all = 0.0;
-        for (role, measure) in DAEMONS {
-            let before: f64 =
-                of_role(lines, PhaseName::Before, role).map(|line| line.pss_bytes as f64).sum();
-            let growth = (pss(role) - before) / pods;
-            values.insert(measure, growth);
-            all += growth;
-        }
-        values.insert(Measure::PartDaemons, all);
+    let kernel = [
+        (Measure::KernelSlab, account.slab),
+        (Measure::KernelStacks, account.kernel_stacks),
+        (Measure::KernelPageTables, account.page_tables),
+        (Measure::KernelPercpu, account.percpu),
+        (Measure::KernelVmalloc, account.vmalloc),
+    ];
+    let of_pods = [
+        (Measure::PartContainerPrivate, account.container_private),
+        (Measure::PartContainerShared, account.container_shared),
+        (Measure::PartPause, account.pause),
+        (Measure::PartShim, account.shim),
+        (Measure::PartDaemons, account.all_daemons()),
+    ];
+    let sum = |parts: &[(Measure, f64)]| parts.iter().map(|part| part.1).sum::<f64>();
+    let others = [
+        (Measure::PartPageCache, account.page_cache),
+        (Measure::PartKernel, sum(&kernel)),
+        (Measure::PartRest, account.rest()),
+        (Measure::PartsTaken, account.taken),
+        (Measure::Processes, sum(&of_pods)),
+    ];
+    let daemons = DAEMONS.map(|(role, measure)| (measure, account.daemons[&role]));
+    for (measure, bytes) in kernel.into_iter().chain(of_pods).chain(others).chain(daemons) {
+        values.insert(measure, bytes / pods);
     }
-    let Some(&taken) = values.get(&Measure::FreePaper) else { return };
-    let known: f64 = PARTS.iter().filter_map(|part| values.get(part)).sum();
-    values.insert(Measure::PartRest, taken - known);
 }
 
-/// The parts that processes explain.
-pub const PARTS: [Measure; 5] = [
+/// The parts that have a name.
+pub const PARTS: [Measure; 7] = [
     Measure::PartContainerPrivate,
     Measure::PartContainerShared,
     Measure::PartPause,
     Measure::PartShim,
     Measure::PartDaemons,
+    Measure::PartPageCache,
+    Measure::PartKernel,
 ];
+
+/// True if more of what a cell took is unexplained than a reader should pass over.
+pub fn is_open(values: &BTreeMap<Measure, f64>) -> bool {
+    let of = |measure| values.get(&measure).copied();
+    of(Measure::PartRest)
+        .zip(of(Measure::PartsTaken))
+        .is_some_and(|(rest, taken)| taken <= 0.0 || rest.abs() > REST_REMARKED * taken)
+}
 
 fn of_role(
     lines: &[ProcessMemory],

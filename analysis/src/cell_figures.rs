@@ -70,7 +70,8 @@ pub fn cell_figures(record: &CellRecord) -> CellFigures {
     memory(record, &mut values);
     let metrics_stamps = metrics(record, &mut values);
     start_up(&record.pods, cell.pods, &mut values);
-    kernel(record, &mut values);
+    sockets(record, &mut values);
+    sources(record, &mut values);
     attribution::parts(record, &mut values);
     let total = |measure| values.get(&measure).map(|value| value * f64::from(cell.pods));
     CellFigures {
@@ -148,18 +149,58 @@ fn memory(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
     }
 }
 
-fn kernel(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
-    type Column = (fn(&Meminfo) -> f64, Measure);
-    let columns: [Column; 4] = [
-        (|meminfo| meminfo.slab_bytes as f64, Measure::KernelSlab),
-        (|meminfo| meminfo.kernel_stack_bytes as f64, Measure::KernelStacks),
-        (|meminfo| meminfo.page_tables_bytes as f64, Measure::KernelPageTables),
-        (|meminfo| meminfo.percpu_bytes as f64, Measure::KernelPercpu),
-    ];
-    for (of, measure) in columns {
-        let before = column(&record.samples, PhaseName::Before, of);
-        let plateau = column(&record.samples, PhaseName::Plateau, of);
-        put(values, measure, paper::per_pod(&before, &plateau, record.cell.pods));
+/// Sockets' memory overlaps slab, so it is a figure of its own and no part of the account.
+fn sockets(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
+    let of = |meminfo: &Meminfo| meminfo.sockets_bytes as f64;
+    let [before, plateau, _] = LEVELS.map(|phase| column(&record.samples, phase, of));
+    put(values, Measure::KernelSockets, paper::per_pod(&before, &plateau, record.cell.pods));
+}
+
+/// What a reading of the sources besides `/proc/meminfo` and metrics-server says.
+fn by_measure(reading: &Reading) -> Vec<(Measure, u64)> {
+    match reading {
+        Reading::NodeCgroup { usage_bytes, file_bytes, .. } => {
+            vec![(Measure::NodeCgroup, usage_bytes.saturating_sub(*file_bytes))]
+        }
+        Reading::KubeletSummaryNode { working_set_bytes, .. } => {
+            vec![(Measure::SummaryNode, *working_set_bytes)]
+        }
+        Reading::KubeletResourceNode { working_set_bytes, .. } => {
+            vec![(Measure::ResourceNode, *working_set_bytes)]
+        }
+        Reading::PodCgroup { working_set_bytes, .. } => {
+            vec![(Measure::PodCgroup, *working_set_bytes)]
+        }
+        Reading::KubeletSummaryPod { working_set_bytes, .. } => {
+            vec![(Measure::SummaryPod, *working_set_bytes)]
+        }
+        Reading::KubeletResourcePod { working_set_bytes, containers_working_set_bytes, .. } => {
+            vec![
+                (Measure::ResourcePod, *working_set_bytes),
+                (Measure::ResourceContainers, *containers_working_set_bytes),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A node's figure grows from before the pods to the plateau; a pod's own is one by itself.
+fn sources(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
+    let mut levels: BTreeMap<(Measure, PhaseName), Vec<f64>> = BTreeMap::new();
+    for sample in &record.samples {
+        for (measure, bytes) in by_measure(&sample.reading) {
+            levels.entry((measure, sample.phase)).or_default().push(bytes as f64);
+        }
+    }
+    let level = |measure, phase| levels.get(&(measure, phase)).map_or(&[][..], Vec::as_slice);
+    for measure in [Measure::NodeCgroup, Measure::SummaryNode, Measure::ResourceNode] {
+        let [before, plateau, _] = LEVELS.map(|phase| level(measure, phase));
+        put(values, measure, paper::per_pod(before, plateau, record.cell.pods));
+    }
+    for measure in
+        [Measure::PodCgroup, Measure::SummaryPod, Measure::ResourcePod, Measure::ResourceContainers]
+    {
+        put(values, measure, median(level(measure, PhaseName::Plateau)));
     }
 }
 

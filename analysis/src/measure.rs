@@ -59,6 +59,22 @@ measures! {
     NodeMetricsBracket = "metrics_server_node_bracket_bytes_per_pod", BytesPerPod;
     /// A pod's working set by metrics-server, median over pods and scrapes.
     PodMetrics = "metrics_server_pod_bytes", BytesPerPod;
+    /// The control group of the whole node without page cache, before to plateau.
+    NodeCgroup = "node_cgroup_bytes_per_pod", BytesPerPod;
+    /// The node's working set by the kubelet's summary, before to plateau.
+    SummaryNode = "kubelet_summary_node_bytes_per_pod", BytesPerPod;
+    /// The node's working set by the kubelet's resource metrics, before to plateau.
+    ResourceNode = "kubelet_resource_node_bytes_per_pod", BytesPerPod;
+    /// A pod's working set by its control group's files, with the sandbox; median over the pods.
+    PodCgroup = "cgroup_pod_bytes", BytesPerPod;
+    /// A pod's working set by the kubelet's summary, with the sandbox; median over the pods.
+    SummaryPod = "kubelet_summary_pod_bytes", BytesPerPod;
+    /// A pod's working set by the kubelet's resource metrics, with the sandbox; median.
+    ResourcePod = "kubelet_resource_pod_bytes", BytesPerPod;
+    /// Its containers' working set by the same, without the sandbox; median.
+    ResourceContainers = "kubelet_resource_containers_bytes", BytesPerPod;
+    /// The processes of a pod and the daemons' growth, by smaps.
+    Processes = "processes_bytes_per_pod", BytesPerPod;
     /// The last pod's first instruction.
     StartLast = "start_last_ns", Nanoseconds;
     /// The first pod's first instruction.
@@ -89,8 +105,14 @@ measures! {
     PartShim = "part_shim_bytes_per_pod", BytesPerPod;
     /// Growth of everything else that runs on the node.
     PartDaemons = "part_daemons_growth_bytes_per_pod", BytesPerPod;
-    /// What no process explains: the kernel's own objects and page cache.
+    /// Page cache and shared memory that no process maps.
+    PartPageCache = "part_page_cache_bytes_per_pod", BytesPerPod;
+    /// The kernel's own: slab, stacks, page tables, per-processor areas, vmalloc.
+    PartKernel = "part_kernel_bytes_per_pod", BytesPerPod;
+    /// What neither a process nor a counter of the kernel explains.
     PartRest = "part_rest_bytes_per_pod", BytesPerPod;
+    /// What free lost between the two walks over all processes: the sum of the parts.
+    PartsTaken = "parts_taken_bytes_per_pod", BytesPerPod;
     /// Growth of containerd.
     GrowthContainerd = "growth_containerd_bytes_per_pod", BytesPerPod;
     /// Growth of the kubelet.
@@ -111,6 +133,10 @@ measures! {
     KernelPageTables = "kernel_page_tables_bytes_per_pod", BytesPerPod;
     /// Growth of per-processor areas.
     KernelPercpu = "kernel_percpu_bytes_per_pod", BytesPerPod;
+    /// Growth of vmalloc areas besides stacks.
+    KernelVmalloc = "kernel_vmalloc_bytes_per_pod", BytesPerPod;
+    /// Growth of what TCP and UDP have set aside for sockets; a part of it is slab, too.
+    KernelSockets = "kernel_sockets_bytes_per_pod", BytesPerPod;
 }
 
 impl Serialize for Measure {

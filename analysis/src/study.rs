@@ -63,6 +63,10 @@ pub struct RunFacts {
     pub begin_ns: i64,
     /// When it ended.
     pub end_ns: i64,
+    /// When it was resumed after having been broken off.
+    pub resumed_ns: Vec<i64>,
+    /// Parts of names that chose its cells; empty if all were asked for.
+    pub only: Vec<String>,
     /// Seed of the order of its cells.
     pub order_seed: Option<i64>,
     /// Files whose digest was compared with the manifest.
@@ -142,6 +146,8 @@ pub fn study(run: &Run, plan: &Plan, findings: Findings) -> Study {
             lab_version: clean(&run.manifest.lab_version),
             begin_ns: run.manifest.begin_ns,
             end_ns: run.manifest.end_ns,
+            resumed_ns: run.manifest.resumed_ns.clone(),
+            only: run.manifest.only.iter().map(|part| clean(part)).collect(),
             order_seed: plan.seed,
             files_compared: findings.files,
         },

@@ -73,6 +73,8 @@ fn role_of(exe: &str) -> Role {
             Role::ControlPlane
         }
         "metrics-server" => Role::MetricsServer,
+        // The node's PID 1, or the agent of a virtual machine.
+        "wamr-lab" => Role::Lab,
         name if name.starts_with("containerd-shim") => Role::Shim,
         _ => Role::Other,
     }

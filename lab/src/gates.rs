@@ -1,5 +1,6 @@
 //! Whether a cell may be used. Pure: facts in, verdict out.
 
+use wamr_record::account::REST_REMARKED;
 use wamr_record::cell::{Evidence, Pod, Verdict};
 
 /// What is known of a cell at its end.
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub node_drift_bytes: Option<i64>,
     /// Processes that outlived the cell.
     pub leftover: Vec<String>,
+    /// Bytes that no process and no counter explains, and their share of what was taken.
+    pub unexplained: Option<(i64, f64)>,
 }
 
 /// Drift of the baseline above this share of the cost is remarked on.
@@ -154,6 +157,12 @@ fn notes(facts: &Facts) -> Vec<String> {
     if got < wanted {
         notes.push(format!("metrics-server gave {got} of {wanted} figures"));
     }
+    if let Some((bytes, share)) = facts.unexplained
+        && share > REST_REMARKED
+    {
+        let (bytes, percent) = (megabytes(bytes), 100.0 * share);
+        notes.push(format!("{bytes} ({percent:.0} % of what was taken) have no explanation"));
+    }
     if share(facts.drift_bytes, facts.cost_bytes) > DRIFT_REMARKED {
         notes.push(drift(facts));
     }
@@ -247,6 +256,7 @@ mod tests {
             node_cost_bytes: Some(95_000_000),
             node_drift_bytes: Some(-1_000_000),
             leftover: vec![],
+            unexplained: Some((-1_000_000, 0.01)),
         };
         let mut changed = facts.clone();
         change(&mut changed, &mut evidence, &mut pods);
@@ -285,6 +295,7 @@ mod tests {
             ("another program grew", |facts, _, _| facts.cost_bytes = 125_000_000),
             ("another program shrank", |facts, _, _| facts.cost_bytes = 65_000_000),
             ("no control group", |facts, _, _| facts.node_cost_bytes = None),
+            ("unexplained", |facts, _, _| facts.unexplained = Some((-6_000_000, 0.06))),
             ("no cost", |facts, _, _| facts.cost_bytes = -1),
         ];
         let mut shown = String::new();
@@ -315,6 +326,7 @@ mod tests {
             node_cost_bytes: None,
             node_drift_bytes: None,
             leftover: vec![],
+            unexplained: None,
         };
         assert!(!judge(&facts).is_valid());
     }

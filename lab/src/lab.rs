@@ -33,6 +33,8 @@ pub struct Lab<'a> {
     pub meminfo: MeminfoFile,
     /// The control group of the whole node, if it can be found.
     pub node_cgroup: Option<MemoryCgroup>,
+    /// The control group that the node sees as the root.
+    pub root_cgroup: Option<MemoryCgroup>,
     /// Where the run is written.
     pub run: &'a RunWriter,
     /// What happened.

@@ -11,6 +11,7 @@ mod evidence;
 mod experiment;
 mod gates;
 mod interrupt;
+mod kubernetes_event;
 mod lab;
 mod machine;
 mod matrix;

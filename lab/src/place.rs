@@ -82,6 +82,15 @@ impl Place {
         MemoryCgroup::find(&mounts, &node.cgroup())
     }
 
+    /// The control group that the node sees as the root: pods' groups are named from there.
+    pub fn root_cgroup(&self) -> Option<MemoryCgroup> {
+        if let Self::Native(_) = self {
+            return self.memory_cgroup();
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+        MemoryCgroup::find(&mounts, "")
+    }
+
     /// Sees whether all daemons still run.
     ///
     /// # Errors

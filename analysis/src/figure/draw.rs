@@ -24,12 +24,14 @@ const MEMORY: Scale =
 pub const NO_VALUE: &str = "no valid value";
 
 /// Parts of a pod's memory with their inks.
-const PART_INKS: [(Measure, Ink); 6] = [
+const PART_INKS: [(Measure, Ink); 8] = [
     (Measure::PartContainerPrivate, Ink::Vermilion),
     (Measure::PartContainerShared, Ink::Dots),
     (Measure::PartPause, Ink::Yellow),
     (Measure::PartShim, Ink::BlueHatch),
     (Measure::PartDaemons, Ink::Green),
+    (Measure::PartPageCache, Ink::Orange),
+    (Measure::PartKernel, Ink::Purple),
     (Measure::PartRest, Ink::Grey),
 ];
 
@@ -202,7 +204,7 @@ fn parts(study: &Study) -> Result<Figure, Error> {
             StackRow {
                 label,
                 ours: system.ours,
-                total: group.median(Measure::FreePaper),
+                total: group.median(Measure::PartsTaken),
                 parts: if group.median(attribution::PARTS[0]).is_some() {
                     PART_INKS.iter().filter_map(part).collect()
                 } else {
@@ -213,8 +215,9 @@ fn parts(study: &Study) -> Result<Figure, Error> {
         .collect();
     let legend = PART_INKS.map(|(measure, ink)| (ink, part_title(measure)));
     let title = format!("Where the memory of a pod is{}", pods_words(study));
-    let words = "Processes by their proportional set size; the rest is what no process explains, \
-                 mostly kernel objects. Together they are the pod's figure by free.";
+    let words = "Processes by their proportional set size, then what /proc/meminfo says of page \
+                 cache and of the kernel; the rest has no explanation. Together they are what \
+                 free lost between the two walks over all processes.";
     finish(PARTS, &title, words, |room| stack::draw(&rows, &legend, MEMORY, room))
 }
 

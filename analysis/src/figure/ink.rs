@@ -40,10 +40,12 @@ pub enum Ink {
     Green,
     /// Grey with crosses.
     Grey,
+    /// Plain purple.
+    Purple,
 }
 
 /// A plain colour: CSS name, on white, on black.
-const COLOURS: [(&str, &str, &str); 13] = [
+const COLOURS: [(&str, &str, &str); 14] = [
     ("text", "#1b1f24", "#e6e9ee"),
     ("muted", "#59636e", "#a3adb9"),
     ("grid", "#e4e7eb", "#323a45"),
@@ -57,6 +59,7 @@ const COLOURS: [(&str, &str, &str); 13] = [
     ("yellow", "#f0e442", "#f0e442"),
     ("green", "#009e73", "#2fbf96"),
     ("grey", "#a7afb8", "#828b96"),
+    ("purple", "#cc79a7", "#cc79a7"),
 ];
 
 /// What lies over the colour.
@@ -79,7 +82,7 @@ pub enum Place {
 }
 
 impl Ink {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Text,
         Self::Muted,
         Self::Grid,
@@ -96,6 +99,7 @@ impl Ink {
         Self::BlueHatch,
         Self::Green,
         Self::Grey,
+        Self::Purple,
     ];
 
     /// The marker colour that stands for it while painting.
@@ -118,6 +122,7 @@ impl Ink {
             Self::Yellow => 10,
             Self::Green => 11,
             Self::Grey => 12,
+            Self::Purple => 13,
         }
     }
 

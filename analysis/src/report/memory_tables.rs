@@ -122,15 +122,18 @@ pub fn part_title(part: Measure) -> &'static str {
         Measure::PartPause => "pause",
         Measure::PartShim => "shim",
         Measure::PartDaemons => "growth of the daemons",
-        _ => "rest (kernel, page cache)",
+        Measure::PartPageCache => "page cache",
+        Measure::PartKernel => "kernel",
+        _ => "rest",
     }
 }
 
 /// Parts of a pod's memory.
 pub fn parts(study: &Study) -> Table {
-    let note = "Processes by their proportional set size, per pod; together the columns make up \
-                the pod's figure by free. A negative rest means that processes share pages that \
-                were cached before the pods came.";
+    let note = "What free lost between two moments: before the pods and with them, each right \
+                before a walk over all processes. Processes count by their proportional set size; \
+                page cache is what none of them maps, the kernel's part is listed below. A rest \
+                of more than 5 % is marked under “Validity”.";
     let mut table = Table::new("attribution", "Where the memory of a pod is", note)
         .words("Runtime", "runtime")
         .number("Pods", "", "pods");
@@ -139,9 +142,43 @@ pub fn parts(study: &Study) -> Table {
     for &part in &measures {
         table = table.spread(part_title(part), "MB", part.key());
     }
-    measures.push(Measure::FreePaper);
-    table = table.spread("pod by free", "MB", Measure::FreePaper.key());
+    for (title, measure) in
+        [("sum, at the walks", Measure::PartsTaken), ("pod by free", Measure::FreePaper)]
+    {
+        measures.push(measure);
+        table = table.spread(title, "MB", measure.key());
+    }
     of_measures(study, table, &measures)
+}
+
+/// The same memory by every source that was asked.
+pub fn sources(study: &Study) -> Table {
+    let columns = [
+        ("node: free", Measure::FreePaper),
+        ("node: available", Measure::AvailablePaper),
+        ("node: control group, no page cache", Measure::NodeCgroup),
+        ("node: processes (smaps)", Measure::Processes),
+        ("node: metrics-server", Measure::NodeMetrics),
+        ("node: kubelet, summary", Measure::SummaryNode),
+        ("node: kubelet, resource", Measure::ResourceNode),
+        ("pod: control group", Measure::PodCgroup),
+        ("pod: kubelet, summary", Measure::SummaryPod),
+        ("pod: kubelet, resource", Measure::ResourcePod),
+        ("containers: kubelet, resource", Measure::ResourceContainers),
+        ("containers: metrics-server", Measure::PodMetrics),
+    ];
+    let note = "“node” is the growth of a figure of the node, divided by the pods; “pod” is a \
+                pod's own working set with its sandbox, “containers” that of its containers \
+                alone, both medians over the pods. The kubelet's figures are up to ten seconds \
+                old, metrics-server's up to its scrape interval more; a control group's files are \
+                read on the spot.";
+    let mut table = Table::new("sources", "Memory per pod by source", note)
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods");
+    for (title, measure) in columns {
+        table = table.spread(title, "MB", measure.key());
+    }
+    of_measures(study, table, &columns.map(|column| column.1))
 }
 
 /// What grows besides the pods' own processes.
@@ -157,9 +194,13 @@ pub fn growth(study: &Study) -> Table {
         ("kernel stacks", Measure::KernelStacks),
         ("page tables", Measure::KernelPageTables),
         ("per-processor", Measure::KernelPercpu),
+        ("vmalloc", Measure::KernelVmalloc),
+        ("sockets", Measure::KernelSockets),
     ];
-    let note = "Per pod. The first six split “growth of the daemons”; the last four are \
-                counters of the kernel and belong to “rest”.";
+    let note = "Per pod. The first six split “growth of the daemons”; the others but the last \
+                split “kernel”. The lab's own growth is taken out of every figure of the node \
+                where a run knows it. Sockets: what TCP and UDP have set aside, in part slab and \
+                in part “rest”.";
     let mut table = Table::new("growth", "Growth of the daemons and of the kernel", note)
         .words("Runtime", "runtime")
         .number("Pods", "", "pods");

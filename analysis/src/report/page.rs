@@ -84,7 +84,7 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
     let (starting, figures): (Vec<Figure>, Vec<Figure>) =
         drawn.into_iter().partition(|figure| figure.slug.starts_with("start-"));
     let result = vec![run_tables::summary(study)];
-    let mut figure_tables = vec![memory_tables::memory(study)];
+    let mut figure_tables = vec![memory_tables::memory(study), memory_tables::sources(study)];
     figure_tables.extend(memory_tables::ratios(study));
     figure_tables.extend(memory_tables::slopes(study));
     let mut container = vec![memory_tables::private(study)];

@@ -1,5 +1,6 @@
 //! The words of a report that are not numbers: notices, method, glossary.
 
+use crate::attribution::is_open;
 use crate::cell_figures::State;
 use crate::format::{count, duration, fixed, utc};
 use crate::measure::Measure;
@@ -30,6 +31,7 @@ pub fn notices(study: &Study) -> Vec<String> {
             study.defects.len()
         ));
     }
+    notices.extend(story(study));
     if study.valid_cells() < study.cells.len() + study.missing.len() {
         notices.push(format!("{}. What is not valid is not used.", counts(study)));
     }
@@ -47,6 +49,30 @@ pub fn notices(study: &Study) -> Vec<String> {
         _ => {}
     }
     notices
+}
+
+/// What happened to the run besides measuring.
+fn story(study: &Study) -> Vec<String> {
+    let run = &study.run;
+    let mut story = Vec::new();
+    if !run.resumed_ns.is_empty() {
+        let moments: Vec<String> = run.resumed_ns.iter().map(|&at_ns| utc(at_ns)).collect();
+        story.push(format!(
+            "The run was broken off and resumed at {}: cells before and after that are of two \
+             starts of the same node.",
+            moments.join(" and ")
+        ));
+    }
+    if !run.only.is_empty() {
+        story.push(format!(
+            "Only cells with {} in their names were asked for (--only): {} of the plan {} left \
+             out.",
+            run.only.join(" or "),
+            count(study.missing.len(), "cell", "cells"),
+            if study.missing.len() == 1 { "is" } else { "are" },
+        ));
+    }
+    story
 }
 
 /// Drift above this share of what the pods took is said before any figure.
@@ -73,6 +99,14 @@ fn doubts(study: &Study) -> Vec<String> {
             "In {drifted} of {all} the node's memory did not come back to its level: it moved by \
              more than a tenth of what the pods took. The node's daemons kept some, or something \
              else used it: figures of the node's memory are rough, those of single processes not."
+        ));
+    }
+    let open = valid().filter(|cell| is_open(&cell.values)).count();
+    if open > 0 {
+        doubts.push(format!(
+            "In {open} of {all} more than 5 % of what the pods took is explained neither by a \
+             process nor by a counter of the kernel: “Where the memory of a pod is” is incomplete \
+             there."
         ));
     }
     if remarked > 0 {

@@ -2,6 +2,7 @@
 
 use super::memory_tables::{class, head};
 use super::table::{Cell, Table};
+use crate::attribution::is_open;
 use crate::cell_figures::{CellFigures, State};
 use crate::format::{count, mb, ms, shorten};
 use crate::measure::{Measure, Unit};
@@ -99,13 +100,18 @@ pub fn cells(study: &Study) -> Table {
             State::Invalid => ("invalid", "invalid"),
             State::Failed => ("failed", "failed"),
         };
+        let mut remarks = cell.reasons.clone();
+        // The lab says so itself since it knows.
+        if is_open(&cell.values) && !remarks.iter().any(|text| text.contains("explanation")) {
+            remarks.push("more than 5 % of what was taken has no explanation".to_owned());
+        }
         let row = vec![
             Cell::whole(u64::from(cell.order) + 1),
             Cell::words(&title_of(study, cell)),
             Cell::whole(u64::from(cell.pods)),
             Cell::whole(u64::from(cell.repetition)),
             Cell::words(state),
-            Cell::words(&shorten(&cell.reasons.join("; "), 600)),
+            Cell::words(&shorten(&remarks.join("; "), 600)),
             Cell::words(&triple(cell.meminfo_samples)),
             Cell::words(&triple(cell.metrics_stamps)),
         ];

@@ -1,9 +1,10 @@
-//! What surrounds the cells of a synthetic run: plan and environment.
+//! What surrounds the cells of a synthetic run: plan, environment, the kubelet.
 
 use std::collections::BTreeMap;
 
 use wamr_record::cell::Program;
 use wamr_record::environment::Environment;
+use wamr_record::sample::{Meminfo, Reading};
 
 use super::synthetic::Recipe;
 
@@ -49,4 +50,48 @@ pub fn environment(recipe: &Recipe) -> Environment {
             format!("sha256:{}", digest("d0")),
         )]),
     }
+}
+
+/// The kubelet's and the control groups' figures: 1 kB apart, so that none is taken for another.
+pub fn kubelet(
+    private_bytes: u64,
+    pods: u32,
+    timestamp_ns: i64,
+    meminfo: &Meminfo,
+) -> Vec<Reading> {
+    let used = meminfo.total_bytes - meminfo.all_available_bytes();
+    let more = |bytes: u64| used + u64::from(pods) * bytes;
+    let mut readings = vec![
+        Reading::KubeletSummaryNode {
+            timestamp_ns,
+            usage_bytes: used,
+            working_set_bytes: more(1000),
+            rss_bytes: used,
+        },
+        Reading::KubeletResourceNode { timestamp_ns, working_set_bytes: more(2000) },
+    ];
+    for pod in (0..pods).map(|pod| format!("pod-{pod}")) {
+        readings.push(Reading::PodCgroup {
+            pod: pod.clone(),
+            usage_bytes: private_bytes * 2,
+            working_set_bytes: private_bytes + 100_000,
+            anon_bytes: private_bytes,
+            file_bytes: 0,
+            kernel_bytes: 0,
+        });
+        readings.push(Reading::KubeletSummaryPod {
+            timestamp_ns,
+            pod: pod.clone(),
+            usage_bytes: private_bytes * 2,
+            working_set_bytes: private_bytes + 101_000,
+            rss_bytes: private_bytes,
+        });
+        readings.push(Reading::KubeletResourcePod {
+            timestamp_ns,
+            pod,
+            working_set_bytes: private_bytes + 102_000,
+            containers_working_set_bytes: private_bytes + 51_000,
+        });
+    }
+    readings
 }

@@ -19,7 +19,7 @@ pub struct Cell {
     pub runtime_title: String,
     /// True for the runtime that this project builds.
     pub ours: bool,
-    /// `wasm` or `python` or `native`.
+    /// `wasm`, `python`, `native`, or [`NO_CONTAINER`].
     pub language: String,
     /// Which workload image ran.
     pub workload: String,
@@ -32,6 +32,9 @@ pub struct Cell {
     /// Whether the cell may be used.
     pub verdict: Verdict,
 }
+
+/// The language of a system whose pods are sandboxes alone: nothing in them prints a start stamp.
+pub const NO_CONTAINER: &str = "none";
 
 /// A stretch of the cell's protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -171,10 +174,36 @@ pub enum Role {
     ControlPlane,
     /// metrics-server.
     MetricsServer,
-    /// The lab's own sampler.
+    /// The lab: what measures, and what keeps the node together.
     Lab,
     /// Anything else on the node.
     Other,
+}
+
+/// A line of `events.ndjson`: a Kubernetes event about the cell's pods or what made them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesEvent {
+    /// Kind of the object it is about.
+    pub kind: String,
+    /// Name of the object it is about.
+    pub object: String,
+    /// `Normal` or `Warning`.
+    pub severity: String,
+    /// One word, like `Scheduled` or `FailedCreatePodSandBox`.
+    pub reason: String,
+    /// The whole sentence.
+    pub message: String,
+    /// Who wrote it.
+    pub source: String,
+    /// How often it was seen.
+    pub count: u32,
+    /// When its writer made it: client-go puts the nanoseconds into the event's name.
+    pub made_ns: Option<i64>,
+    /// First and last time that it was seen, by the API; whole seconds for most writers.
+    pub first_ns: Option<i64>,
+    /// See `first_ns`.
+    pub last_ns: Option<i64>,
 }
 
 /// `evidence.json`: proof of what really ran in a cell.

@@ -12,6 +12,7 @@
 //!     settling.ndjson    readings before and after the pods, while memory was not level yet
 //!     pods.ndjson        one line per pod: stamps and placement
 //!     attribution.ndjson where the memory is: one line per process or cgroup, at the plateau
+//!     events.ndjson      Kubernetes' events about the pods
 //!     evidence.json      proof of what really ran
 //!     failure/           events and logs of pods that did not start
 //! ```
@@ -19,6 +20,7 @@
 //! Names carry units: `_bytes`, `_ns`, `_s`. Wall-clock times are nanoseconds since the Unix
 //! epoch of the node's kernel (`CLOCK_REALTIME`).
 
+pub mod account;
 pub mod cell;
 pub mod environment;
 pub mod manifest;

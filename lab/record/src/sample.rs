@@ -57,6 +57,66 @@ pub enum Reading {
         /// Of it kernel memory.
         kernel_bytes: u64,
     },
+    /// `/proc/meminfo` right before the walk over all processes: what their memory is compared
+    /// with. Not among the readings of a level.
+    MeminfoAtWalk(Meminfo),
+    /// The kubelet, `/stats/summary`: the node.
+    KubeletSummaryNode {
+        /// When the kubelet read it.
+        timestamp_ns: i64,
+        /// Everything charged to the node's root control group, as the kubelet sees it.
+        usage_bytes: u64,
+        /// That without inactive file pages.
+        working_set_bytes: u64,
+        /// Anonymous memory.
+        rss_bytes: u64,
+    },
+    /// The kubelet, `/stats/summary`: one pod of the cell, its sandbox included.
+    KubeletSummaryPod {
+        /// When the kubelet read it.
+        timestamp_ns: i64,
+        /// The pod's name.
+        pod: String,
+        /// Everything charged to the pod's control group.
+        usage_bytes: u64,
+        /// That without inactive file pages.
+        working_set_bytes: u64,
+        /// Anonymous memory.
+        rss_bytes: u64,
+    },
+    /// The kubelet, `/metrics/resource`: the node. It is what metrics-server scrapes.
+    KubeletResourceNode {
+        /// When the kubelet read it.
+        timestamp_ns: i64,
+        /// `node_memory_working_set_bytes`
+        working_set_bytes: u64,
+    },
+    /// The kubelet, `/metrics/resource`: one pod of the cell.
+    KubeletResourcePod {
+        /// When the kubelet read it.
+        timestamp_ns: i64,
+        /// The pod's name.
+        pod: String,
+        /// `pod_memory_working_set_bytes`: with the sandbox.
+        working_set_bytes: u64,
+        /// Sum of `container_memory_working_set_bytes`: without the sandbox.
+        containers_working_set_bytes: u64,
+    },
+    /// The files of a pod's control group: what the others are made from, without their delay.
+    PodCgroup {
+        /// The pod's name.
+        pod: String,
+        /// Everything charged.
+        usage_bytes: u64,
+        /// That without inactive file pages.
+        working_set_bytes: u64,
+        /// Of it anonymous memory.
+        anon_bytes: u64,
+        /// Of it page cache, with shared memory.
+        file_bytes: u64,
+        /// Of it kernel memory.
+        kernel_bytes: u64,
+    },
 }
 
 /// The lines of `/proc/meminfo` that are kept, in bytes.
@@ -93,16 +153,32 @@ pub struct Meminfo {
     /// the pagesets of /proc/zoneinfo. It leaves them out of MemFree and MemAvailable, and lets
     /// them grow to some hundred MB after much was freed.
     pub per_cpu_lists_bytes: u64,
+    /// SecPageTables
+    #[serde(default)]
+    pub secondary_page_tables_bytes: u64,
+    /// VmallocUsed; kernel stacks are in it.
+    #[serde(default)]
+    pub vmalloc_bytes: u64,
+    /// Memory that TCP and UDP have set aside for sockets, by /proc/net/sockstat. The heads of
+    /// packets in it are in Slab, too.
+    #[serde(default)]
+    pub sockets_bytes: u64,
+    /// Anonymous and shared memory of the lab itself, by its own smaps_rollup; 0 in a run that was
+    /// recorded without it.
+    #[serde(default)]
+    pub lab_bytes: u64,
 }
 
 impl Meminfo {
-    /// Memory that is free: MemFree and the processors' lists.
+    /// Memory that would be free if nobody measured: MemFree, the processors' lists, and what the
+    /// lab itself has.
     pub fn all_free_bytes(&self) -> u64 {
-        self.free_bytes.saturating_add(self.per_cpu_lists_bytes)
+        self.free_bytes.saturating_add(self.per_cpu_lists_bytes).saturating_add(self.lab_bytes)
     }
 
-    /// Memory that programs can get: MemAvailable and the processors' lists.
+    /// Memory that programs could get if nobody measured: MemAvailable, the processors' lists, and
+    /// what the lab itself has.
     pub fn all_available_bytes(&self) -> u64 {
-        self.available_bytes.saturating_add(self.per_cpu_lists_bytes)
+        self.available_bytes.saturating_add(self.per_cpu_lists_bytes).saturating_add(self.lab_bytes)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
-use crate::cell::{Cell, Evidence, Pod, ProcessMemory};
+use crate::cell::{Cell, Evidence, KubernetesEvent, Pod, ProcessMemory};
 use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::sample::Sample;
@@ -25,6 +25,7 @@ pub fn schemas() -> Schemas {
         ("sample.schema.json", text::<Sample>("a line of samples.ndjson and settling.ndjson")),
         ("pod.schema.json", text::<Pod>("a line of pods.ndjson")),
         ("attribution.schema.json", text::<ProcessMemory>("a line of attribution.ndjson")),
+        ("event.schema.json", text::<KubernetesEvent>("a line of events.ndjson")),
         ("evidence.schema.json", text::<Evidence>("cells/CELL/evidence.json")),
     ])
 }
@@ -40,6 +41,7 @@ pub fn schema_of(path: &str) -> Option<&'static str> {
         ("samples.ndjson" | "settling.ndjson", true) => Some("sample.schema.json"),
         ("pods.ndjson", true) => Some("pod.schema.json"),
         ("attribution.ndjson", true) => Some("attribution.schema.json"),
+        ("events.ndjson", true) => Some("event.schema.json"),
         ("evidence.json", true) => Some("evidence.schema.json"),
         _ => None,
     }

@@ -7,15 +7,16 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::start_stamp::log_path;
+use crate::kubernetes_event::{lines, warnings};
 use crate::lab::Lab;
 use crate::processes::open_in_root;
 
 /// The end of a daemon's log that is kept, and the begin of a container's.
 const LOG_BYTES: u64 = 256 * 1024;
 
-/// Collects pods, events and logs. Each piece that cannot be had is passed over with a line in the
-/// journal: the failure itself matters more.
-pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) {
+/// Collects pods, events and logs; returns what Kubernetes warned of. Each piece that cannot be had
+/// is passed over with a line in the journal: the failure itself matters more.
+pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) -> Vec<String> {
     let failure = format!("cells/{cell}/failure");
     let note = |what: &str, error: &dyn std::fmt::Display| {
         let detail = serde_json::json!({ "piece": what, "error": error.to_string() });
@@ -37,8 +38,12 @@ pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) {
         }
         Err(error) => note("pods", &error),
     }
+    let mut warned = Vec::new();
     match lab.cluster.events(batch).await {
-        Ok(events) => write_json(lab, &format!("{failure}/events.json"), &events, &note),
+        Ok(events) => {
+            write_json(lab, &format!("{failure}/events.json"), &events, &note);
+            warned = warnings(&lines(&events));
+        }
         Err(error) => note("events", &error),
     }
     for daemon in ["containerd", "kubelet", "kube-controller-manager"] {
@@ -52,6 +57,7 @@ pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) {
             note(&name, &error);
         }
     }
+    warned
 }
 
 fn write_json<T: Serialize>(

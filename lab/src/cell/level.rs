@@ -6,18 +6,22 @@ use std::time::Duration;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use wamr_record::cell::PhaseName;
+use wamr_record::cell::{PhaseName, Pod};
 use wamr_record::sample::{Reading, Sample};
 
 use crate::clock::now_ns;
 use crate::experiment::Caches;
 use crate::lab::Lab;
 use crate::run_dir::journal::Journal;
+use crate::sample::kubelet;
 use crate::sample::metrics_server::Scrapes;
 use crate::settle::{Decision, Point, Rule};
 
 /// metrics-server answers from memory; a slower answer must not delay the next sample.
 const METRICS_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The kubelet reads a figure anew if it is asked while it has none; it is asked between phases.
+const KUBELET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stretch of waiting that has ended.
 #[derive(Debug, Clone)]
@@ -35,7 +39,7 @@ pub struct Waited {
 pub struct Baseline {
     /// The readings.
     pub waited: Waited,
-    /// What metrics-server said of the node in that time, if anything new.
+    /// What metrics-server said of the node in that time, if anything new, and the kubelet.
     pub node_metrics: Vec<Sample>,
 }
 
@@ -83,6 +87,49 @@ pub async fn wait_level(
     }
 }
 
+/// What the kubelet says at this moment of the node and of the pods that `wanted` names. A figure
+/// that it does not give is left out, with a line in the journal.
+pub async fn kubelet_samples(
+    lab: &Lab<'_>,
+    phase: PhaseName,
+    pods_running: u32,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Sample> {
+    let taken_ns = now_ns();
+    let mut readings = Vec::new();
+    for path in [kubelet::SUMMARY, kubelet::RESOURCE] {
+        let answers = match timeout(KUBELET_TIMEOUT, lab.cluster.kubelets(path)).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => {
+                lab.journal.note(
+                    "no-kubelet-figure",
+                    None,
+                    json!({ "error": format!("{error:?}") }),
+                );
+                continue;
+            }
+            Err(_) => {
+                lab.journal.note("no-kubelet-figure", None, json!({ "late": path }));
+                continue;
+            }
+        };
+        for answer in answers {
+            match path {
+                kubelet::SUMMARY => match kubelet::summary(&answer, &wanted) {
+                    Ok(figures) => readings.extend(figures),
+                    Err(error) => {
+                        let detail = json!({ "error": error.to_string() });
+                        lab.journal.note("no-kubelet-figure", None, detail);
+                    }
+                },
+                _ => readings.extend(kubelet::resource(&answer, &wanted)),
+            }
+        }
+    }
+    let sample = |reading| Sample { taken_ns, phase, pods_running, reading };
+    readings.into_iter().map(sample).collect()
+}
+
 /// Drops caches as the experiment asks, then waits for level memory without pods.
 ///
 /// # Errors
@@ -94,8 +141,27 @@ pub async fn baseline(lab: &Lab<'_>, pods: u32) -> Result<Baseline> {
     let mut node_metrics = Vec::new();
     if lab.experiment.timing.metrics_scrapes > 0 {
         node_metrics.extend(node_metrics_sample(lab, PhaseName::Before, 0, &mut scrapes).await);
+        node_metrics.extend(kubelet_samples(lab, PhaseName::Before, 0, |_| false).await);
     }
     Ok(Baseline { waited, node_metrics })
+}
+
+/// The reading that a walk over all processes is compared with; the walk follows at once.
+///
+/// # Errors
+/// `/proc/meminfo` cannot be read.
+pub fn walk_sample(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Result<Sample> {
+    let reading = Reading::MeminfoAtWalk(lab.read_meminfo()?);
+    Ok(Sample { taken_ns: now_ns(), phase, pods_running, reading })
+}
+
+/// The control groups of the pods; one that is gone is left out.
+pub fn pod_cgroup_samples(lab: &Lab<'_>, pods: &[Pod], pods_running: u32) -> Vec<Sample> {
+    let Some(root) = &lab.root_cgroup else { return Vec::new() };
+    let taken_ns = now_ns();
+    let reading = |pod: &Pod| root.read_pod(&pod.name, pod.cgroup.as_ref()?).ok();
+    let sample = |reading| Sample { taken_ns, phase: PhaseName::Plateau, pods_running, reading };
+    pods.iter().filter_map(reading).map(sample).collect()
 }
 
 /// One reading of `/proc/meminfo`, then one of the node's control group.

@@ -8,6 +8,7 @@
 //! Before, Plateau and After consist of level memory alone: the samples taken while waiting for
 //! it are kept apart (`settling.ndjson`, and the phase Settle).
 
+pub mod events;
 pub mod failure;
 pub mod level;
 pub mod plateau;

@@ -5,14 +5,17 @@ use serde_json::json;
 use wamr_image::WorkloadImage;
 use wamr_node::runtimes::RuntimeUnderTest;
 use wamr_progress::Step;
+use wamr_record::account::Account;
 use wamr_record::cell::{Cell, Evidence, PhaseName, ProcessMemory, Verdict};
-use wamr_record::sample::{Meminfo, Sample};
+use wamr_record::sample::{Meminfo, Reading, Sample};
 
-use super::level::{Baseline, Waited, baseline, wait_level};
+use super::level::{
+    Baseline, Waited, baseline, kubelet_samples, pod_cgroup_samples, wait_level, walk_sample,
+};
 use super::plateau::{Plateau, plateau};
 use super::ramp::{self, Ramp};
 use super::record::{self, meminfo_median, node_median, phase, phases};
-use super::{failure, removal};
+use super::{events, failure, removal};
 use crate::attribution::{pod_processes, walk};
 use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
@@ -39,6 +42,8 @@ struct Subject<'a> {
 
 /// The pods' life in the cell: it ends with the ramp if they did not all start.
 pub struct Life {
+    /// The machine's memory right before the walk over the processes without pods.
+    pub walk_before: Sample,
     /// How they started.
     pub ramp: Ramp,
     /// What came after, if they did.
@@ -78,15 +83,17 @@ pub async fn measure(
     let batch = lab.batch(format!("cell-{:04}", planned.order), series, planned.pods)?;
     lab.journal.note("cell-begin", Some(id), json!({ "batch": batch.name }));
     let processes_before = pod_processes(lab.node);
+    let walk_before = walk_sample(lab, PhaseName::Before, 0)?;
     let mut attribution = walk(lab.node, PhaseName::Before, &[]);
 
     let watch = lab.cluster.watch(&batch.name);
     step.set("pods start");
     let ramped = ramp::ramp(lab, &batch, &watch).await?;
-    let life = live(lab, &subject, ramped, &watch, step).await?;
+    let mut life = live(lab, &subject, walk_before, ramped, &watch, step).await?;
     if !life.failures.is_empty() {
         step.set("collecting why pods failed");
-        failure::collect(lab, id, &batch.name).await;
+        let warnings = failure::collect(lab, id, &batch.name).await;
+        life.failures.extend(warnings);
     }
     drop(watch);
 
@@ -95,10 +102,14 @@ pub async fn measure(
     let leftover = removal::remove(lab, &batch.name, &processes_before).await?;
     let delete = phase(PhaseName::Delete, (delete_begin_ns, now_ns()));
     lab.journal.note("pods-gone", Some(id), json!({ "left": leftover }));
+    events::keep(lab, id, &batch.name).await?;
     step.set("memory settles without the pods");
     let after = baseline(lab, planned.pods).await?;
 
-    let verdict = judge(&facts(lab, planned, &subject, &life, (before, &after), leftover));
+    attribution.extend(life.alive.iter().flat_map(|alive| alive.attribution.iter().cloned()));
+    let mut facts = facts(lab, planned, &subject, &life, (before, &after), leftover);
+    facts.unexplained = unexplained(&life, &attribution);
+    let verdict = judge(&facts);
     let cell = Cell {
         id: subject.id.clone(),
         order: planned.order,
@@ -112,7 +123,6 @@ pub async fn measure(
         phases: phases(before, &life, delete, &after),
         verdict: verdict.clone(),
     };
-    attribution.extend(life.alive.iter().flat_map(|alive| alive.attribution.iter().cloned()));
     record::write(lab.run, &cell, before, &life, &attribution, &after)?;
     lab.journal.note("cell-end", Some(id), json!({ "verdict": verdict }));
     Ok(Measured { verdict, after })
@@ -122,6 +132,7 @@ pub async fn measure(
 async fn live(
     lab: &Lab<'_>,
     subject: &Subject<'_>,
+    walk_before: Sample,
     mut ramp: Ramp,
     watch: &PodWatch,
     step: &Step,
@@ -130,7 +141,7 @@ async fn live(
     let mut failures = std::mem::take(&mut ramp.failures);
     let (Some(last_start_ns), true) = (ramp.last_start_ns(), failures.is_empty()) else {
         lab.journal.note("pods-failed", id, json!({ "reasons": failures }));
-        return Ok(Life { ramp, alive: None, failures });
+        return Ok(Life { walk_before, ramp, alive: None, failures });
     };
     lab.journal.note("pods-started", id, json!({ "last_start_ns": last_start_ns }));
     step.set("memory settles with the pods");
@@ -138,16 +149,40 @@ async fn live(
     let running = || watch.table().running();
     let mut settle = wait_level(lab, pods, PhaseName::Settle, running).await?;
     step.set("plateau");
-    let plateau = plateau(lab, watch, std::mem::take(&mut settle.level), last_start_ns).await?;
+    let mut plateau = plateau(lab, watch, std::mem::take(&mut settle.level), last_start_ns).await?;
     failures.extend(ramp::failures(lab, watch));
-    step.set("evidence and attribution");
+    step.set("attribution");
+    plateau.samples.push(walk_sample(lab, PhaseName::Plateau, running())?);
+    let attribution = walk(lab.node, PhaseName::Plateau, &ramp.pods);
+    step.set("control groups and the kubelet");
+    plateau.samples.extend(pod_cgroup_samples(lab, &ramp.pods, running()));
+    if lab.experiment.timing.metrics_scrapes > 0 {
+        let wanted = |name: &str| ramp.pods.iter().any(|pod| pod.name == name);
+        let samples = kubelet_samples(lab, PhaseName::Plateau, running(), wanted).await;
+        plateau.samples.extend(samples);
+    }
+    step.set("evidence");
     let evidence = evidence::collect(lab.node, subject.runtime, subject.image, &ramp.pods)
         .inspect_err(|error| {
             lab.journal.note("no-evidence", id, json!({ "error": format!("{error:?}") }));
         })
         .ok();
-    let attribution = walk(lab.node, PhaseName::Plateau, &ramp.pods);
-    Ok(Life { ramp, alive: Some(Alive { settle, plateau, evidence, attribution }), failures })
+    let alive = Some(Alive { settle, plateau, evidence, attribution });
+    Ok(Life { walk_before, ramp, alive, failures })
+}
+
+/// What no process and no counter of the kernel explains: its bytes, and its share of what was
+/// taken.
+fn unexplained(life: &Life, attribution: &[ProcessMemory]) -> Option<(i64, f64)> {
+    let on_plateau = &life.alive.as_ref()?.plateau.samples;
+    let mut samples = vec![life.walk_before.clone()];
+    samples.extend(on_plateau.iter().filter(|sample| is_at_walk(sample)).cloned());
+    let account = Account::of_cell(&samples, attribution)?;
+    Some((account.rest() as i64, account.rest_share()))
+}
+
+fn is_at_walk(sample: &Sample) -> bool {
+    matches!(sample.reading, Reading::MeminfoAtWalk(_))
 }
 
 fn facts<'a>(
@@ -192,5 +227,6 @@ fn facts<'a>(
             .and_then(|later| Some(later - node_median(before_level)?)),
         free_drift_bytes: free(after_level) - free(before_level),
         leftover,
+        unexplained: None,
     }
 }

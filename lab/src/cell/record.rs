@@ -68,6 +68,7 @@ fn ramp_end_ns(life: &Life) -> i64 {
 fn samples(before: &Baseline, life: &Life, after: &Baseline) -> Vec<Sample> {
     let mut samples = in_phase(&before.waited.level, PhaseName::Before);
     samples.extend(in_phase(&before.node_metrics, PhaseName::Before));
+    samples.push(life.walk_before.clone());
     let ramp_end_ns = ramp_end_ns(life);
     for sample in &life.ramp.samples {
         let late = sample.taken_ns > ramp_end_ns;
@@ -169,13 +170,14 @@ mod tests {
             scrapes: 0,
         };
         let alive = Alive { settle, plateau, evidence: None, attribution: vec![] };
-        let life = Life { ramp, alive: Some(alive), failures: vec![] };
+        let walk_before = reading(20, PhaseName::Before);
+        let life = Life { walk_before, ramp, alive: Some(alive), failures: vec![] };
         let delete = phase(PhaseName::Delete, (80, 100));
         let phases = phases(&before, &life, delete, &after);
         assert!(phases.is_sorted_by_key(|phase| (phase.begin_ns, phase.end_ns)));
         assert!(phases.windows(2).all(|pair| pair[0].end_ns <= pair[1].begin_ns));
         let samples = samples(&before, &life, &after);
-        assert_eq!(samples.len(), 9);
+        assert_eq!(samples.len(), 10);
         for sample in samples {
             let phase = phases.iter().find(|phase| phase.name == sample.phase).unwrap();
             let span = phase.begin_ns..=phase.end_ns;

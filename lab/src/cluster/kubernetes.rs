@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod, ServiceAccount};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams,
 };
@@ -182,6 +182,37 @@ impl Cluster {
             event.involved_object.name.as_deref().is_some_and(|name| name.starts_with(batch))
         };
         Ok(events.into_iter().filter(about).collect())
+    }
+
+    /// Deletes all events of the namespace: those of earlier cells would have to be listed with
+    /// the later ones'.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn forget_events(&self) -> Result<()> {
+        let all = self.api::<Event>();
+        let deleted = all.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
+        deleted.into_diagnostic().wrap_err("delete the events").map(drop)
+    }
+
+    /// What each node's kubelet answers to a GET, through the API server.
+    ///
+    /// # Errors
+    /// The API server or a kubelet refuses.
+    pub async fn kubelets(&self, path: &str) -> Result<Vec<String>> {
+        let asked = || format!("ask the kubelet for {path}");
+        let nodes = Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await;
+        let mut answers = Vec::new();
+        for node in nodes.into_diagnostic().wrap_err("list the nodes")?.items {
+            let name = node.metadata.name.unwrap_or_default();
+            let request = http::Request::get(format!("/api/v1/nodes/{name}/proxy/{path}"))
+                .body(Vec::new())
+                .into_diagnostic()
+                .wrap_err_with(asked)?;
+            let answer = self.client.request_text(request).await;
+            answers.push(answer.into_diagnostic().wrap_err_with(asked)?);
+        }
+        Ok(answers)
     }
 
     /// Watches the pods of a batch from now on.

@@ -207,6 +207,8 @@ pub fn node_config(
         ControlPlaneSpeed::Stock => ControlPlane::Stock,
         ControlPlaneSpeed::Unthrottled => ControlPlane::Unthrottled,
     };
+    let used = |name: &str| experiment.series.iter().any(|series| series.workload == name);
+    config.keep_workloads(&used);
     config.max_pods = MAX_PODS;
     config.metric_resolution_s = experiment.timing.metrics_resolution_s;
     Ok(config)
@@ -242,6 +244,7 @@ fn sweep_on(
             cluster,
             meminfo,
             node_cgroup: node.memory_cgroup(),
+            root_cgroup: node.root_cgroup(),
             run: &session.run,
             journal: &session.journal,
             progress: &context.progress,

@@ -52,13 +52,10 @@ pub fn measure(
     Ok(code)
 }
 
-/// The node that an experiment wants, without what it does not use.
+/// The node that an experiment wants.
 fn config(context: &Context, experiment: &Experiment) -> Result<NodeConfig> {
     let image = wamr_image::ensure(&context.cache, &context.progress)?;
-    let mut config = node_config(context, experiment, &image)?;
-    let used = |name: &str| experiment.series.iter().any(|series| series.workload == name);
-    config.keep_workloads(&used);
-    Ok(config)
+    node_config(context, experiment, &image)
 }
 
 /// Starts the machine of a node.

@@ -1,11 +1,21 @@
-//! The memory of the control group that holds the whole node. Other programs of the machine are
-//! not in it, so it tells on a busy machine what `/proc/meminfo` cannot.
+//! The memory of control groups: that of the whole node, and those of pods. Other programs of the
+//! machine are not in the node's, so it tells on a busy machine what `/proc/meminfo` cannot.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use wamr_record::sample::Reading;
+
+/// What a group's files say, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Figures {
+    usage: u64,
+    inactive_file: u64,
+    anon: u64,
+    file: u64,
+    kernel: u64,
+}
 
 /// A memory control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +58,48 @@ impl MemoryCgroup {
         }
     }
 
-    /// Reads it.
+    /// The group at `path` below this one.
+    fn join(&self, path: &str) -> Self {
+        let path = path.trim_start_matches('/');
+        match self {
+            Self::V1(dir) => Self::V1(dir.join(path)),
+            Self::V2(dir) => Self::V2(dir.join(path)),
+        }
+    }
+
+    /// Reads it as the group of the whole node.
     ///
     /// # Errors
     /// The group is gone; `InvalidData` if a number is missing.
     pub fn read(&self) -> io::Result<Reading> {
+        let Figures { usage, anon, file, kernel, .. } = self.figures()?;
+        Ok(Reading::NodeCgroup {
+            usage_bytes: usage,
+            anon_bytes: anon,
+            file_bytes: file,
+            kernel_bytes: kernel,
+        })
+    }
+
+    /// Reads the group of a pod, below the group that the node sees as its root. `container` is
+    /// the group of one of the pod's containers, as the node names it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_pod(&self, pod: &str, container: &str) -> io::Result<Reading> {
+        let group = container.rsplit_once('/').map_or("", |(above, _)| above);
+        let Figures { usage, inactive_file, anon, file, kernel } = self.join(group).figures()?;
+        Ok(Reading::PodCgroup {
+            pod: pod.to_owned(),
+            usage_bytes: usage,
+            working_set_bytes: usage.saturating_sub(inactive_file),
+            anon_bytes: anon,
+            file_bytes: file,
+            kernel_bytes: kernel,
+        })
+    }
+
+    fn figures(&self) -> io::Result<Figures> {
         let number = |file: &str| {
             let path = self.dir().join(file);
             let text = fs::read_to_string(&path)?;
@@ -61,17 +108,19 @@ impl MemoryCgroup {
         let stat = fs::read_to_string(self.dir().join("memory.stat"))?;
         let field = |name: &str| field(&stat, name).ok_or_else(|| invalid(name));
         Ok(match self {
-            Self::V1(_) => Reading::NodeCgroup {
-                usage_bytes: number("memory.usage_in_bytes")?,
-                anon_bytes: field("total_rss")?,
-                file_bytes: field("total_cache")?,
-                kernel_bytes: number("memory.kmem.usage_in_bytes")?,
+            Self::V1(_) => Figures {
+                usage: number("memory.usage_in_bytes")?,
+                inactive_file: field("total_inactive_file")?,
+                anon: field("total_rss")?,
+                file: field("total_cache")?,
+                kernel: number("memory.kmem.usage_in_bytes")?,
             },
-            Self::V2(_) => Reading::NodeCgroup {
-                usage_bytes: number("memory.current")?,
-                anon_bytes: field("anon")?,
-                file_bytes: field("file")?,
-                kernel_bytes: field("kernel")?,
+            Self::V2(_) => Figures {
+                usage: number("memory.current")?,
+                inactive_file: field("inactive_file")?,
+                anon: field("anon")?,
+                file: field("file")?,
+                kernel: field("kernel")?,
             },
         })
     }
@@ -114,7 +163,7 @@ mod tests {
         let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
         write("memory.usage_in_bytes", "100\n");
         write("memory.kmem.usage_in_bytes", "7\n");
-        write("memory.stat", "cache 1\nrss 2\ntotal_cache 30\ntotal_rss 40\n");
+        write("memory.stat", "cache 1\ntotal_cache 30\ntotal_rss 40\ntotal_inactive_file 9\n");
         let want = |usage_bytes, anon_bytes, file_bytes, kernel_bytes| Reading::NodeCgroup {
             usage_bytes,
             anon_bytes,
@@ -124,10 +173,15 @@ mod tests {
         let v1 = MemoryCgroup::V1(dir.path().to_owned());
         assert_eq!(v1.read().unwrap(), want(100, 40, 30, 7));
         write("memory.current", "200\n");
-        write("memory.stat", "anon 50\nfile 60\nfile_mapped 1\nkernel 8\nkernel_stack 2\n");
+        write("memory.stat", "anon 50\nfile 60\ninactive_file 1\nkernel 8\nkernel_stack 2\n");
         let v2 = MemoryCgroup::V2(dir.path().to_owned());
         assert_eq!(v2.read().unwrap(), want(200, 50, 60, 8));
         assert_eq!(v1.read().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let root = MemoryCgroup::V2(dir.path().parent().unwrap().to_owned());
+        let name = dir.path().file_name().unwrap().to_str().unwrap();
+        let pod = root.read_pod("p", &format!("/{name}/container")).unwrap();
+        let Reading::PodCgroup { working_set_bytes, anon_bytes, .. } = pod else { panic!() };
+        assert_eq!((working_set_bytes, anon_bytes), (199, 50));
         fs::remove_file(dir.path().join("memory.current")).unwrap();
         assert_eq!(v2.read().unwrap_err().kind(), io::ErrorKind::NotFound);
     }

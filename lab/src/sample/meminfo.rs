@@ -1,5 +1,5 @@
-//! `/proc/meminfo` and the processors' lists of `/proc/zoneinfo`, kept open: a reading makes no
-//! process.
+//! `/proc/meminfo`, the processors' lists of `/proc/zoneinfo`, the sockets' memory, and the lab's
+//! own memory, kept open: a reading makes no process.
 
 use std::fs::File;
 use std::io;
@@ -8,11 +8,16 @@ use std::path::Path;
 
 use wamr_record::sample::Meminfo;
 
+use crate::smaps::parse_rollup;
+
 /// The open files.
 #[derive(Debug)]
 pub struct MeminfoFile {
     meminfo: File,
     zoneinfo: File,
+    /// Absent on a kernel without IPv4.
+    sockstat: Option<File>,
+    own_rollup: File,
 }
 
 impl MeminfoFile {
@@ -22,7 +27,14 @@ impl MeminfoFile {
     /// As open(2) fails.
     pub fn open(proc_root: &Path) -> io::Result<Self> {
         let open = |name: &str| File::open(proc_root.join(name));
-        Ok(Self { meminfo: open("meminfo")?, zoneinfo: open("zoneinfo")? })
+        Ok(Self {
+            meminfo: open("meminfo")?,
+            zoneinfo: open("zoneinfo")?,
+            // Both are of this process, wherever the node's procfs is; the kernel counts the
+            // memory of sockets for all network namespaces together.
+            sockstat: File::open("/proc/net/sockstat").ok(),
+            own_rollup: File::open("/proc/self/smaps_rollup")?,
+        })
     }
 
     /// Reads them anew, one right after the other: pages move between the two.
@@ -37,8 +49,17 @@ impl MeminfoFile {
         let meminfo = parse(&text).map_err(|line| {
             io::Error::new(io::ErrorKind::InvalidData, format!("/proc/meminfo has no {line}"))
         })?;
-        let per_cpu_lists_bytes = list_pages(&String::from_utf8_lossy(&zones)) * page_bytes()?;
-        Ok(Meminfo { per_cpu_lists_bytes, ..meminfo })
+        let page_bytes = page_bytes()?;
+        let sockstat = self.sockstat.as_ref().map(read_whole).transpose()?.unwrap_or_default();
+        let own = read_whole(&self.own_rollup)?;
+        let own = parse_rollup(&String::from_utf8_lossy(&own)).unwrap_or_default();
+        Ok(Meminfo {
+            per_cpu_lists_bytes: list_pages(&String::from_utf8_lossy(&zones)) * page_bytes,
+            sockets_bytes: socket_pages(&String::from_utf8_lossy(&sockstat)) * page_bytes,
+            // Its file pages are in the page cache before the first baseline.
+            lab_bytes: own.pss_bytes.saturating_sub(own.pss_file_bytes),
+            ..meminfo
+        })
     }
 }
 
@@ -67,6 +88,18 @@ fn list_pages(zoneinfo: &str) -> u64 {
     counts.filter_map(|count| count.trim().parse::<u64>().ok()).sum()
 }
 
+/// Pages that TCP and UDP have set aside: the number after `mem`.
+///
+/// Source: net/ipv4/proc.c, `sockstat_seq_show`.
+fn socket_pages(sockstat: &str) -> u64 {
+    let of_line = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.find(|word| *word == "mem")?;
+        words.next()?.parse::<u64>().ok()
+    };
+    sockstat.lines().filter_map(of_line).sum()
+}
+
 fn page_bytes() -> io::Result<u64> {
     let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
     let unknown = || io::Error::new(io::ErrorKind::InvalidData, "the page size is unknown");
@@ -84,6 +117,8 @@ pub fn parse(text: &str) -> Result<Meminfo, &'static str> {
             .map(|kib| kib * 1024)
             .ok_or(name)
     };
+    // Lines that came with later kernels.
+    let newer = |name| bytes(name).unwrap_or(0);
     Ok(Meminfo {
         total_bytes: bytes("MemTotal")?,
         free_bytes: bytes("MemFree")?,
@@ -97,7 +132,11 @@ pub fn parse(text: &str) -> Result<Meminfo, &'static str> {
         kernel_stack_bytes: bytes("KernelStack")?,
         page_tables_bytes: bytes("PageTables")?,
         percpu_bytes: bytes("Percpu")?,
+        secondary_page_tables_bytes: newer("SecPageTables"),
+        vmalloc_bytes: newer("VmallocUsed"),
         per_cpu_lists_bytes: 0,
+        sockets_bytes: 0,
+        lab_bytes: 0,
     })
 }
 
@@ -120,6 +159,9 @@ SReclaimable:      50000 kB
 SUnreclaim:        20000 kB
 KernelStack:        3000 kB
 PageTables:         2000 kB
+SecPageTables:         4 kB
+VmallocTotal:   34359738367 kB
+VmallocUsed:       18820 kB
 Percpu:             1000 kB
 HugePages_Total:       0
 ";
@@ -132,6 +174,13 @@ HugePages_Total:       0
         assert_eq!(meminfo.cached_bytes, 200_000 * 1024);
         assert_eq!(meminfo.slab_reclaimable_bytes, 50_000 * 1024);
         assert_eq!(meminfo.percpu_bytes, 1000 * 1024);
+        assert_eq!(meminfo.page_tables_bytes, 2000 * 1024);
+        assert_eq!(meminfo.vmalloc_bytes, 18_820 * 1024);
+        let older = parse(&TEXT.replace("SecPageTables:         4 kB\n", "")).unwrap();
+        assert_eq!(
+            (meminfo.secondary_page_tables_bytes, older.secondary_page_tables_bytes),
+            (4096, 0)
+        );
     }
 
     #[test]
@@ -154,6 +203,18 @@ Node 0, zone   Normal
     }
 
     #[test]
+    fn sockets_of_all_protocols_add_up() {
+        let sockstat = "\
+sockets: used 131
+TCP: inuse 27 orphan 0 tw 12 alloc 30 mem 9
+UDP: inuse 3 mem 2
+UDPLITE: inuse 0
+FRAG: inuse 0 memory 77
+";
+        assert_eq!((socket_pages(sockstat), socket_pages("")), (11, 0));
+    }
+
+    #[test]
     fn a_missing_or_broken_line_is_named() {
         assert_eq!(parse(""), Err("MemTotal"));
         assert_eq!(parse(&TEXT.replace("Percpu:", "Per:")), Err("Percpu"));
@@ -165,5 +226,6 @@ Node 0, zone   Normal
         let file = MeminfoFile::open(Path::new("/proc")).unwrap();
         let meminfo = file.read().unwrap();
         assert!(meminfo.free_bytes <= meminfo.total_bytes);
+        assert!((1..meminfo.total_bytes).contains(&meminfo.lab_bytes), "{meminfo:?}");
     }
 }
