@@ -198,6 +198,10 @@ pub enum NodeCommand {
         /// With --provider vm: go on as soon as the machine runs commands
         #[arg(long)]
         no_wait: bool,
+        /// Configuration that something else has rendered: containerd.toml, kubelet.json, cni/ and
+        /// runtimeclasses.json take the place of the node's own
+        #[arg(long, value_name = "DIR", conflicts_with = "experiment")]
+        config_from: Option<PathBuf>,
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,

@@ -42,6 +42,9 @@ pub struct NodeConfig {
     pub max_pods: u32,
     /// Seconds between two scrapes of metrics-server.
     pub metric_resolution_s: u32,
+    /// Configuration that something else has rendered, in place of the node's own words: a
+    /// directory with `containerd.toml`, `kubelet.json`, `cni/` and `runtimeclasses.json`.
+    pub config_from: Option<PathBuf>,
 }
 
 /// How fast the control plane may go.
@@ -66,6 +69,7 @@ impl NodeConfig {
             control_plane: ControlPlane::Unthrottled,
             max_pods: MAX_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,
+            config_from: None,
         }
     }
 

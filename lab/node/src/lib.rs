@@ -22,6 +22,7 @@ mod config;
 mod containerd;
 mod control_plane;
 mod daemon;
+mod given;
 mod kubeconfig;
 mod kubelet;
 mod layout;

@@ -124,7 +124,12 @@ impl MachineNode {
         let (program, arguments) = argv.split_first().unwrap_or((&"false", &[]));
         let mut command = Command::new(program);
         command.args(arguments);
-        command.env("PATH", PATH).env("HOME", "/root").env("KUBECONFIG", self.kubeconfig());
+        // The machine's own programs may be elsewhere, as on NixOS.
+        let own = std::env::var("PATH").unwrap_or_default();
+        command
+            .env("PATH", format!("{PATH}:{own}"))
+            .env("HOME", "/root")
+            .env("KUBECONFIG", self.kubeconfig());
         command
     }
 

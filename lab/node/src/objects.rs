@@ -6,14 +6,14 @@ use crate::metrics_server;
 use crate::runtimes::RuntimeTable;
 
 /// Everything, as one list for `kubectl create`.
-pub fn all(runtimes: &RuntimeTable, ca_certificate: &str) -> Value {
-    let mut items = runtime_classes(runtimes);
+pub fn all(runtime_classes: Vec<Value>, ca_certificate: &str) -> Value {
+    let mut items = runtime_classes;
     items.extend(metrics_server::objects(ca_certificate));
     json!({ "apiVersion": "v1", "kind": "List", "items": items })
 }
 
 /// A RuntimeClass per handler, named like it.
-fn runtime_classes(runtimes: &RuntimeTable) -> Vec<Value> {
+pub fn runtime_classes(runtimes: &RuntimeTable) -> Vec<Value> {
     let mut handlers: Vec<&str> = runtimes.values().map(|row| row.handler.as_str()).collect();
     handlers.sort_unstable();
     handlers.dedup();
@@ -33,5 +33,5 @@ fn runtime_classes(runtimes: &RuntimeTable) -> Vec<Value> {
 #[test]
 fn the_objects_of_the_shipped_table() {
     let table = crate::runtimes::parse_table(include_str!("../../runtimes.toml")).unwrap();
-    insta::assert_snapshot!(format!("{:#}", all(&table, "CA")));
+    insta::assert_snapshot!(format!("{:#}", all(runtime_classes(&table), "CA")));
 }

@@ -15,8 +15,8 @@ use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STAT
 use crate::pki::Pki;
 use crate::runtimes::{Origin, origin, program_path};
 use crate::{
-    containerd, control_plane, kubeconfig, kubelet, metrics_server, native, network, objects,
-    traces,
+    containerd, control_plane, given, kubeconfig, kubelet, metrics_server, native, network,
+    objects, traces,
 };
 
 /// f_type of overlayfs. Source: statfs(2).
@@ -40,7 +40,8 @@ pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
     make_directories(&layout)?;
     let pki = Pki::generate(&config.name)?;
     let root = Upper { dir: layout.upper() };
-    write_configuration(&root, config)?;
+    let configuration = configuration(config)?;
+    write_configuration(&root, config, &configuration)?;
     write_identity(&root, &pki, &layout)?;
     install_programs(&root, config)?;
     let speed = config.control_plane;
@@ -54,7 +55,7 @@ pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
             kubelet::daemon(&config.name),
             metrics_server::daemon(config.metric_resolution_s),
         ],
-        objects: objects::all(&config.runtimes, &pki.ca_certificate),
+        objects: objects::all(configuration.runtime_classes, &pki.ca_certificate),
     })
 }
 
@@ -167,19 +168,34 @@ impl Upper {
     }
 }
 
-fn write_configuration(root: &Upper, config: &NodeConfig) -> Result<()> {
+/// The words of the daemons' configuration: the node's own, or those that it was given.
+fn configuration(config: &NodeConfig) -> Result<given::Given> {
+    if let Some(dir) = &config.config_from {
+        return given::read(dir);
+    }
     let pause: &WorkloadImage = config.image.workloads.get(PAUSE).ok_or_else(|| {
         miette!(
             help = "build it again: wamr-lab image build",
             "the node image has no {PAUSE} image"
         )
     })?;
-    let containerd = containerd::render(&config.runtimes, &pause.reference)?;
+    let network = format!("{:#}\n", network::cni_conflist());
+    Ok(given::Given {
+        containerd: containerd::render(&config.runtimes, &pause.reference)?,
+        kubelet: format!("{:#}\n", kubelet::config(config)),
+        networks: vec![("10-lab.conflist".to_owned(), network)],
+        runtime_classes: objects::runtime_classes(&config.runtimes),
+    })
+}
+
+fn write_configuration(root: &Upper, config: &NodeConfig, words: &given::Given) -> Result<()> {
     let hosts = format!("127.0.0.1 localhost\n{} {}\n", network::NODE_ADDRESS, config.name);
+    for (name, content) in &words.networks {
+        root.write(&format!("/etc/cni/net.d/{name}"), content, 0o644)?;
+    }
     let files = [
-        (containerd::config_path(), containerd),
-        (kubelet::config_path(), format!("{:#}\n", kubelet::config(config))),
-        ("/etc/cni/net.d/10-lab.conflist".to_owned(), format!("{:#}\n", network::cni_conflist())),
+        (containerd::config_path(), words.containerd.clone()),
+        (kubelet::config_path(), words.kubelet.clone()),
         ("/etc/hosts".to_owned(), hosts),
         ("/etc/hostname".to_owned(), format!("{}\n", config.name)),
         // The kubelet hands it to every pod; there is no name server.

@@ -1,8 +1,9 @@
 //! `wamr-lab node`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use miette::Result;
+use miette::{Result, bail};
 use wamr_image::peers;
 use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, MachineNode, NativeNode, Node, NodeConfig};
@@ -18,11 +19,16 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 /// As the node does.
 pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
     match command {
-        NodeCommand::Up { stay, provider, profile, experiment, no_wait, name } => {
+        NodeCommand::Up { stay, provider, profile, experiment, no_wait, config_from, name } => {
             require_root("node up")?;
             let interrupt = Interrupt::listen()?;
             let node = match provider {
-                NodeProvider::Native => up_native(context, &name, &interrupt).map(Node::Native),
+                NodeProvider::Native => {
+                    up_native(context, &name, config_from, &interrupt).map(Node::Native)
+                }
+                NodeProvider::Vm if config_from.is_some() => {
+                    bail!("--config-from is for nodes with --provider native")
+                }
                 NodeProvider::Vm => {
                     let wanted = Wanted { name: &name, profile: &profile, experiment, no_wait };
                     virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
@@ -82,8 +88,14 @@ fn exec(name: &str, argv: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-fn up_native(context: &Context, name: &str, interrupt: &Interrupt) -> Result<NativeNode> {
-    let config = config_of_all(context, name)?;
+fn up_native(
+    context: &Context,
+    name: &str,
+    config_from: Option<PathBuf>,
+    interrupt: &Interrupt,
+) -> Result<NativeNode> {
+    let mut config = config_of_all(context, name)?;
+    config.config_from = config_from;
     interrupt.arm();
     NativeNode::up(&config, &context.progress)
 }
