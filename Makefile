@@ -29,6 +29,8 @@ MANUAL := $(abspath $(TARGET))/manual
 PACKAGING = PROGRAMS=$(DIST) MANUAL=$(MANUAL) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) \
 	SYSCONFDIR=$(SYSCONFDIR) LAB=$(LAB)
 CARGO_DEB_VERSION := 3.8.0
+DEADNIX_VERSION := 1.3.1
+DEADNIX := $(abspath $(TARGET))/tools/bin/deadnix
 CARGO_DEB := $(abspath $(TARGET))/tools/bin/cargo-deb
 EXPERIMENT := lab/experiments/demo.toml
 SUITE := $(TARGET)/validation
@@ -40,7 +42,7 @@ ROUNDS := 200
 
 .PHONY: help setup demo build image test check fuzz clean artifact report-cost
 .PHONY: install uninstall manual deb clients
-.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test scenarios
+.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test scenarios nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
@@ -49,13 +51,13 @@ help: ## list the targets
 demo: setup build ## ten pods each of three systems on a node of this machine, and the report
 	@$(DIST)/wamr-lab demo $(ARGS)
 
-test: setup fmt tidy clippy doc scenarios build deb image ## everything; CI runs this
+test: setup fmt tidy clippy doc scenarios nix-check build deb image ## everything; CI runs this
 	@rm -rf $(LOGS)
 	@status=0; \
 	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep || status=$$?; \
 	$(MAKE) totals; exit $$status
 
-check: setup fmt tidy clippy doc scenarios unit ## what needs no root: style, lints, unit tests
+check: setup fmt tidy clippy doc scenarios nix-check unit ## all that needs no root and no node
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
 build: ## the four programs into dist/bin
@@ -210,6 +212,23 @@ scenarios: ## the driver of nixos-tests against a shell: no machine is needed
 	@echo '== scenarios'
 	@mkdir -p $(LOGS)
 	@cd nixos-tests && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest driver.test_machine
+
+nix-check: ## flake and NixOS modules, evaluated without nixpkgs; NIXPKGS_LIB= names a real lib
+	@echo '== nix-check'
+	@mkdir -p $(LOGS)
+	@if ! command -v nix >/dev/null; then \
+		echo 'skipped: nix-check: nix is not installed (apt-get install nix-bin)' | \
+			tee $(LOGS)/nix.log; \
+	else $(MAKE) $(DEADNIX) && DEADNIX=$(DEADNIX) nix/offline/check.sh | tee $(LOGS)/nix.log; fi
+
+nix-show: ## what the flake offers, with stand-ins for its inputs
+	@nix/offline/flake.sh show
+
+nix-options: ## docs/options.md from the options of the NixOS modules
+	@nix/offline/check.sh options
+
+$(DEADNIX):
+	@cargo install deadnix --version $(DEADNIX_VERSION) --locked --root $(TARGET)/tools
 
 totals:
 	@echo; grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true

@@ -1,42 +1,93 @@
 {
   description = "OCI runtime for WebAssembly on WAMR, and the lab that measures it on Kubernetes";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    treefmt-nix = {
+      url = "github:numtide/treefmt-nix";
+      inputs.nixpkgs.follows = "nixpkgs";
+    };
+  };
 
   # Only wiring stands here; nix/ holds what it wires.
   outputs =
-    { self, nixpkgs }:
+    {
+      self,
+      nixpkgs,
+      treefmt-nix,
+    }:
     let
-      systems = [ "x86_64-linux" ];
-      eachSystem = make: nixpkgs.lib.genAttrs systems (system: make (pkgsFor system));
+      inherit (nixpkgs) lib;
+      lab = "x86_64-linux";
+      eachSystem = lib.genAttrs [
+        lab
+        "aarch64-linux"
+      ];
+      onlyLab = lib.genAttrs [ lab ];
       pkgsFor = system: nixpkgs.legacyPackages.${system};
-      packagesFor = pkgs: import ./nix/packages.nix { inherit (pkgs) callPackage lib; };
+      tables = import ./nix/tables.nix { inherit lib; };
+      modules = import ./nix/modules { inherit packagesFor tables; };
+      packagesFor = pkgs: import ./nix/packages.nix { inherit modules pkgs tables; };
+      formatFor = system: treefmt-nix.lib.evalModule (pkgsFor system) ./nix/treefmt.nix;
+      node =
+        profile:
+        import ./nix/node.nix {
+          inherit
+            modules
+            nixpkgs
+            profile
+            tables
+            ;
+          system = lab;
+        };
     in
     {
-      packages = eachSystem packagesFor;
-
-      overlays.default = final: _: removeAttrs (packagesFor final) [ "default" ];
-
-      apps = eachSystem (pkgs: {
-        demo = {
-          type = "app";
-          program = nixpkgs.lib.getExe (packagesFor pkgs).wamr-demo;
-          meta.description = "Ten pods each of three systems on a node of this machine; as root";
-        };
-      });
-
-      checks = eachSystem (
-        pkgs:
-        import ./nix/checks.nix {
-          inherit pkgs self;
-          packages = packagesFor pkgs;
+      packages = eachSystem (
+        system:
+        (packagesFor (pkgsFor system)).forFlake
+        // lib.optionalAttrs (system == lab) {
+          node-vm = self.nixosConfigurations.node-small.config.system.build.vm;
+          node-image = self.nixosConfigurations.node-disk.config.system.build.images.qemu;
         }
       );
 
-      devShells = eachSystem (pkgs: {
-        default = pkgs.callPackage ./nix/devshell.nix { packages = packagesFor pkgs; };
+      overlays.default = final: _: removeAttrs (packagesFor final).forFlake [ "default" ];
+
+      nixosModules = modules;
+
+      # One for each row of vm-images/vm/profiles.toml, and one for a disk.
+      nixosConfigurations =
+        lib.mapAttrs' (
+          profile: _: lib.nameValuePair "node-${profile}" (node profile)
+        ) tables.profiles
+        // {
+          node-disk = node null;
+        };
+
+      apps = onlyLab (
+        system:
+        import ./nix/apps.nix {
+          inherit lib;
+          packages = self.packages.${system};
+        }
+      );
+
+      checks = onlyLab (
+        system:
+        import ./nix/checks.nix {
+          inherit modules self;
+          format = formatFor system;
+          packages = self.packages.${system};
+          pkgs = pkgsFor system;
+        }
+      );
+
+      devShells = onlyLab (system: {
+        default = (pkgsFor system).callPackage ./nix/devshell.nix {
+          packages = self.packages.${system};
+        };
       });
 
-      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
+      formatter = eachSystem (system: (formatFor system).config.build.wrapper);
     };
 }

@@ -1,10 +1,14 @@
-# What `nix flake check` builds: every package with its tests, formatting, the house rules.
+# What `nix flake check` builds: every package with its tests, formatting, lints, the house rules,
+# an evaluated node, and on a virtual machine the runtime's own tests and the smoke scenario.
 {
+  format,
+  modules,
   packages,
   pkgs,
   self,
 }:
 let
+  inherit (pkgs) lib;
   # Runs `script` in a writable copy of the repository.
   inCopy =
     name: tools: script:
@@ -15,13 +19,31 @@ let
       ${script}
       touch $out
     '';
+  # As built, but clippy in place of the compiler; its tests are the package's.
+  lint =
+    package:
+    package.overrideAttrs (old: {
+      pname = "${old.pname}-clippy";
+      nativeBuildInputs = (old.nativeBuildInputs or [ ]) ++ [ pkgs.clippy ];
+      buildPhase = ''
+        cargo clippy --offline --locked ${lib.concatStringsSep " " old.cargoBuildFlags} \
+          --all-targets -- -D warnings
+      '';
+      doCheck = false;
+      installPhase = "mkdir -p $out";
+      postInstall = "";
+    });
+  runtimeTests = pkgs.callPackage ./runtime-tests.nix { inherit (packages) wamr-crun; };
 in
-removeAttrs packages [ "default" ]
-// {
-  fmt = inCopy "fmt" [
-    pkgs.cargo
-    pkgs.rustfmt
-  ] "cargo fmt --all --check";
+{
+  inherit (packages) wamr-crun wamr-lab wamr-report;
+  inherit (packages) report-demo options;
+
+  clippy-runtime = lint packages.wamr-crun;
+  clippy-lab = lint packages.wamr-lab;
+  clippy-report = lint packages.wamr-report;
+
+  fmt = format.config.build.check self;
 
   tidy = inCopy "tidy" [
     pkgs.gcc
@@ -30,4 +52,18 @@ removeAttrs packages [ "default" ]
     CARGO_MANIFEST_DIR=$PWD/lab rustc --edition 2024 --test lab/tests/tidy/main.rs -o ../tidy
     ../tidy
   '';
+
+  # Every assertion of the modules, and the whole of each machine's configuration.
+  modules = pkgs.linkFarm "wamr-nodes" (
+    lib.mapAttrs (_: node: node.config.system.build.toplevel) self.nixosConfigurations
+  );
+
+  runtime = pkgs.testers.runNixOSTest (
+    import ../nixos-tests/runtime.nix {
+      inherit runtimeTests;
+      inherit (packages) wamr-crun;
+    }
+  );
+
+  smoke = pkgs.testers.runNixOSTest (import ../nixos-tests/smoke.nix { inherit modules; });
 }

@@ -1,13 +1,52 @@
 # All packages of this repository, one file each; `default` is what a cluster node needs.
-{ callPackage, lib }:
+# `forFlake` leaves out what is no package by itself, and on other processors all but the runtime.
+{
+  modules,
+  pkgs,
+  tables,
+}:
 let
-  source = callPackage ./source.nix { };
-  packages = {
-    wamr-crun = callPackage ./wamr-crun.nix { inherit source; };
-    wamr-lab = callPackage ./wamr-lab.nix { inherit source; };
-    wamr-report = callPackage ./wamr-report.nix { inherit source; };
-    wamr-demo = callPackage ./wamr-demo.nix { inherit (packages) wamr-crun wamr-lab wamr-report; };
-    default = packages.wamr-crun;
+  inherit (pkgs) lib;
+  call = path: arguments: pkgs.callPackage path (arguments // { inherit source; });
+  source = pkgs.callPackage ./source.nix { };
+  everywhere = {
+    wamr-crun = call ./wamr-crun.nix { };
+    wamr-lab = call ./wamr-lab.nix { };
+    wamr-report = call ./wamr-report.nix { };
   };
+  peers = pkgs.callPackage ./peers.nix { inherit tables; };
+  images = pkgs.callPackage ./workload-images.nix { inherit tables; };
+  sweep =
+    densities:
+    pkgs.callPackage ./sweep.nix {
+      inherit densities;
+      inherit (everywhere) wamr-report;
+      inherit (pkgs.testers.runNixOSTest scenario) driver;
+    };
+  scenario = import ../nixos-tests/sweep.nix { inherit modules tables; };
+  forLab = {
+    wamr-demo = pkgs.callPackage ./wamr-demo.nix everywhere;
+    workload-images = images;
+    report-demo = pkgs.callPackage ./report-demo.nix { inherit (everywhere) wamr-report; };
+    options = pkgs.callPackage ./options-doc.nix { inherit modules; };
+    sweep = sweep [ ];
+  }
+  // lib.listToAttrs (
+    map (pods: lib.nameValuePair "sweep-${toString pods}" (sweep [ pods ])) [
+      10
+      100
+      400
+      500
+    ]
+  )
+  // peers;
+  all = everywhere // lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 forLab;
 in
-packages
+all
+// {
+  forFlake = all // {
+    default = everywhere.wamr-crun;
+    # What a binary cache should hold.
+    prebuilt = pkgs.linkFarm "wamr-prebuilt" all;
+  };
+}

@@ -14,6 +14,7 @@
       ../analysis
       ../data/demo
       ../lab
+      ../packaging
       ../runtime
       ../vm-images
     ];
@@ -24,6 +25,9 @@
 
   meta = {
     license = lib.licenses.asl20;
-    platforms = [ "x86_64-linux" ];
+    platforms = [
+      "aarch64-linux"
+      "x86_64-linux"
+    ];
   };
 }

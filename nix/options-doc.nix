@@ -1,0 +1,15 @@
+# The options of the NixOS modules as a page, by NixOS' own means; docs/options.md is the same from
+# nix/options-page.nix, which needs no nixpkgs.
+{
+  lib,
+  modules,
+  nixosOptionsDoc,
+}:
+let
+  # Only the declarations are looked at, so NixOS' own options are not needed.
+  evaluated = lib.evalModules { modules = [ modules.node ]; };
+in
+(nixosOptionsDoc {
+  options = evaluated.options.services.wamr-lab;
+  transformOptions = option: option // { declarations = [ ]; };
+}).optionsCommonMark
