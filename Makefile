@@ -40,7 +40,7 @@ TOOLS := github.com/opencontainers/runtime-tools
 BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
 
-.PHONY: help setup demo build image test check fuzz clean artifact report-cost
+.PHONY: help setup demo build image test check fuzz stress clean artifact report-cost
 .PHONY: install uninstall manual deb clients
 .PHONY: fmt tidy clippy doc unit sweep totals vm vm-test scenarios nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
@@ -79,6 +79,12 @@ setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 
 fuzz: build ## fuzz the plan, modules and what else is in runtime/fuzz, MINUTES=10 each
 	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
+
+stress: build ## 200 containers at once, 200 kills of each verb, races of 200 rounds (as root)
+	@echo '== stress'
+	@$(SHIPPED) WAMR_TEST_PRIVILEGED=required WAMR_TEST_PARALLEL=200 WAMR_TEST_ROUNDS=200 \
+		cargo test --locked --package wamr-crun --test privileged -- --test-threads=1 \
+		stress:: escapes:: shared_mounts::
 
 artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; the same bytes
 	@echo '== artifact'

@@ -21,6 +21,25 @@ pub struct Sets {
     pub ambient: u64,
 }
 
+impl Sets {
+    /// Takes the capability `name` out of every set; says whether it was in one. Pure.
+    pub fn take_out(&mut self, name: &str) -> bool {
+        let before = *self;
+        let place = NAMES.iter().position(|other| *other == name);
+        let others = !place.map_or(0, |bit| 1 << bit);
+        for set in [
+            &mut self.bounding,
+            &mut self.effective,
+            &mut self.inheritable,
+            &mut self.permitted,
+            &mut self.ambient,
+        ] {
+            *set &= others;
+        }
+        *self != before
+    }
+}
+
 /// The names, by the kernel's numbers.
 pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",

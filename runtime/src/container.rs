@@ -12,6 +12,7 @@
 
 use crate::cgroup::freezer;
 use crate::error::{Act, Error, Result};
+use crate::rootfs::pivot;
 use crate::state_file::State;
 use crate::sys::regex::Regex;
 use nix::fcntl::{Flock, FlockArg};
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 pub const SETUP_GATE: &str = "setup.fifo";
 /// The gate while the init waits for `start`.
 pub const GATE: &str = "exec.fifo";
+
+/// Where the root of a container without a mount namespace is mounted.
+pub const SHARED_ROOT: &str = "root";
 
 /// What an init with startContainer hooks says of its failure after the gate.
 pub const REPORT: &str = "report.fifo";
@@ -240,6 +244,17 @@ impl Container {
         if self.directory.join(SETUP_GATE).exists() { Status::Creating } else { Status::Running }
     }
 
+    /// Makes the place for the root of a container without a mount namespace.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn make_shared_root(&self) -> Result<PathBuf> {
+        let path = self.directory.join(SHARED_ROOT);
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.act(|| format!("make {}", path.display()))?;
+        Ok(path)
+    }
+
     /// Notes that `path` in the control groups is about to be made.
     ///
     /// # Errors
@@ -259,6 +274,8 @@ impl Container {
     /// # Errors
     /// [`Error::Os`].
     pub fn remove(&self) -> Result<()> {
+        // First, and alone: what is still mounted there would be removed with the directory.
+        pivot::take_down(&self.directory.join(SHARED_ROOT))?;
         match fs::remove_dir_all(&self.directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).act(|| format!("remove {}", self.directory.display()))

@@ -77,6 +77,11 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
     for note in bundle.notes.iter().chain(&setup.notes) {
         log.warning(&format!("config.json: {note}"));
     }
+    if request.driver == Driver::Disabled {
+        let linux = bundle.spec.linux().as_ref();
+        let resources = linux.and_then(|linux| linux.resources().as_ref());
+        without::check_disabled(resources, &setup.namespaces)?;
+    }
     console::check(setup.program.terminal.is_some(), request.console.as_ref())?;
     let lock = container.make()?;
     let mut attempt = Attempt { cgroup: None, pid: None, hooks_ran: None, resctrl: Vec::new() };
@@ -148,7 +153,9 @@ impl Attempt {
         let resctrl = setup.intel_rdt.as_ref().map(|_| intel_rdt::find()).transpose()?;
         let trees = id_mapped::prepare(&setup.root.mounts, &setup.maps, &joins)?;
         let report = (setup.start_hooks()).then(|| report_gate(container)).transpose()?;
-        let parts = Parts { setup, cgroup, joins, trees, gate, report, console };
+        let shared = setup.namespaces.shares_mounts();
+        let shared_root = shared.then(|| container.make_shared_root()).transpose()?;
+        let parts = Parts { setup, cgroup, joins, trees, gate, report, console, shared_root };
         let spawned = spawn::spawn(parts)?;
         self.pid = Some(spawned.pid);
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
@@ -189,7 +196,7 @@ impl Attempt {
                     net_devices::move_to(&setup.net_devices, init.pid)?;
                     self.hooks_ran = Some(state.clone());
                     let text = container::report_json(state, Status::Creating);
-                    run_create_hooks(setup, &text)?;
+                    run_create_hooks(setup, state, &text)?;
                     // The container's own hooks run later, start hooks when it is created.
                     init.channel.answer(&ToInit::Continue(text))?;
                 }
@@ -244,12 +251,17 @@ fn report_gate(container: &Container) -> Result<OwnedFd> {
         .act(|| format!("open the FIFO {}", path.display()))
 }
 
-fn run_create_hooks(setup: &Setup, state: &str) -> Result<()> {
+/// `text`: the state for the hooks that the specification still has. The deprecated ones were
+/// written for its version 1.0, in which they ran at the start of a created container.
+///
+/// Source: runtime-spec 1.0 config.md "Prestart" and runtime.md "Lifecycle".
+fn run_create_hooks(setup: &Setup, state: &State, text: &str) -> Result<()> {
     #[allow(deprecated)] // prestart hooks are deprecated, but still to be run
     let prestart: &Option<Vec<Hook>> = setup.hooks.prestart();
-    hooks::run("prestart", prestart.as_deref().unwrap_or_default(), state)?;
+    let created = container::report_json(state, Status::Created);
+    hooks::run("prestart", prestart.as_deref().unwrap_or_default(), &created)?;
     let runtime = setup.hooks.create_runtime().as_deref().unwrap_or_default();
-    hooks::run("createRuntime", runtime, state)
+    hooks::run("createRuntime", runtime, text)
 }
 
 /// An init that closed its channel without a word: how it ended tells why.

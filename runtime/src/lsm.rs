@@ -1,21 +1,21 @@
 //! Security modules: the AppArmor profile and the SELinux labels of a container.
 //!
-//! What the kernel does not have switched on is refused: a container that asks to be confined
-//! must not run unconfined.
+//! An AppArmor profile is refused where the kernel has no AppArmor: a container that asks to be
+//! confined must not run unconfined. SELinux labels are passed over with a warning where the kernel
+//! has no SELinux: engines set them everywhere, and without a policy they mean nothing.
 //!
 //! Source: runtime-spec config.md "Linux Process", config-linux.md "Mount label"; apparmor(7),
 //! kernel Documentation/admin-guide/LSM; `context=` in mount(8).
 
 use crate::error::{Act, Error, Result};
 use std::fs;
-use std::path::Path;
 
 /// The security modules that are in force on this host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host {
     /// AppArmor is enabled.
     pub apparmor: bool,
-    /// SELinux is enabled: its file system is mounted.
+    /// SELinux is enabled: its file system is known, mounted or not.
     pub selinux: bool,
 }
 
@@ -25,9 +25,16 @@ impl Host {
         let enabled = fs::read("/sys/module/apparmor/parameters/enabled");
         Self {
             apparmor: enabled.is_ok_and(|text| text.first() == Some(&b'Y')),
-            selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+            selinux: knows_selinux(fs::read_to_string("/proc/filesystems").as_deref().ok()),
         }
     }
+}
+
+/// The kernel registers selinuxfs only when SELinux is on. Where /proc cannot say, a label shall be
+/// tried rather than left out.
+fn knows_selinux(filesystems: Option<&str>) -> bool {
+    let named = |text: &str| text.split_whitespace().any(|word| word == "selinuxfs");
+    filesystems.is_none_or(named)
 }
 
 /// What config.json wants of them.
@@ -41,29 +48,35 @@ pub struct Labels {
     pub mount: Option<String>,
 }
 
-/// Checks the wishes against `host`; empty texts are none. Pure.
+/// Checks the wishes against `host`; empty texts are none. Returns what can be given, and a sentence
+/// for each label that is passed over. Pure.
 ///
 /// # Errors
-/// [`Error::Config`]: the module is not enabled.
+/// [`Error::Config`]: AppArmor is not enabled.
 pub fn plan(
     profile: Option<&String>,
     process: Option<&String>,
     mount: Option<&String>,
     host: Host,
-) -> Result<Labels> {
-    let text = |wish: Option<&String>, field: &str, module: &str, enabled: bool| {
-        let wish = wish.filter(|text| !text.is_empty());
-        if wish.is_some() && !enabled {
-            let reason = format!("{module} is not enabled in this host's kernel: remove it");
-            return Err(Error::config(field, reason));
+) -> Result<(Labels, Vec<String>)> {
+    let set = |wish: Option<&String>| wish.filter(|text| !text.is_empty()).cloned();
+    let profile = set(profile);
+    if profile.is_some() && !host.apparmor {
+        let reason = "AppArmor is not enabled in this host's kernel: remove it";
+        return Err(Error::config("process.apparmorProfile", reason));
+    }
+    let mut notes = Vec::new();
+    let mut label = |wish: Option<&String>, field: &str| {
+        let wish = set(wish);
+        if wish.is_some() && !host.selinux {
+            notes.push(format!("{field} is passed over: SELinux is not enabled in this kernel"));
+            return None;
         }
-        Ok(wish.cloned())
+        wish
     };
-    Ok(Labels {
-        profile: text(profile, "process.apparmorProfile", "AppArmor", host.apparmor)?,
-        process: text(process, "process.selinuxLabel", "SELinux", host.selinux)?,
-        mount: text(mount, "linux.mountLabel", "SELinux", host.selinux)?,
-    })
+    let process = label(process, "process.selinuxLabel");
+    let mount = label(mount, "linux.mountLabel");
+    Ok((Labels { profile, process, mount }, notes))
 }
 
 /// The option that labels all files of a new file system, for the types that take one: those of
@@ -95,23 +108,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_module_that_is_off_is_refused() {
+    fn apparmor_that_is_off_is_refused_and_selinux_passed_over() {
         let name = "x".to_owned();
         let on = Host { apparmor: true, selinux: true };
         let off = Host::default();
-        let got = plan(Some(&name), Some(&name), Some(&name), on).unwrap();
-        assert_eq!(got.process.as_deref(), Some("x"));
-        for (wishes, want) in [
-            ([Some(&name), None, None], "process.apparmorProfile: AppArmor is not enabled"),
-            ([None, Some(&name), None], "process.selinuxLabel: SELinux is not enabled"),
-            ([None, None, Some(&name)], "linux.mountLabel: SELinux is not enabled"),
-        ] {
-            let [profile, process, mount] = wishes;
-            let error = plan(profile, process, mount, off).unwrap_err().to_string();
-            assert!(error.contains(want), "{error}");
-        }
+        let (got, notes) = plan(Some(&name), Some(&name), Some(&name), on).unwrap();
+        assert_eq!((got.process.as_deref(), got.mount.as_deref()), (Some("x"), Some("x")));
+        assert!(notes.is_empty());
+        let error = plan(Some(&name), None, None, off).unwrap_err().to_string();
+        assert!(error.contains("process.apparmorProfile: AppArmor is not enabled"), "{error}");
+        let (got, notes) = plan(None, Some(&name), Some(&name), off).unwrap();
+        assert_eq!(got, Labels::default());
+        assert!(notes[0].starts_with("process.selinuxLabel is passed over"), "{notes:?}");
+        assert!(notes[1].starts_with("linux.mountLabel is passed over"), "{notes:?}");
         let empty = String::new();
-        assert_eq!(plan(Some(&empty), None, None, off).unwrap(), Labels::default());
+        let none = (Labels::default(), Vec::new());
+        assert_eq!(plan(Some(&empty), Some(&empty), None, off).unwrap(), none);
+    }
+
+    #[test]
+    fn selinux_is_off_only_where_the_kernel_says_so() {
+        assert!(knows_selinux(Some("nodev\tselinuxfs\n\text4\n")));
+        assert!(!knows_selinux(Some("nodev\tsysfs\n\text4\n")));
+        assert!(knows_selinux(None));
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Plan {
     /// Reads the list. Pure.
     ///
     /// # Errors
-    /// [`Error::Config`]: a kind twice; no mount namespace.
+    /// [`Error::Config`]: a kind twice; a user namespace without a mount namespace.
     pub fn new(list: &[LinuxNamespace]) -> Result<Self> {
         let mut plan = Self::default();
         let mut seen = 0;
@@ -100,8 +100,8 @@ impl Plan {
                 _ => plan.new |= flag,
             }
         }
-        if seen & NEW_MOUNT == 0 {
-            let reason = "none is listed: the container's mounts would become the host's";
+        if seen & (NEW_MOUNT | NEW_USER) == NEW_USER {
+            let reason = "none is listed: a user namespace alone may not mount anything";
             return Err(Error::config("linux.namespaces (mount)", reason));
         }
         plan.join.sort_by_key(|join| rank(join.flag));
@@ -111,6 +111,11 @@ impl Plan {
     /// Whether the kind of `flag` is made or joined: the container does not share the host's.
     pub fn has(&self, flag: u64) -> bool {
         self.new & flag != 0 || self.joins(flag)
+    }
+
+    /// Whether the container's mounts are made among those of the host.
+    pub fn shares_mounts(&self) -> bool {
+        !self.has(NEW_MOUNT)
     }
 
     /// Whether the kind of `flag` is joined.
@@ -284,7 +289,7 @@ mod tests {
     fn refusals() {
         for (json, want) in [
             (r#"[{"type": "pid"}, {"type": "mount"}, {"type": "pid"}]"#, "listed twice"),
-            (r#"[{"type": "pid"}]"#, "would become the host's"),
+            (r#"[{"type": "user"}]"#, "may not mount anything"),
             (r#"[{"type": "mount", "path": "x"}]"#, "must be absolute"),
         ] {
             assert!(plan(json).unwrap_err().to_string().contains(want), "{json}");

@@ -25,9 +25,7 @@ pub fn check(spec: &Spec) -> Result<()> {
         ("zos", spec.zos().is_some()),
     ];
     refuse_set(&platforms, "is for another platform than Linux containers")?;
-    let process = spec.process().as_ref();
-    let process = process.ok_or_else(|| Error::config("process", "is needed"))?;
-    check_process(process)?;
+    spec.process().as_ref().map_or(Ok(()), check_process)?;
     let linux = spec.linux().as_ref();
     let linux = linux.ok_or_else(|| Error::config("linux", "is needed"))?;
     check_linux(linux)?;

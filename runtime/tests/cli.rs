@@ -46,11 +46,6 @@ fn names_that_are_none() {
 }
 
 #[test]
-fn a_driver_that_is_none_yet_is_refused_before_anything_is_done() {
-    insta::assert_snapshot!(shown(&["--cgroup-manager", "disabled", "create", "x"]));
-}
-
-#[test]
 fn signals_that_are_none() {
     insta::assert_snapshot!(shown(&["kill", "x", "SIGNOTHING"]));
 }

@@ -9,6 +9,7 @@ pub mod freezer;
 pub mod limits;
 pub mod oom;
 pub mod stats;
+pub mod sub_groups;
 pub mod systemd;
 pub mod v1;
 pub mod v2;
@@ -34,22 +35,8 @@ pub enum Driver {
     Cgroupfs,
     /// systemd: a scope for each container
     Systemd,
-    /// Nobody: containers stay in the caller's groups (not supported yet: refused)
+    /// Nobody: containers stay in the caller's groups; refused where config.json asks for limits
     Disabled,
-}
-
-impl Driver {
-    /// Refuses what this runtime cannot do, before anything is made.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] with what to do.
-    pub fn check(self) -> Result<()> {
-        let reason = match self {
-            Self::Cgroupfs | Self::Systemd => return Ok(()),
-            Self::Disabled => "--cgroup-manager disabled is not supported yet: use cgroupfs",
-        };
-        Err(Error::Usage(reason.to_owned()))
-    }
 }
 
 /// A container's place in the control groups.
@@ -91,6 +78,9 @@ impl Cgroup {
     /// [`crate::error::Error::Config`]: a limit that this host cannot set;
     /// [`crate::error::Error::Os`]: a refused write, with its file and value.
     pub fn create(request: &Request) -> Result<(Self, Option<Placeholder>)> {
+        if request.driver == Driver::Disabled {
+            return Ok((without::none(), None));
+        }
         if request.driver != Driver::Systemd {
             let path = path_of(request.cgroups_path, request.id);
             return Ok((Self::create_at(request, &path)?, None));
@@ -156,8 +146,8 @@ impl Cgroup {
     pub fn update(&mut self, resources: &LinuxResources) -> Result<()> {
         if self.own_directories().is_empty() {
             return Err(Error::Usage(
-                "the container has no control groups of its own: the user who created it may not \
-                 make any"
+                "the container has no control groups of its own: it was created with \
+                 --cgroup-manager disabled, or by a user who may not make any"
                     .to_owned(),
             ));
         }

@@ -1,9 +1,44 @@
-//! Containers without groups of their own: an ordinary user may not be allowed to make any.
+//! Containers without groups of their own: an ordinary user may not be allowed to make any, and
+//! `--cgroup-manager disabled` wants none.
 
-use super::{Cgroup, limits, v1};
+use super::{Cgroup, devices, limits, v1};
 use crate::error::{Error, Result};
+use crate::namespaces::{NEW_PID, NEW_USER, Plan};
 use oci_spec::runtime::LinuxResources;
 use std::io::ErrorKind;
+
+/// No groups of its own: the container stays in those of who created it.
+pub fn none() -> Cgroup {
+    Cgroup::V1(v1::Group { hierarchies: Vec::new(), scope: None })
+}
+
+/// Checks that nothing in config.json needs the groups that `--cgroup-manager disabled` does not
+/// make. Pure.
+///
+/// # Errors
+/// [`Error::Config`]: a limit; rules for devices, which a user namespace makes needless; no PID
+/// namespace, without which nothing tells which processes are the container's.
+pub fn check_disabled(resources: Option<&LinuxResources>, namespaces: &Plan) -> Result<()> {
+    let refuse = |field: &str, reason: &str| {
+        let reason = format!("{reason}, and --cgroup-manager disabled makes none");
+        Err(Error::config(field, reason))
+    };
+    if namespaces.new & NEW_PID == 0 {
+        let reason = "without a new one of type pid only control groups tell which processes are \
+                      the container's";
+        return refuse("linux.namespaces", reason);
+    }
+    let Some(resources) = resources else { return Ok(()) };
+    let rules = devices::rules(resources.devices().as_deref().unwrap_or_default())?;
+    if !rules.is_empty() && !namespaces.has(NEW_USER) {
+        let reason = "without a user namespace rules for devices need control groups";
+        return refuse("linux.resources.devices", reason);
+    }
+    if limits::v1(resources).is_ok_and(|writes| writes.is_empty()) {
+        return Ok(());
+    }
+    refuse("linux.resources", "limits need control groups")
+}
 
 /// Turns a refusal to make groups into a container without any, and a note; but not where
 /// config.json asks for a limit, which would be missing. Rules for devices are none: a user
@@ -36,7 +71,7 @@ pub fn unless_limited(
     }
     let text = crate::error::chain(&refusal);
     let note = format!("the container has no control groups of its own: {text}");
-    Ok((Cgroup::V1(v1::Group { hierarchies: Vec::new(), scope: None }), Some(note)))
+    Ok((none(), Some(note)))
 }
 
 fn is_refusal(error: &Error) -> bool {
@@ -47,6 +82,26 @@ fn is_refusal(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_manager_nothing_may_need_groups() {
+        let mut namespaces = Plan { new: NEW_PID, join: Vec::new() };
+        let read = |json: &str| serde_json::from_str::<LinuxResources>(json).unwrap();
+        let (limit, rules) = (
+            read(r#"{"pids": {"limit": 5}}"#),
+            read(r#"{"devices": [{"allow": false, "access": "rwm"}], "memory": {}}"#),
+        );
+        assert!(check_disabled(None, &namespaces).is_ok());
+        let told = |resources: &LinuxResources, namespaces: &Plan| {
+            check_disabled(Some(resources), namespaces).unwrap_err().to_string()
+        };
+        assert!(told(&limit, &namespaces).contains("linux.resources: limits need"));
+        assert!(told(&rules, &namespaces).contains("linux.resources.devices"));
+        namespaces.new |= NEW_USER;
+        assert!(check_disabled(Some(&rules), &namespaces).is_ok());
+        namespaces.new = 0;
+        assert!(told(&rules, &namespaces).contains("linux.namespaces"));
+    }
 
     fn refused(errno: i32) -> Result<Cgroup> {
         let source = std::io::Error::from_raw_os_error(errno);

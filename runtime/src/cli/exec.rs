@@ -70,8 +70,9 @@ pub struct Exec {
     /// Also in a paused container, where the process stands still until it is resumed
     #[arg(long)]
     pub ignore_paused: bool,
-    /// Group below the container's own, which must exist
-    #[arg(long, value_name = "PATH")]
+    /// Group below the container's own, which must exist; on cgroup v1 also for some controllers
+    /// alone, and then several times
+    #[arg(long, value_name = "[CONTROLLER,...:]PATH")]
     pub cgroup: Vec<String>,
     /// Accepted for runc's sake: this runtime never is a subreaper
     #[arg(long)]

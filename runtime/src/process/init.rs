@@ -9,7 +9,7 @@ use super::steps::{self, Step};
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::error::{Act, Error, Result, chain};
-use crate::namespaces::{self, NEW_MOUNT, NEW_PID, NEW_USER, Opened};
+use crate::namespaces::{self, NEW_PID, NEW_USER, Opened};
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::{Kind, clean};
 use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
@@ -22,6 +22,7 @@ use nix::sys::stat::{Mode, umask};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 /// What the init was given.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Init<'a> {
     pub report: Option<OwnedFd>,
     /// The engine's console socket.
     pub console: Option<OwnedFd>,
+    /// Where the root is mounted if that is among the host's mounts.
+    pub shared_root: Option<PathBuf>,
 }
 
 /// What the steps leave for each other.
@@ -111,7 +114,11 @@ impl Init<'_> {
             }
             Step::SetNames => self.set_names(),
             Step::PrepareRoot => {
-                progress.root = Some(pivot::prepare(&setup.root.path, setup.root.propagation)?);
+                let root = &setup.root;
+                progress.root = Some(match &self.shared_root {
+                    Some(place) => pivot::prepare_among_hosts(&root.path, place)?,
+                    None => pivot::prepare(&root.path, root.propagation)?,
+                });
                 Ok(())
             }
             Step::Mount
@@ -202,7 +209,7 @@ impl Init<'_> {
                 Ok(())
             }
             Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
-            _ => pivot::enter(root, plan.pivot),
+            _ => pivot::enter(root, plan.way),
         }
     }
 
@@ -282,7 +289,6 @@ pub fn stage(setup: &Setup, joins: &[Opened]) -> Result<u64> {
     }
     joins.iter().try_for_each(namespaces::join)?;
     // With a joined mount namespace the paths are that namespace's from here on.
-    debug_assert!(setup.namespaces.has(NEW_MOUNT));
     Ok(left & !namespaces::NEW_CGROUP)
 }
 

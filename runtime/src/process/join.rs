@@ -5,6 +5,7 @@ use super::joined::Joined;
 use super::setup::{Identity, Invocation};
 use super::spawn::{self, Spawned, open_group};
 use crate::cgroup::Cgroup;
+use crate::cgroup::sub_groups::SubGroups;
 use crate::console::Console;
 use crate::container::{self, Status};
 use crate::error::{Act, Error, Result};
@@ -53,8 +54,8 @@ pub struct Target<'a> {
     pub state: &'a State,
     /// Its first process.
     pub pidfd: &'a OwnedFd,
-    /// A group below them, relative.
-    pub sub_group: Option<&'a Path>,
+    /// Groups below its own.
+    pub sub_groups: SubGroups,
 }
 
 /// Makes the process; it waits, ready for its exec, until [`go`] or its channel is dropped.
@@ -68,9 +69,12 @@ pub fn join(
     log: &Log,
 ) -> Result<Spawned> {
     if entry.namespaces & NEW_MOUNT == 0 {
-        // Every container of ours has one: this is none, whatever the state says.
-        let text = format!("process {} is in the runtime's own mount namespace", target.state.pid);
-        return Err(Error::Init(text));
+        // A further process would see the host's files; or the process is not the container's.
+        return Err(Error::Usage(format!(
+            "exec in {}: process {} has no mount namespace of its own to join: list one of type \
+             mount in linux.namespaces",
+            target.state.id, target.state.pid
+        )));
     }
     let console = console.map(Console::connect).transpose()?;
     let spawned = spawn(entry, target, console)?;
@@ -134,7 +138,7 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
     let mut cloned = process::clone3(0, group.as_ref().map(AsFd::as_fd));
     if let Err(error) = &cloned
         && error.raw_os_error() == Some(Errno::EBUSY as i32)
-        && target.sub_group.is_none()
+        && target.sub_groups == SubGroups::default()
     {
         // The container divided its group: the group itself takes no processes any more.
         let group = open_group(&group_of(target.state.pid)?)?;
@@ -154,17 +158,16 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
 
 /// The v2 group that the process is born in, and the files by which it enters those of v1.
 fn doors(target: &Target) -> Result<(Option<File>, Vec<File>)> {
-    let below = |directory: &Path| match target.sub_group {
+    let below = |directory: &Path, controllers: &str| match target.sub_groups.path(controllers) {
         Some(path) => directory.join(path),
         None => directory.to_owned(),
     };
     match &target.state.cgroup {
-        Cgroup::V2(group) => Ok((Some(open_group(&below(&group.directory))?), Vec::new())),
-        Cgroup::V1(group) if target.sub_group.is_none() => Ok((None, group.entrances(true)?)),
+        Cgroup::V2(group) => Ok((Some(open_group(&below(&group.directory, ""))?), Vec::new())),
         Cgroup::V1(group) => {
             let mut group = group.clone();
             group.hierarchies.iter_mut().filter(|place| place.own).for_each(|place| {
-                place.path = below(&place.path);
+                place.path = below(&place.path, &place.controllers);
             });
             Ok((None, group.entrances(true)?))
         }

@@ -12,8 +12,9 @@ use crate::lsm::{self, Labels};
 use crate::namespaces::{self, NEW_USER};
 use crate::rlimits::{self, Rlimit};
 use crate::rootfs::devices::{self, Node};
+use crate::rootfs::id_mapped;
 use crate::rootfs::mounts::{self, Kind, Step as Mount};
-use crate::rootfs::{id_mapped, pivot};
+use crate::rootfs::pivot::{self, Way};
 use crate::seccomp::{self, Program};
 use crate::workload::{self, WasmOptions, Wish};
 use crate::{intel_rdt, net_devices, sysctl, validate};
@@ -39,8 +40,8 @@ pub struct RootPlan {
     pub masked: Vec<String>,
     /// `linux.readonlyPaths`.
     pub read_only_paths: Vec<String>,
-    /// pivot_root rather than a moved mount and chroot.
-    pub pivot: bool,
+    /// How it becomes the container's `/`.
+    pub way: Way,
 }
 
 /// Who the process is and what it may do.
@@ -68,6 +69,8 @@ pub struct Identity {
     pub tuning: Tuning,
     /// A seccomp filter.
     pub seccomp: Option<Program>,
+    /// What is left out of the process's wishes, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What is run.
@@ -145,9 +148,9 @@ impl Setup {
     pub fn new(id: &str, bundle: &Bundle, options: &Options) -> Result<Self> {
         let spec = &bundle.spec;
         validate::check(spec)?;
-        let (Some(process), Some(linux)) = (spec.process(), spec.linux()) else {
-            return Err(Error::config("process", "is needed"));
-        };
+        let linux = spec.linux().as_ref().ok_or_else(|| Error::config("linux", "is needed"))?;
+        let nothing = nothing_to_run();
+        let process = spec.process().as_ref().unwrap_or(&nothing);
         let namespaces = namespaces::Plan::new(linux.namespaces().as_deref().unwrap_or_default())?;
         for (field, text, flag) in [
             ("hostname", spec.hostname(), libc::CLONE_NEWUTS),
@@ -165,11 +168,20 @@ impl Setup {
                           linux.gidMappings for it";
             return Err(Error::config("linux.namespaces", reason));
         }
-        let (granted, mut notes) = capabilities::granted(identity.capabilities, have);
+        let mut notes = std::mem::take(&mut identity.notes);
+        if namespaces.shares_mounts() {
+            notes.extend(among_hosts_mounts(linux, &mut identity)?);
+        }
+        let (granted, ungranted) = capabilities::granted(identity.capabilities, have);
+        notes.extend(ungranted);
         let deprecated = linux.resources().iter().flat_map(limits::passed_over);
         notes.extend(deprecated.map(str::to_owned));
         identity.capabilities = granted;
-        let root = root_plan(bundle, linux, options, identity.labels.mount.as_deref())?;
+        let mut root = root_plan(bundle, linux, options, identity.labels.mount.as_deref())?;
+        if namespaces.shares_mounts() {
+            root.way = Way::Chroot;
+        }
+        notes.extend(root.mounts.iter().flat_map(mounts::passed_over));
         id_mapped::check(&root.mounts, &maps, namespaces.joins(NEW_USER))?;
         Ok(Self {
             id: id.to_owned(),
@@ -203,6 +215,35 @@ impl Setup {
     }
 }
 
+/// What stands in for a `process` that is not set: `create` needs none, only `start` does.
+///
+/// Source: runtime-spec config.md "Process".
+fn nothing_to_run() -> Process {
+    let mut process = Process::default();
+    process.set_args(Some(Vec::new())).set_env(None).set_cwd(PathBuf::from("/"));
+    process.set_capabilities(None).set_rlimits(None).set_no_new_privileges(Some(true));
+    process
+}
+
+/// What is different for a container without a mount namespace, a sentence each: only chroot keeps
+/// it in its root, and whoever may call it again is out.
+fn among_hosts_mounts(linux: &Linux, identity: &mut Identity) -> Result<Vec<String>> {
+    if linux.rootfs_propagation().as_ref().is_some_and(|word| !word.is_empty()) {
+        let reason = "needs a mount namespace: it would change the host's mounts";
+        return Err(Error::config("linux.rootfsPropagation", reason));
+    }
+    let mut notes = vec![
+        "linux.namespaces: without one of type mount chroot alone keeps the container in its root"
+            .to_owned(),
+    ];
+    if identity.capabilities.take_out("CAP_SYS_CHROOT") {
+        notes.push(
+            "process.capabilities: CAP_SYS_CHROOT is left out: it leads out of a chroot".to_owned(),
+        );
+    }
+    Ok(notes)
+}
+
 fn root_plan(
     bundle: &Bundle,
     linux: &Linux,
@@ -223,7 +264,7 @@ fn root_plan(
         nodes: devices::plan(linux.devices().as_deref().unwrap_or_default(), &mounts)?,
         masked: linux.masked_paths().clone().unwrap_or_default(),
         read_only_paths: linux.readonly_paths().clone().unwrap_or_default(),
-        pivot: !options.no_pivot,
+        way: if options.no_pivot { Way::Move } else { Way::Pivot },
         mounts,
     })
 }
@@ -238,6 +279,12 @@ pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
     if umask > 0o777 {
         return Err(Error::config("process.user.umask", format!("{umask:o} is no file mode")));
     }
+    let (labels, notes) = lsm::plan(
+        process.apparmor_profile().as_ref(),
+        process.selinux_label().as_ref(),
+        linux.mount_label().as_ref(),
+        lsm::Host::detect(),
+    )?;
     Ok(Identity {
         uid: user.uid(),
         gid: user.gid(),
@@ -247,12 +294,8 @@ pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
         no_new_privileges: process.no_new_privileges() == Some(true),
         rlimits: rlimits::plan(process.rlimits().as_deref().unwrap_or_default())?,
         oom_score_adj: process.oom_score_adj(),
-        labels: lsm::plan(
-            process.apparmor_profile().as_ref(),
-            process.selinux_label().as_ref(),
-            linux.mount_label().as_ref(),
-            lsm::Host::detect(),
-        )?,
+        labels,
+        notes,
         tuning: Tuning::new(process, linux)?,
         seccomp: linux.seccomp().as_ref().map(seccomp::build).transpose()?,
     })

@@ -11,6 +11,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 /// What the init gets from the runtime.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Parts<'a> {
     pub report: Option<OwnedFd>,
     /// The engine's console socket.
     pub console: Option<OwnedFd>,
+    /// Where the root is mounted if that is among the host's mounts.
+    pub shared_root: Option<PathBuf>,
 }
 
 /// An init that is performing its steps.
@@ -96,8 +99,20 @@ fn enter_pid_namespace(join: &Opened) -> Result<Opened> {
 }
 
 fn run_init(parts: Parts, channel: Channel, entrances: Vec<File>) -> ! {
-    let Parts { setup, cgroup, joins, trees, gate, report, console } = parts;
-    Init { setup, cgroup, channel, entrances, joins, trees, gate, report, console }.run()
+    let Parts { setup, cgroup, joins, trees, gate, report, console, shared_root } = parts;
+    let init = Init {
+        setup,
+        cgroup,
+        channel,
+        entrances,
+        joins,
+        trees,
+        gate,
+        report,
+        console,
+        shared_root,
+    };
+    init.run()
 }
 
 fn staged(mut parts: Parts, ours: Channel, theirs: Channel) -> Result<Spawned> {

@@ -123,6 +123,8 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
     let filter = identity.seccomp.is_some();
     let judged = identity.seccomp.as_ref().is_some_and(|program| program.agent.is_some());
     let privileges = !identity.no_new_privileges;
+    // Without, `start` refuses, and the init is only what holds the container.
+    let runs = !setup.program.args.is_empty();
     let table = [
         (EnterCgroups, true),
         (JoinNamespaces, !namespaces.join.is_empty()),
@@ -145,7 +147,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (WriteSysctl, !setup.sysctl.is_empty()),
         (Mask, !setup.root.masked.is_empty()),
         (MakePathsReadOnly, !setup.root.read_only_paths.is_empty()),
-        (FindEntrypoint, true),
+        (FindEntrypoint, runs),
         (EnterRoot, true),
         (FinishRoot, true),
         (Tune, identity.tuning != Tuning::default()),
@@ -156,7 +158,7 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (DropPrivileges, true),
         (EnterCwd, true),
         (ForbidPrivileges, !privileges),
-        (OpenEntrypoint, true),
+        (OpenEntrypoint, runs),
         (FilterBeforeGate, judged && !privileges),
         (WaitAtGate, true),
         (StartHooks, start_hooks),

@@ -84,6 +84,17 @@ pub fn plan(mounts: &[Mount], bundle: &Path) -> Result<Vec<Step>> {
         .collect()
 }
 
+/// The options of `step` that are without effect, a sentence each.
+pub fn passed_over(step: &Step) -> impl Iterator<Item = String> {
+    let destination = step.destination.display();
+    step.options.passed_over.iter().map(move |option| {
+        format!(
+            "mounts ({destination}): option {option:?} is passed over: a bind mount has the file \
+             system of its source"
+        )
+    })
+}
+
 fn step(mount: &Mount, bundle: &Path) -> std::result::Result<Step, String> {
     let maps = id_maps::of_mount(mount.uid_mappings().as_deref(), mount.gid_mappings().as_deref())?;
     let mut options = options::parse(mount.options().as_deref().unwrap_or_default())?;

@@ -32,6 +32,8 @@ pub struct Options {
     pub id_map: Option<bool>,
     /// Fill a new tmpfs with what the image has at its destination.
     pub copy_up: bool,
+    /// Parameters of a file system (`key=value`) given to a bind mount, which has none.
+    pub passed_over: Vec<String>,
 }
 
 impl Options {
@@ -168,6 +170,12 @@ fn change(attr: &mut MountAttr, effect: &Effect) {
     }
 }
 
+/// Whether `option` is `key=value` for a file system, and not for the mount itself.
+fn is_parameter(option: &str) -> bool {
+    let own = ["idmap", "ridmap"];
+    option.split_once('=').is_some_and(|(key, _)| !own.contains(&key) && !key.starts_with("X-"))
+}
+
 /// Decodes `options`; a later one overrides an earlier one.
 ///
 /// # Errors
@@ -199,6 +207,9 @@ pub fn parse<S: AsRef<str>>(options: &[S]) -> Result<Options, String> {
     }
     if parsed.bind.is_some() {
         parsed.data.retain(|option| !DEFAULTS_OF_BIND.contains(&option.as_str()));
+        // The kernel passes over them, too. A word alone is refused below: it may be a misspelt
+        // `ro`.
+        parsed.passed_over = parsed.data.extract_if(.., |option| is_parameter(option)).collect();
     }
     if let (Some(_), Some(unknown)) = (parsed.bind, parsed.data.first()) {
         return Err(format!("option {unknown:?} has no meaning for a bind mount: remove it"));
@@ -262,8 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn parameters_of_a_file_system_do_not_reach_a_bind_mount() {
+        let got = parse(&["mode=755", "bind", "ro", "size=1k"]).unwrap();
+        assert_eq!((got.data.len(), got.read_only()), (0, true));
+        assert_eq!(got.passed_over, ["mode=755", "size=1k"]);
+        assert!(parse(&["mode=755"]).unwrap().passed_over.is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_refused() {
-        assert!(parse(&["bind", "size=1m"]).unwrap_err().contains("size=1m"));
+        assert!(parse(&["bind", "idmap=uids=0-1-2"]).unwrap_err().contains("idmap=uids"));
+        assert!(parse(&["bind", "readonly"]).unwrap_err().contains("readonly"));
         assert!(parse(&["bind", "sync"]).unwrap_err().contains("sync"));
         assert!(parse(&["bind", "remount"]).unwrap_err().contains("option remount"));
         assert!(parse(&["iversion"]).unwrap_err().contains("option iversion"));

@@ -5,11 +5,25 @@ use super::in_root::Root;
 use crate::error::{Act, Error, Result};
 use crate::sys::mount::{self, MountAttr};
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
+
+/// How the bundle's root becomes the container's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// pivot_root, in a mount namespace of the container's.
+    Pivot,
+    /// The mount is moved over `/`, then chroot: for hosts whose own root is an initramfs, which
+    /// cannot be pivoted away from; weaker.
+    Move,
+    /// chroot alone, among the mounts of the host: the container has no mount namespace.
+    Chroot,
+}
 
 /// `linux.rootfsPropagation` as `MS_*` and whether recursive. Pure.
 ///
@@ -57,6 +71,46 @@ pub fn prepare(rootfs: &Path, propagation: Option<(MsFlags, bool)>) -> Result<Ro
     Ok(Root::new(directory.into()))
 }
 
+/// As [`prepare`], for a container without a mount namespace.
+///
+/// The root, and with it all that will be mounted in it, hangs at `place`, a directory of the
+/// runtime's own: no mount of the host is touched, and one [`take_down`] removes everything. It is
+/// private, so that nothing that is mounted in it appears elsewhere.
+///
+/// # Errors
+/// [`Error::Os`] with the call.
+pub fn prepare_among_hosts(rootfs: &Path, place: &Path) -> Result<Root> {
+    let act = || format!("mount the root {} at {}", rootfs.display(), place.display());
+    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+    let tree = mount::clone_tree(AT_FDCWD, rootfs, true).act(act)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let target = open(place, flags, Mode::empty()).act(act)?;
+    mount::move_mount(tree.as_fd(), target.as_fd()).act(act)?;
+    // Below a shared mount it has become shared itself.
+    mount::set_attributes(tree.as_fd(), &private, true).act(act)?;
+    Ok(Root::new(tree))
+}
+
+/// Takes away what [`prepare_among_hosts`] has mounted at `place`, all below it included, and the
+/// directory. Fine if there is nothing.
+///
+/// # Errors
+/// [`Error::Os`]: then something may still be mounted there, and nothing below it may be removed.
+pub fn take_down(place: &Path) -> Result<()> {
+    match umount2(place, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+        // Not there; no mount; a user of a user namespace, who can have none here.
+        Ok(()) | Err(Errno::ENOENT | Errno::EINVAL | Errno::EPERM) => {}
+        Err(error) => return Err(error).act(|| format!("unmount {}", place.display())),
+    }
+    // Not what is in it: a mount that stayed makes this fail.
+    match std::fs::remove_dir(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).act(|| format!("remove {}", place.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The mount that holds `path` becomes private: the first ancestor that is a mount point.
 fn make_parent_mount_private(path: &Path) -> Result<()> {
     let none = None::<&str>;
@@ -92,19 +146,16 @@ pub fn finish(root: &Root, propagation: Option<(MsFlags, bool)>, read_only: bool
         .act(|| "make the root read-only or set its propagation".to_owned())
 }
 
-/// Makes `root` this process's `/` and detaches the host's tree.
-///
-/// `pivot: false` only moves the mount over `/` and changes the root: for hosts whose own root is
-/// an initramfs, which cannot be pivoted away from; weaker, as the option's name says.
+/// Makes `root` this process's `/`, by `way`; a pivot also detaches the host's tree.
 ///
 /// # Errors
 /// [`Error::Os`] with the call.
 ///
 /// Source: pivot_root(2), section `pivot_root(".", ".")`.
-pub fn enter(root: &Root, pivot: bool) -> Result<()> {
+pub fn enter(root: &Root, way: Way) -> Result<()> {
     let old = File::open("/").act(|| "open the old root".to_owned())?;
     fchdir(root.as_fd()).act(|| "fchdir(root)".to_owned())?;
-    if pivot {
+    if way == Way::Pivot {
         pivot_root(".", ".").act(|| {
             r#"pivot_root(".", "."): use --no-pivot if the host runs from an initramfs"#.to_owned()
         })?;
@@ -116,8 +167,10 @@ pub fn enter(root: &Root, pivot: bool) -> Result<()> {
             .act(|| "make the old root a slave".to_owned())?;
         umount2(".", MntFlags::MNT_DETACH).act(|| "detach the old root".to_owned())?;
     } else {
-        nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-            .act(|| "move the root mount to /".to_owned())?;
+        if way == Way::Move {
+            nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+                .act(|| "move the root mount to /".to_owned())?;
+        }
         chroot(".").act(|| "chroot".to_owned())?;
     }
     chdir("/").act(|| "chdir(/)".to_owned())

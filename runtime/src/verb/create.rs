@@ -22,7 +22,6 @@ pub fn create(global: &Global, flags: &Create) -> Result<()> {
 /// # Errors
 /// See [`launch::launch`].
 pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Result<Launched> {
-    global.cgroup_driver().check()?;
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
     let listen = std::env::var("LISTEN_FDS").ok();

@@ -1,6 +1,7 @@
 //! `exec`: runs a further process in a container.
 
 use crate::cgroup::Cgroup;
+use crate::cgroup::sub_groups::SubGroups;
 use crate::cli::{Exec, Global};
 use crate::config_json::{self, Parsed};
 use crate::console::{self, Console};
@@ -20,7 +21,7 @@ use nix::unistd::Pid;
 use oci_spec::runtime::{Process, Spec};
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Runs the process; returns its exit status, or 0 if it is not waited for.
 ///
@@ -43,8 +44,8 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     }
     let console = console(flags)?;
     console::check(entry.program.terminal.is_some(), console.as_ref())?;
-    let sub_group = sub_group(&flags.cgroup, &state.cgroup)?;
-    let target = Target { state: &state, pidfd: &pidfd, sub_group: sub_group.as_deref() };
+    let sub_groups = sub_groups(&flags.cgroup, &state.cgroup)?;
+    let target = Target { state: &state, pidfd: &pidfd, sub_groups };
     let log = global.log();
     entry.notes.iter().for_each(|note| log.warning(&format!("process: {note}")));
     let spawned = join::join(&entry, &target, console.as_ref(), &log)?;
@@ -86,7 +87,10 @@ fn plan(state: &State, flags: &Exec) -> Result<Entry> {
         ))
     };
     let spec: &Spec = state.config.as_ref().ok_or_else(unknown)?;
-    let (Some(own), Some(linux)) = (spec.process(), spec.linux()) else { return Err(unknown()) };
+    let linux = spec.linux().as_ref().ok_or_else(unknown)?;
+    let own = spec.process().as_ref().ok_or_else(|| {
+        Error::Usage(format!("container {} has no process, which exec would copy", state.id))
+    })?;
     let (process, mut notes) = match &flags.process {
         Some(path) => {
             let Parsed { value, notes } = read(path)?;
@@ -101,6 +105,7 @@ fn plan(state: &State, flags: &Exec) -> Result<Entry> {
     let have = if namespaces & NEW_USER == 0 { capabilities::own()? } else { u64::MAX };
     let (granted, ungranted) = capabilities::granted(identity.capabilities, have);
     identity.capabilities = granted;
+    notes.append(&mut identity.notes);
     notes.extend(ungranted);
     let affinity = process.exec_cpu_affinity().as_ref().map(scheduling::exec_affinity);
     let inherited = Inherited { count: flags.preserve_fds, env: Vec::new() };
@@ -145,23 +150,19 @@ fn console(flags: &Exec) -> Result<Option<Console>> {
     }
 }
 
-/// The one group that the values of `--cgroup` name below the container's.
-fn sub_group(values: &[String], cgroup: &Cgroup) -> Result<Option<PathBuf>> {
-    let [value] = values else {
-        return match values {
-            [] => Ok(None),
-            _ => Err(Error::Usage("--cgroup: give one group, for all controllers".to_owned())),
-        };
+/// What the values of `--cgroup` name below the container's groups.
+fn sub_groups(values: &[String], cgroup: &Cgroup) -> Result<SubGroups> {
+    let hierarchies: Vec<&str> = match cgroup {
+        Cgroup::V1(group) => group.own().map(|place| place.controllers.as_str()).collect(),
+        Cgroup::V2(_) => Vec::new(),
     };
-    if value.contains(':') && matches!(cgroup, Cgroup::V1(_)) {
-        let text = format!("--cgroup {value:?}: give one path, for all controllers");
-        return Err(Error::Usage(text));
+    let groups = SubGroups::parse(values, matches!(cgroup, Cgroup::V1(_)))?;
+    match groups.unknown(&hierarchies) {
+        None => Ok(groups),
+        Some(controller) => Err(Error::Usage(format!(
+            "--cgroup: the container has no group of its own for {controller:?}"
+        ))),
     }
-    let path = Path::new(value);
-    // Cleaned, no path leads above the container's own group.
-    let path = crate::rootfs::mounts::clean(path);
-    let path = path.strip_prefix("/").unwrap_or(&path);
-    Ok((!path.as_os_str().is_empty()).then(|| path.to_owned()))
 }
 
 /// Does with the waiting process what needs its PID, and tells those who asked for it.
@@ -184,27 +185,4 @@ fn kill(spawned: &Spawned) {
         drop(pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL));
     }
     waitpid(Pid::from_raw(spawned.pid), None).ok();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cgroup::v2;
-
-    #[test]
-    fn sub_groups_stay_below_the_containers() {
-        let group = Cgroup::V2(v2::Group { directory: "/g".into(), first_made: None, scope: None });
-        for (values, want) in [
-            (&[][..], Ok(None)),
-            (&["a/b"], Ok(Some("a/b"))),
-            (&["/a"], Ok(Some("a"))),
-            (&["../../x"], Ok(Some("x"))),
-            (&["/"], Ok(None)),
-            (&["a", "b"], Err(())),
-        ] {
-            let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
-            let got = sub_group(&values, &group).map_err(drop);
-            assert_eq!(got, want.map(|path| path.map(PathBuf::from)), "{values:?}");
-        }
-    }
 }

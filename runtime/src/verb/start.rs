@@ -43,7 +43,7 @@ pub struct Started {
 /// Lets the init of `container` go on; the caller holds its lock.
 ///
 /// # Errors
-/// [`Error::Status`]: it is not waiting.
+/// [`Error::Status`]: it is not waiting; [`Error::Config`]: it has nothing to run.
 pub fn begin(container: &Container, state: &State) -> Result<Started> {
     let refuse = |status: Status| {
         let remedy = match status {
@@ -56,6 +56,10 @@ pub fn begin(container: &Container, state: &State) -> Result<Started> {
     let status = container.status(state);
     if status != Status::Created {
         return Err(refuse(status));
+    }
+    // States of older versions keep no configuration; theirs had a process.
+    if state.config.as_ref().is_some_and(|spec| spec.process().is_none()) {
+        return Err(Error::config("process", "is not set: there is nothing to start"));
     }
     let path = container.directory.join(GATE);
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

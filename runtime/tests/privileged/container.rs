@@ -246,11 +246,16 @@ impl Container {
     /// Whether any trace of it is left: state, groups.
     pub fn assert_gone(&self) {
         assert!(!self.state_root().join(&self.id).exists(), "state is left");
+        self.assert_no_groups();
+    }
+
+    /// Whether it has groups of its own.
+    pub fn assert_no_groups(&self) {
         let entries = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
         let tops = entries.map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
         for top in tops {
             let group = top.join(group(&self.id));
-            assert!(!group.exists(), "{} is left", group.display());
+            assert!(!group.exists(), "{} is there", group.display());
         }
     }
 }

@@ -337,13 +337,30 @@ fn a_sandbox_runs_no_modules() {
 }
 
 #[test]
-fn a_group_below_the_containers() {
+fn groups_below_the_containers() {
     if !is_ours() {
-        return skip("others take one group per controller");
+        return skip("crun takes one group for all controllers");
     }
     let Some(container) = sleeping() else { return };
     let absent = shell(&container, &["--cgroup", "absent"], "true");
     assert!(absent.status == 255 && absent.stderr.contains("absent"), "{absent:?}");
+    let unknown = shell(&container, &["--cgroup", "nothing:a"], "true");
+    assert!(unknown.status == 255 && unknown.stderr.contains("nothing"), "{unknown:?}");
+    if is_v2() || !has_controllers(&["memory", "pids"]) {
+        return skip("hierarchies of v1 are needed");
+    }
+    for (controller, name) in [("memory", "m"), ("pids", "p")] {
+        fs::create_dir(container.cgroup(controller).join(name)).unwrap();
+    }
+    let groups = ["--cgroup", "memory:m", "--cgroup", "pids:/../p"];
+    // Its own view ends at the container's group.
+    let seen = shell(&container, &groups, "cat /proc/self/cgroup").stdout;
+    let path = |controller: &str| {
+        let line = seen.lines().find(|line| line.split(':').nth(1) == Some(controller));
+        line.and_then(|line| line.rsplit(':').next()).unwrap_or_default().to_owned()
+    };
+    assert_eq!((path("memory"), path("pids")), ("/m".to_owned(), "/p".to_owned()), "{seen}");
+    assert_eq!(path("freezer"), "/", "{seen}");
 }
 
 #[test]

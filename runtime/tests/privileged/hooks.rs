@@ -90,7 +90,7 @@ fn a_hook_that_hangs_is_killed_at_its_timeout() {
 #[test]
 fn a_hook_gets_its_environment_and_the_state_of_its_moment() {
     for (kind, status) in [
-        ("prestart", "creating"),
+        ("prestart", "created"),
         ("createRuntime", "creating"),
         ("createContainer", "creating"),
         ("poststart", "running"),

@@ -110,7 +110,6 @@ fn what_would_be_ignored_is_refused() {
         return skip("other runtimes have other limits");
     }
     for (at, value, want) in [
-        ("/process/selinuxLabel", json!("a:b:c:d"), "process.selinuxLabel"),
         ("/linux/intelRdt", json!({"closID": "x"}), "linux.intelRdt"),
         ("/annotations", json!({"run.oci.handler": "wasmtime"}), "run.oci.handler"),
     ] {
@@ -120,6 +119,31 @@ fn what_would_be_ignored_is_refused() {
         assert!(failed.status != 0 && failed.stderr.contains(want), "{failed:?}");
         container.assert_gone();
     }
+}
+
+/// The specification needs `process` at `start` only.
+#[test]
+fn without_a_process_it_is_created_and_never_started() {
+    if !is_ours() {
+        return skip("runc refuses it, crun starts it");
+    }
+    let Some(mut container) = Container::shell("true") else { return };
+    container.config.as_object_mut().unwrap().remove("process");
+    let made = container.create(&[]);
+    assert_eq!(made.status, 0, "{made:?}");
+    assert_eq!(container.status(), "created");
+    let failed = container.verb(&["start"], &[]);
+    assert!(failed.status != 0 && failed.stderr.contains("process: is not set"), "{failed:?}");
+    assert_eq!(container.status(), "created", "a refused start changes nothing");
+    let failed = container.verb(&["exec"], &["true"]);
+    assert!(failed.status == 255 && failed.stderr.contains("has no process"), "{failed:?}");
+    container.must(&["kill"], &["KILL"]);
+    container.wait_stopped();
+    container.must(&["delete"], &[]);
+    container.assert_gone();
+    let ran = container.run();
+    assert!(ran.status == 1 && ran.stderr.contains("process: is not set"), "{ran:?}");
+    container.assert_gone();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `linux.resources` in the files of the control groups.
 
-use super::container::{Container, has_controllers, is_v2};
+use super::container::{Container, has_controllers, is_ours, is_v2, skip};
 use serde_json::json;
 use std::fs;
 
@@ -70,7 +70,7 @@ fn a_tiny_memory_limit_is_named_as_the_cause() {
     container.set("/linux/resources", json!({"memory": {"limit": 1 << 14}}));
     let ran = container.run();
     assert_ne!(ran.status, 0, "{ran:?}");
-    if super::container::is_ours() && ran.stderr.contains("SIGKILL") {
+    if is_ours() && ran.stderr.contains("SIGKILL") {
         assert!(ran.stderr.contains("linux.resources.memory.limit"), "{ran:?}");
     }
     container.assert_gone();
@@ -163,7 +163,7 @@ fn every_controller_that_is_there_takes_its_limits() {
 
 #[test]
 fn what_only_version_2_has_is_refused_on_version_1() {
-    if is_v2() || !super::container::is_ours() {
+    if is_v2() || !is_ours() {
         // The other version's tests run where this one does not.
         return println!("skipped: needs cgroup v1 and our runtime");
     }
@@ -171,5 +171,42 @@ fn what_only_version_2_has_is_refused_on_version_1() {
     container.set("/linux/resources", json!({"unified": {"memory.high": "1"}}));
     let failed = container.create(&[]);
     assert!(failed.status != 0 && failed.stderr.contains("needs cgroup v2"), "{failed:?}");
+    container.assert_gone();
+}
+
+#[test]
+fn without_a_manager_of_groups() {
+    if !is_ours() {
+        return skip("crun passes over limits then");
+    }
+    let Some(mut container) = Container::shell("cat /proc/self/cgroup; exec sleep 1000") else {
+        return;
+    };
+    container.namespace("cgroup", None);
+    container.write_config();
+    let bundle = container.bundle.path().to_str().unwrap().to_owned();
+    let id = container.id.clone();
+    let create = ["--cgroup-manager", "disabled", "create", "--bundle", &bundle, &id];
+    // Rules for devices are limits, too.
+    let refused = container.alone_detached(&create);
+    assert!(refused.status == 1 && refused.stderr.contains("linux.resources.devices"));
+    container.assert_gone();
+    container.set("/linux/resources", json!({"memory": {"limit": 64 << 20}}));
+    container.write_config();
+    let refused = container.alone_detached(&create);
+    assert!(refused.status == 1 && refused.stderr.contains("--cgroup-manager disabled makes none"));
+    container.assert_gone();
+    container.set("/linux/resources", json!({}));
+    container.write_config();
+    let made = container.alone_detached(&create);
+    assert_eq!(made.status, 0, "{made:?}");
+    container.assert_no_groups();
+    container.must(&["start"], &[]);
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let pid = container.state()["pid"].to_string();
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap(), own);
+    let update = container.verb(&["update", "--pids-limit", "5"], &[]);
+    assert!(update.status == 1 && update.stderr.contains("no control groups"), "{update:?}");
+    container.must(&["delete", "--force"], &[]);
     container.assert_gone();
 }

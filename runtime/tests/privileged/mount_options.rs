@@ -270,3 +270,20 @@ fn a_copied_up_tmpfs_can_be_read_only() {
     assert_eq!(container.run().stdout, "image\nro\n755:9\n");
     assert!(!directory.join("x").exists());
 }
+
+#[test]
+fn parameters_of_a_file_system_are_passed_over_for_a_bind_mount() {
+    if !is_ours() {
+        return skip("runc refuses them, crun says nothing");
+    }
+    let Some(mut container) = Container::shell("touch /v/made || echo read-only") else { return };
+    let volume = volume(&container, 0);
+    container.push("/mounts", bind("/v", &volume, &["bind", "mode=755", "size=1k", "ro"]));
+    let ran = container.run();
+    assert_eq!(ran.stdout, "read-only\n", "{ran:?}");
+    assert!(ran.stderr.contains(r#"option \"size=1k\" is passed over"#), "{ran:?}");
+    // A word may be a misspelt `ro`.
+    container.push("/mounts", bind("/w", &volume, &["bind", "readonly"]));
+    let ran = container.run();
+    assert!(ran.status != 0 && ran.stderr.contains("readonly"), "{ran:?}");
+}

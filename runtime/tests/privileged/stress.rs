@@ -1,6 +1,7 @@
 //! Many containers at once, and runtimes that are killed at any point: nothing may be left.
 //!
-//! `WAMR_TEST_ROUNDS` makes them longer. Delays come from a seed: a failure names its round.
+//! `WAMR_TEST_ROUNDS` makes them longer, `WAMR_TEST_PARALLEL` has more at once; `make stress` sets
+//! both. Delays come from a seed: a failure names its round.
 
 use super::container::{Container, wait_until};
 use super::escapes::rounds;
@@ -33,26 +34,52 @@ fn assert_nothing_left(container: &Container) {
     assert!(!mounts.contains(&container.id), "a mount is left");
 }
 
+/// Does `act` with each of `containers`, all at the same time.
+fn each(containers: &[Container], act: impl Fn(&Container) + Sync) {
+    std::thread::scope(|scope| {
+        for container in containers {
+            scope.spawn(|| act(container));
+        }
+    });
+}
+
 #[test]
 fn many_containers_at_once() {
-    for at_once in [2, 16] {
-        let one = || {
-            for _ in 0..rounds(32) / at_once {
-                let Some(container) = Container::shell("exec sleep 1000") else { return };
-                let made = container.create(&[]);
-                assert_eq!(made.status, 0, "{made:?}");
-                container.must(&["start"], &[]);
-                assert_eq!(container.status(), "running");
-                container.must(&["delete", "--force"], &[]);
-                assert_nothing_left(&container);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..at_once {
-                scope.spawn(one);
-            }
+    let named = std::env::var("WAMR_TEST_PARALLEL").ok();
+    let most = named.map_or(24, |text| text.parse().expect("WAMR_TEST_PARALLEL is a number"));
+    for at_once in [2, most] {
+        let containers: Vec<_> =
+            (0..at_once).map_while(|_| Container::shell("exec sleep 1000")).collect();
+        each(&containers, |container| {
+            let made = container.create(&[]);
+            assert_eq!(made.status, 0, "{made:?}");
         });
+        each(&containers, |container| drop(container.must(&["start"], &[])));
+        each(&containers, |container| assert_eq!(container.status(), "running"));
+        each(&containers, |container| drop(container.must(&["delete", "--force"], &[])));
+        each(&containers, assert_nothing_left);
     }
+}
+
+/// The same without a pause between the verbs of a container, so that all verbs meet each other.
+#[test]
+fn lives_that_overlap() {
+    let one = || {
+        for _ in 0..rounds(4) / 4 {
+            let Some(container) = Container::shell("exec sleep 1000") else { return };
+            let made = container.create(&[]);
+            assert_eq!(made.status, 0, "{made:?}");
+            container.must(&["start"], &[]);
+            assert_eq!(container.status(), "running");
+            container.must(&["delete", "--force"], &[]);
+            assert_nothing_left(&container);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(one);
+        }
+    });
 }
 
 /// Kills `verb` after a delay of up to `limit_us`, then cleans up twice.
