@@ -153,8 +153,7 @@ impl Attempt {
         let resctrl = setup.intel_rdt.as_ref().map(|_| intel_rdt::find()).transpose()?;
         let trees = id_mapped::prepare(&setup.root.mounts, &setup.maps, &joins)?;
         let report = (setup.start_hooks()).then(|| report_gate(container)).transpose()?;
-        let shared = setup.namespaces.shares_mounts();
-        let shared_root = shared.then(|| container.make_shared_root()).transpose()?;
+        let shared_root = shared_root(container, setup)?;
         let parts = Parts { setup, cgroup, joins, trees, gate, report, console, shared_root };
         let spawned = spawn::spawn(parts)?;
         self.pid = Some(spawned.pid);
@@ -170,12 +169,7 @@ impl Attempt {
         if let Some(placeholder) = placeholder {
             placeholder.leave(&state.cgroup, cgroup::pids_limit(resources))?;
         }
-        if let Some(socket) = &request.pidfd_socket {
-            console::send_pidfd(socket, spawned.pid)?;
-        }
-        if let Some(path) = &request.pid_file {
-            state_file::replace(path, spawned.pid.to_string().as_bytes(), 0o644)?;
-        }
+        tell_pid(request, spawned.pid)?;
         let ready = container.directory.join(container::GATE);
         fs::rename(&fifo, &ready).act(|| format!("open the gate {}", ready.display()))?;
         // From here on the container is found by its state. An init that has died by now is a
@@ -230,6 +224,22 @@ impl Attempt {
             log.warning(&crate::error::chain(&problem));
         }
     }
+}
+
+/// Tells the PID to those who asked for it.
+fn tell_pid(request: &NewContainer, pid: i32) -> Result<()> {
+    if let Some(socket) = &request.pidfd_socket {
+        console::send_pidfd(socket, pid)?;
+    }
+    match &request.pid_file {
+        Some(path) => state_file::replace(path, pid.to_string().as_bytes(), 0o644),
+        None => Ok(()),
+    }
+}
+
+/// The place for the root among the host's mounts, where the container has none of its own.
+fn shared_root(container: &Container, setup: &Setup) -> Result<Option<PathBuf>> {
+    setup.namespaces.shares_mounts().then(|| container.make_shared_root()).transpose()
 }
 
 /// Passes the listener of the init's filter on to the agent of config.json.

@@ -48,8 +48,8 @@ pub struct Labels {
     pub mount: Option<String>,
 }
 
-/// Checks the wishes against `host`; empty texts are none. Returns what can be given, and a sentence
-/// for each label that is passed over. Pure.
+/// Checks the wishes against `host`; empty texts are none. Returns what can be given, and a
+/// sentence for each label that is passed over. Pure.
 ///
 /// # Errors
 /// [`Error::Config`]: AppArmor is not enabled.

@@ -114,11 +114,7 @@ impl Init<'_> {
             }
             Step::SetNames => self.set_names(),
             Step::PrepareRoot => {
-                let root = &setup.root;
-                progress.root = Some(match &self.shared_root {
-                    Some(place) => pivot::prepare_among_hosts(&root.path, place)?,
-                    None => pivot::prepare(&root.path, root.propagation)?,
-                });
+                progress.root = Some(self.prepare_root()?);
                 Ok(())
             }
             Step::Mount
@@ -210,6 +206,14 @@ impl Init<'_> {
             }
             Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
             _ => pivot::enter(root, plan.way),
+        }
+    }
+
+    fn prepare_root(&self) -> Result<Root> {
+        let root = &self.setup.root;
+        match &self.shared_root {
+            Some(place) => pivot::prepare_among_hosts(&root.path, place),
+            None => pivot::prepare(&root.path, root.propagation),
         }
     }
 

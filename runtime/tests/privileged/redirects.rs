@@ -89,7 +89,7 @@ fn a_swapped_mount_redirects_no_write() {
             .success()
     );
     fs::create_dir(root.join("proc")).unwrap();
-    container.set("/root/path", json!("shared"));
+    container.set("/root", json!({"path": "shared"}));
     container.set("/process/oomScoreAdj", json!(500));
     container.set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": TTL}));
     container.set("/linux/maskedPaths", json!(["/proc/interrupts", "/proc/acpi"]));
