@@ -225,6 +225,7 @@ in
     _type = "option";
     type = types.bool;
     default = false;
+    example = true;
     description = "Whether to enable ${what}.";
   };
   mkIf = condition: content: {

@@ -84,7 +84,9 @@ let
   };
   listOf = type: {
     name = "listOf";
-    description = "list of ${type.description}";
+    # As nixpkgs says it: what is a choice stands in parentheses.
+    description =
+      if type.name == "enum" then "list of (${type.description})" else "list of ${type.description}";
     check = isList;
     empty = [ ];
     merge =
