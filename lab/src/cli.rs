@@ -93,9 +93,11 @@ Examples:
 Examples:
   sudo wamr-lab node up                     until Ctrl-C
   sudo wamr-lab node up --stay              until `node down`
+  sudo wamr-lab node up --workers 2         a control plane and two nodes for pods
   sudo wamr-lab node up --provider vm       in a virtual machine
   sudo wamr-lab node kubectl -- get nodes
   sudo wamr-lab node exec -- ctr -n k8s.io containers ls
+  sudo wamr-lab node exec --node worker1 -- ip route
   sudo wamr-lab node down"
     )]
     Node(NodeCommand),
@@ -182,30 +184,7 @@ pub enum PeersCommand {
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Bring a node up, and take it down at Ctrl-C
-    Up {
-        /// Leave it up; `node down` takes it down
-        #[arg(long)]
-        stay: bool,
-        /// Where it lives
-        #[arg(long, value_enum, default_value_t)]
-        provider: NodeProvider,
-        /// With --provider vm: size and processor, a row of vm-images/vm/profiles.toml
-        #[arg(long, default_value = "small")]
-        profile: String,
-        /// With --provider vm: only the runtimes and workloads of this experiment
-        #[arg(long = "for", value_name = "EXPERIMENT.toml")]
-        experiment: Option<PathBuf>,
-        /// With --provider vm: go on as soon as the machine runs commands
-        #[arg(long)]
-        no_wait: bool,
-        /// Configuration that something else has rendered: containerd.toml, kubelet.json, cni/ and
-        /// runtimeclasses.json take the place of the node's own
-        #[arg(long, value_name = "DIR", conflicts_with = "experiment")]
-        config_from: Option<PathBuf>,
-        /// The node's name
-        #[arg(long, default_value = NODE)]
-        name: String,
-    },
+    Up(UpArgs),
     /// Take a node down
     Down {
         /// The node's name
@@ -219,6 +198,9 @@ pub enum NodeCommand {
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,
+        /// A member of it, like worker1, if it has workers
+        #[arg(long, value_name = "MEMBER")]
+        node: Option<String>,
         /// Program and arguments
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -228,6 +210,9 @@ pub enum NodeCommand {
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,
+        /// A member of it, like worker1, if it has workers
+        #[arg(long, value_name = "MEMBER")]
+        node: Option<String>,
         /// containerd, etcd, kube-apiserver, kubelet, …
         daemon: String,
     },
@@ -246,6 +231,36 @@ pub enum NodeCommand {
         #[arg(last = true, required = true)]
         arguments: Vec<String>,
     },
+}
+
+/// `node up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Leave it up; `node down` takes it down
+    #[arg(long)]
+    pub stay: bool,
+    /// Where it lives
+    #[arg(long, value_enum, default_value_t)]
+    pub provider: NodeProvider,
+    /// With --provider native: as many further nodes, which run the pods
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub workers: u32,
+    /// With --provider vm: size and processor, a row of vm-images/vm/profiles.toml
+    #[arg(long, default_value = "small")]
+    pub profile: String,
+    /// With --provider vm: only the runtimes and workloads of this experiment
+    #[arg(long = "for", value_name = "EXPERIMENT.toml")]
+    pub experiment: Option<PathBuf>,
+    /// With --provider vm: go on as soon as the machine runs commands
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Configuration that something else has rendered: containerd.toml, kubelet.json, cni/ and
+    /// runtimeclasses.json take the place of the node's own
+    #[arg(long, value_name = "DIR", conflicts_with = "experiment")]
+    pub config_from: Option<PathBuf>,
+    /// The node's name
+    #[arg(long, default_value = NODE)]
+    pub name: String,
 }
 
 /// Where a node of `node up` lives.

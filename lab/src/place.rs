@@ -14,6 +14,7 @@ use crate::node_view::NodeView;
 use crate::sample::cgroup::MemoryCgroup;
 
 /// A node that can be read from where this program runs.
+#[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Place {
     /// In namespaces of this machine, brought up for the run.
     Native(NativeNode),

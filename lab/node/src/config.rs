@@ -7,6 +7,7 @@ use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 use wamr_image::NodeImage;
 
+use crate::member::{MAX_WORKERS, Member};
 use crate::runtimes::RuntimeTable;
 
 /// Seconds between two scrapes of metrics-server: what its own manifest ships.
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     /// Configuration that something else has rendered, in place of the node's own words: a
     /// directory with `containerd.toml`, `kubelet.json`, `cni/` and `runtimeclasses.json`.
     pub config_from: Option<PathBuf>,
+    /// Further nodes that run pods; the first one then runs the control plane alone.
+    pub workers: u32,
 }
 
 /// How fast the control plane may go.
@@ -70,6 +73,7 @@ impl NodeConfig {
             max_pods: MAX_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,
             config_from: None,
+            workers: 0,
         }
     }
 
@@ -90,6 +94,22 @@ impl NodeConfig {
                 "max_pods = {}",
                 self.max_pods
             ));
+        }
+        if self.workers > MAX_WORKERS {
+            return Err(miette!(
+                help = format!("a cluster has up to {MAX_WORKERS} workers"),
+                "{} workers",
+                self.workers
+            ));
+        }
+        if self.workers > 0 {
+            if self.config_from.is_some() {
+                return Err(miette!(
+                    help = "each worker has addresses of its own: leave --workers out",
+                    "one rendered configuration does not fit several nodes"
+                ));
+            }
+            check_name(&Member::worker(&self.name, self.workers).name)?;
         }
         if self.metric_resolution_s < 10 {
             return Err(miette!(

@@ -31,6 +31,9 @@ const DISABLED_PLUGINS: [&str; 8] = [
     "io.containerd.snapshotter.v1.erofs",
 ];
 
+/// Further files of configuration.
+const DROP_INS: &str = "/etc/containerd/conf.d/*.toml";
+
 /// What a handler runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handler {
@@ -117,6 +120,8 @@ pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> 
     ]);
     let config = Table::from_iter([
         ("version".to_owned(), Value::Integer(3)),
+        // For handlers that are installed later, as on any other node.
+        ("imports".to_owned(), vec![DROP_INS].into()),
         ("root".to_owned(), "/var/lib/containerd".into()),
         ("state".to_owned(), "/run/containerd".into()),
         ("disabled_plugins".to_owned(), DISABLED_PLUGINS.to_vec().into()),

@@ -124,7 +124,7 @@ fn the_command_lines() {
             apiserver(),
             controller_manager(speed),
             scheduler(speed),
-            crate::kubelet::daemon("demo"),
+            crate::kubelet::daemon(&crate::member::Member::control_plane("demo")),
             crate::metrics_server::daemon(crate::config::DEFAULT_METRIC_RESOLUTION_S),
         ]
         .map(|daemon| daemon.argv.join("\n    "))

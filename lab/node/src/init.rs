@@ -2,8 +2,9 @@
 //! inside a node.
 //!
 //! init sets up, starts what the lab asks for, reaps every orphan, tells the lab of daemons that
-//! ended and restarts nothing: a lab whose API server was restarted behind its back would measure
-//! something else than it says.
+//! ended and restarts nothing by itself: a lab whose API server was restarted behind its back would
+//! measure something else than it says. Whoever changed a daemon's configuration may ask for it:
+//! see [`RESTART`].
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -34,6 +35,12 @@ pub(crate) const KEEPER: &str = "wamr-node-keeper";
 /// argv\[0\] of a command inside a node.
 pub(crate) const ENTER: &str = "wamr-node-enter";
 
+/// Names of daemons, one a line, that SIGHUP to PID 1 of the node has stopped and started again.
+pub const RESTART: &str = "/run/wamr-lab/restart";
+
+/// What PID 1 of a native node calls itself.
+pub const INIT_COMM: &str = "wamr-node-init";
+
 /// How long each daemon may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
 
@@ -55,8 +62,9 @@ pub(crate) fn run(spec: &Spec, hierarchies: &[Hierarchy], mut channel: Channel) 
         .and_then(|signals| Ok((signals, channel.send(&Event::Ready).into_diagnostic()?)));
     match outcome {
         Ok((signals, ())) => {
-            let running = Vec::new();
-            Init { signals, channel: Some(channel), running, stay: false }.serve()
+            let (running, known) = (Vec::new(), Vec::new());
+            let channel = Some(channel);
+            Init { signals, channel, running, known, ending: None, stay: false }.serve()
         }
         Err(error) => {
             let what = chain(&error);
@@ -77,7 +85,7 @@ fn set_up(spec: &Spec, hierarchies: &[Hierarchy]) -> Result<SignalFd> {
     prctl::set_name(c"wamr-node-init").into_diagnostic().wrap_err("prctl PR_SET_NAME")?;
     // The keeper has one thread, so its death is what this signal means.
     prctl::set_pdeathsig(Signal::SIGKILL).into_diagnostic().wrap_err("prctl PR_SET_PDEATHSIG")?;
-    let layout = Layout::new(&spec.name);
+    let layout = Layout::new(&spec.member.name);
     // First the group, then the cgroup namespace: it is rooted where the process is.
     cgroups::join(hierarchies, &layout.cgroup(), false)?;
     let own = CloneFlags::CLONE_NEWNS
@@ -88,13 +96,13 @@ fn set_up(spec: &Spec, hierarchies: &[Hierarchy]) -> Result<SignalFd> {
     unshare(own)
         .into_diagnostic()
         .wrap_err("unshare mount, network, UTS, IPC and cgroup namespaces")?;
-    sethostname(&spec.name).into_diagnostic().wrap_err("sethostname")?;
+    sethostname(&spec.member.name).into_diagnostic().wrap_err("sethostname")?;
     rootfs::enter(&layout, &spec.rootfs, hierarchies)?;
     cgroups::settle_inside(hierarchies)?;
     redirect_output()?;
-    network::up()?;
+    network::up(&spec.member)?;
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         signals.add(signal);
     }
     signals.thread_block().into_diagnostic().wrap_err("block signals")?;
@@ -115,6 +123,10 @@ struct Init {
     channel: Option<Channel>,
     /// Running daemons in the order of their start.
     running: Vec<(Pid, String)>,
+    /// Every daemon that was asked for.
+    known: Vec<Daemon>,
+    /// The one that is being ended: its end is no news.
+    ending: Option<Pid>,
     stay: bool,
 }
 
@@ -145,12 +157,19 @@ impl Init {
     fn told_to_stop(&mut self) -> bool {
         let mut stop = false;
         while let Ok(Some(signal)) = self.signals.read_signal() {
-            stop |= signal.ssi_signo != Signal::SIGCHLD as u32;
+            match Signal::try_from(signal.ssi_signo as i32) {
+                Ok(Signal::SIGCHLD) => {}
+                Ok(Signal::SIGHUP) => self.restart(),
+                _ => stop = true,
+            }
         }
         while let Some(channel) = &mut self.channel {
             match channel.receive(Duration::ZERO) {
                 Ok(Received::Nothing) => break,
-                Ok(Received::Message(Request::Start(daemon))) => self.start(&daemon),
+                Ok(Received::Message(Request::Start(daemon))) => {
+                    self.start(&daemon);
+                    self.known.push(daemon);
+                }
                 Ok(Received::Message(Request::Stay)) => self.stay = true,
                 Ok(Received::Message(Request::Stop)) => return true,
                 Ok(Received::Closed) => {
@@ -178,6 +197,23 @@ impl Init {
         self.tell(&event);
     }
 
+    /// Stops and starts the daemons that [`RESTART`] names.
+    fn restart(&mut self) {
+        let names = fs::read_to_string(RESTART).unwrap_or_default();
+        drop(fs::remove_file(RESTART));
+        for name in names.lines() {
+            let Some(daemon) = self.known.iter().find(|daemon| daemon.name == name).cloned() else {
+                eprintln!("asked to restart {name}, which is no daemon of this node");
+                continue;
+            };
+            let running = self.running.iter().find(|(_, running)| running == name);
+            if let Some(pid) = running.map(|(pid, _)| *pid) {
+                self.end(pid, name);
+            }
+            self.start(&daemon);
+        }
+    }
+
     fn tell(&mut self, event: &Event) {
         if let Some(channel) = &mut self.channel
             && let Err(error) = channel.send(event)
@@ -197,7 +233,9 @@ impl Init {
             if let Some(at) = self.running.iter().position(|(running, _)| *running == pid) {
                 let (_, name) = self.running.remove(at);
                 eprintln!("{name} (PID {pid}) ended: {how}");
-                self.tell(&Event::Ended { name, how });
+                if self.ending != Some(pid) {
+                    self.tell(&Event::Ended { name, how });
+                }
             }
         }
     }
@@ -206,21 +244,28 @@ impl Init {
     fn stop(&mut self) {
         self.channel = None;
         while let Some((pid, name)) = self.running.last().cloned() {
-            eprintln!("{:?} stopping {name} (PID {pid})", SystemTime::now());
-            let begun = Instant::now();
-            let mut signal = Signal::SIGTERM;
-            while self.running.iter().any(|(running, _)| *running == pid) {
-                if kill(pid, signal).is_err() || begun.elapsed() > 2 * STOP_LIMIT {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-                self.reap();
-                if begun.elapsed() > STOP_LIMIT {
-                    signal = Signal::SIGKILL;
-                }
-            }
-            self.running.retain(|(running, _)| *running != pid);
+            self.end(pid, &name);
         }
+    }
+
+    /// Ends a daemon, in order or by force; nobody is told.
+    fn end(&mut self, pid: Pid, name: &str) {
+        eprintln!("{:?} stopping {name} (PID {pid})", SystemTime::now());
+        self.ending = Some(pid);
+        let begun = Instant::now();
+        let mut signal = Signal::SIGTERM;
+        while self.running.iter().any(|(running, _)| *running == pid) {
+            if kill(pid, signal).is_err() || begun.elapsed() > 2 * STOP_LIMIT {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            self.reap();
+            if begun.elapsed() > STOP_LIMIT {
+                signal = Signal::SIGKILL;
+            }
+        }
+        self.running.retain(|(running, _)| *running != pid);
+        self.ending = None;
     }
 }
 

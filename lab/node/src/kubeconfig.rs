@@ -15,7 +15,8 @@ pub fn render(pki: &Pki, user: &str, stem: &str) -> String {
     render_with(&pki.ca_certificate, pki.pair(stem), user)
 }
 
-fn render_with(ca_certificate: &str, pair: &Pair, user: &str) -> String {
+/// The same for a pair that is at hand.
+pub fn render_with(ca_certificate: &str, pair: &Pair, user: &str) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::config::{ControlPlane, NodeConfig};
 use crate::daemon::{Daemon, flags};
 use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET, PKI_DIR};
-use crate::network::NODE_ADDRESS;
+use crate::member::Member;
 
 /// The KubeletConfiguration object. JSON is YAML.
 pub fn config(node: &NodeConfig) -> Value {
@@ -61,7 +61,7 @@ pub fn config_path() -> String {
 }
 
 /// The kubelet itself.
-pub fn daemon(node: &str) -> Daemon {
+pub fn daemon(node: &Member) -> Daemon {
     let kubeconfig = format!("{CONFIG_DIR}/kubelet.kubeconfig");
     Daemon::new(
         "kubelet",
@@ -69,8 +69,8 @@ pub fn daemon(node: &str) -> Daemon {
         flags([
             ("config", config_path().as_str()),
             ("kubeconfig", &kubeconfig),
-            ("hostname-override", node),
-            ("node-ip", NODE_ADDRESS),
+            ("hostname-override", &node.name),
+            ("node-ip", &node.address()),
         ]),
     )
 }

@@ -16,6 +16,7 @@ use wamr_progress::Progress;
 use crate::config::ControlPlane;
 use crate::daemon::{Daemon, log_tail};
 use crate::layout::{ADMIN_KUBECONFIG, LOG_DIR, PATH};
+use crate::member::Member;
 use crate::prepare::Prepared;
 use crate::runtimes::RuntimeTable;
 use crate::start::{Site, output_of, start_all};
@@ -114,9 +115,12 @@ impl MachineNode {
     /// # Errors
     /// A daemon did not come up: the text says which, with the end of its log.
     pub fn assemble(&self, progress: &Progress) -> Result<()> {
-        network::up()?;
-        let prepared =
-            Prepared { daemons: self.spec.daemons.clone(), objects: self.spec.objects.clone() };
+        network::up(&Member::control_plane(&self.spec.name))?;
+        let prepared = Prepared {
+            daemons: self.spec.daemons.clone(),
+            objects: self.spec.objects.clone(),
+            workers: Vec::new(),
+        };
         start_all(&Site::Machine(self), &prepared, &self.spec.image.workloads, progress)
     }
 

@@ -42,7 +42,7 @@ pub fn keep() -> ! {
             let told = channel.send(&Event::Init { pid: child.as_raw() as u32 });
             // init alone holds the node's end from here on: its death closes it.
             drop((told, channel));
-            exit(await_end(&spec.name, child))
+            exit(await_end(&spec.member.name, child))
         }
         Err(error) => {
             drop(channel.send(&Event::Failed { what: chain(&error) }));
@@ -71,7 +71,7 @@ fn begin(channel: &mut Channel) -> Result<Begun> {
         other => bail!("no description of the node came: {other:?}"),
     };
     let hierarchies = cgroups::hierarchies()?;
-    cgroups::create(&hierarchies, &Layout::new(&spec.name).cgroup())?;
+    cgroups::create(&hierarchies, &Layout::new(&spec.member.name).cgroup())?;
     let single = SingleThreaded::prove().into_diagnostic().wrap_err("before fork")?;
     unshare(CloneFlags::CLONE_NEWPID).into_diagnostic().wrap_err("unshare the PID namespace")?;
     let fork = sys::fork(single).into_diagnostic().wrap_err("fork init")?;

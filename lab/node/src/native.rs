@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -16,32 +15,37 @@ use wamr_progress::Progress;
 
 use crate::config::{ControlPlane, NodeConfig, check_name};
 use crate::daemon::{Daemon, log_tail};
+use crate::held::{Held, Kind};
 use crate::layout::Layout;
+use crate::member::{Member, is_worker_of};
 use crate::wire::{Channel, Event, Received, Request};
 use crate::{bring_up, namespaces, start, sys, traces, vm};
 
-/// How long an ordered stop may take: 7 daemons of 1 s each, and removing the state.
-const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// How long the kernel may take to end what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
+
+const KIND: Kind = Kind {
+    main: "the node's init",
+    down: "node down",
+    signal: libc::SIGTERM,
+    // 7 daemons of 1 s each, and removing the state.
+    stop_limit: Duration::from_mins(1),
+};
 
 /// A Kubernetes node in namespaces of this machine. Dropping it takes the node down.
 #[derive(Debug)]
 pub struct NativeNode {
     layout: Layout,
-    record: Record,
-    init_pidfd: OwnedFd,
-    keeper_pidfd: OwnedFd,
-    /// None for a node that another process brought up.
-    keeper: Option<Child>,
-    channel: Mutex<Option<Channel>>,
-    ends_with_us: bool,
+    record: Box<Record>,
+    /// Of a control plane; dropped, and so taken down, before it.
+    workers: Vec<NativeNode>,
+    held: Held,
 }
 
 /// What another process needs to find a running node: `node.json` in its run directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    pub(crate) name: String,
+    pub(crate) member: Member,
     pub(crate) init: ProcessId,
     pub(crate) keeper: ProcessId,
     pub(crate) control_plane: ControlPlane,
@@ -126,27 +130,20 @@ impl NativeNode {
 
     pub(crate) fn new(record: Record, keeper: Child, channel: Channel) -> Result<Self> {
         let mut node = Self::open(record)?;
-        node.keeper = Some(keeper);
-        node.channel = Mutex::new(Some(channel));
-        node.ends_with_us = true;
+        node.held = node.held.brought_up(keeper, channel);
         Ok(node)
     }
 
+    pub(crate) fn set_workers(&mut self, workers: Vec<Self>) {
+        self.workers = workers;
+    }
+
     fn open(record: Record) -> Result<Self> {
-        let open = |what: &str, process: ProcessId| {
-            process
-                .open()
-                .into_diagnostic()
-                .wrap_err_with(|| format!("{what} (PID {})", process.pid))
-        };
         Ok(Self {
-            layout: Layout::new(&record.name),
-            init_pidfd: open("the node's init", record.init)?,
-            keeper_pidfd: open("the node's keeper", record.keeper)?,
-            record,
-            keeper: None,
-            channel: Mutex::new(None),
-            ends_with_us: false,
+            layout: Layout::new(&record.member.name),
+            held: Held::open(&record.member.name, KIND, record.init, record.keeper)?,
+            record: Box::new(record),
+            workers: Vec::new(),
         })
     }
 
@@ -156,13 +153,17 @@ impl NativeNode {
     /// There is no such node, or it is dead.
     pub fn attach(name: &str) -> Result<Self> {
         check_name(name)?;
-        read_record(&Layout::new(name)).and_then(Self::open).map_err(|error| {
+        let mut node = read_record(&Layout::new(name)).and_then(Self::open).map_err(|error| {
             miette!(
                 help = "see `wamr-lab node status`; `wamr-lab clean` removes dead nodes",
                 "no node {name} is up: {}",
                 crate::init::chain(&error)
             )
-        })
+        })?;
+        // One that is dead is told of by `node status`, and must not hide the others.
+        let workers = worker_names(name);
+        node.workers = workers.iter().filter_map(|worker| Self::attach(worker).ok()).collect();
+        Ok(node)
     }
 
     /// Names of nodes that are up or left something behind, sorted, each with whether it is up.
@@ -172,7 +173,17 @@ impl NativeNode {
 
     /// The node's name, which is also that of its Node object.
     pub fn name(&self) -> &str {
-        &self.record.name
+        &self.record.member.name
+    }
+
+    /// Which node of its cluster it is.
+    pub fn member(&self) -> &Member {
+        &self.record.member
+    }
+
+    /// The other nodes of its cluster, if it is a control plane with workers.
+    pub fn workers(&self) -> &[Self] {
+        &self.workers
     }
 
     /// The admin's kubeconfig on the host. Its server's address is reachable from inside the node's
@@ -228,7 +239,7 @@ impl NativeNode {
     /// A command that will run inside the node, with the admin's KUBECONFIG set. The caller may
     /// set standard streams; the exit status is the command's own.
     pub fn command(&self, argv: &[&str]) -> Command {
-        namespaces::command_inside(self.init_pid(), &self.record.name, argv)
+        namespaces::command_inside(self.init_pid(), self.name(), argv)
     }
 
     /// Runs a program inside the node with this process's standard streams.
@@ -252,7 +263,10 @@ impl NativeNode {
     /// # Errors
     /// One ended; the text says which and how, with its last log lines.
     pub fn check(&self) -> Result<()> {
-        let mut channel = self.channel();
+        self.workers.iter().try_for_each(|worker| {
+            worker.check().wrap_err_with(|| format!("the worker {} broke", worker.name()))
+        })?;
+        let mut channel = self.held.channel();
         let Some(open) = channel.as_mut() else { return Ok(()) };
         loop {
             match open.receive(Duration::ZERO).into_diagnostic().wrap_err("ask the node's init")? {
@@ -281,15 +295,11 @@ impl NativeNode {
     }
 
     pub(crate) fn start(&self, daemon: &Daemon) -> Result<()> {
-        let mut channel = self.channel();
+        let mut channel = self.held.channel();
         let open = channel.as_mut().ok_or_else(|| miette!("the node's init ended"))?;
         open.send(&Request::Start(daemon.clone()))
             .into_diagnostic()
             .wrap_err_with(|| format!("ask the node's init to start {}", daemon.name))
-    }
-
-    fn channel(&self) -> MutexGuard<'_, Option<Channel>> {
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the node live on when this process ends: for `node up` on a command line.
@@ -297,12 +307,10 @@ impl NativeNode {
     /// # Errors
     /// The node is dead.
     pub fn stay(mut self) -> Result<()> {
-        let channel = self.channel().take();
-        if let Some(mut channel) = channel {
-            channel.send(&Request::Stay).into_diagnostic().wrap_err("tell the node to stay")?;
+        for worker in &mut self.workers {
+            worker.held.stay()?;
         }
-        self.ends_with_us = false;
-        Ok(())
+        self.held.stay()
     }
 
     /// Takes the node down: daemons, everything else that runs in it, and all that it left on the
@@ -311,35 +319,11 @@ impl NativeNode {
     /// # Errors
     /// Something could not be removed.
     pub fn down(mut self, progress: &Progress) -> Result<()> {
-        self.ends_with_us = false;
-        let step = progress.step("node down");
-        match self.stop_and_remove() {
-            Ok(()) => {
-                step.done("nothing is left");
-                Ok(())
-            }
-            Err(error) => {
-                step.failed("something is left");
-                Err(error)
-            }
-        }
-    }
-
-    fn stop_and_remove(&mut self) -> Result<()> {
-        let channel = self.channel().take();
-        let asked = match channel {
-            Some(mut channel) => channel.send(&Request::Stop).is_ok(),
-            None => sys::pidfd_send_signal(&self.init_pidfd, libc::SIGTERM).is_ok(),
-        };
-        // The keeper ends after init did and the traces are removed.
-        if !asked || !ended_within(&self.keeper_pidfd, STOP_LIMIT) {
-            kill(&self.init_pidfd, "the node's init")?;
-            kill(&self.keeper_pidfd, "the node's keeper")?;
-        }
-        if let Some(mut keeper) = self.keeper.take() {
-            keeper.wait().into_diagnostic().wrap_err("wait for the node's keeper")?;
-        }
-        traces::remove(&self.record.name)
+        let workers = self.workers.iter_mut();
+        // Each is tried, also after one that failed.
+        let downs: Vec<Result<()>> = workers.map(|worker| worker.held.stop_and_remove()).collect();
+        self.held.down(progress)?;
+        downs.into_iter().collect()
     }
 
     /// Takes down and removes the node `name`, whoever brought it up and whether or not that
@@ -349,21 +333,19 @@ impl NativeNode {
     /// Something could not be removed.
     pub fn clean(name: &str) -> Result<()> {
         check_name(name)?;
-        if let Ok(mut node) = Self::attach(name) {
-            return node.stop_and_remove();
+        for worker in worker_names(name) {
+            Self::clean(&worker)?;
         }
-        traces::remove(name)
+        match read_record(&Layout::new(name)).and_then(Self::open) {
+            Ok(mut node) => node.held.stop_and_remove(),
+            Err(_) => traces::remove(name),
+        }
     }
 }
 
-impl Drop for NativeNode {
-    fn drop(&mut self) {
-        if self.ends_with_us
-            && let Err(error) = self.stop_and_remove()
-        {
-            eprintln!("take the node {} down: {}", self.record.name, crate::init::chain(&error));
-        }
-    }
+/// Workers of the control plane `name` that are up or left something behind.
+fn worker_names(name: &str) -> Vec<String> {
+    Layout::names().into_iter().filter(|other| is_worker_of(name, other)).collect()
 }
 
 /// Kills a process and waits for its end; one that is gone is fine.

@@ -8,7 +8,6 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use crate::config::check_name;
 use crate::layout::Layout;
 use crate::native::{self, NativeNode};
-use crate::traces;
 use crate::vm::VmNode;
 
 /// A node that is up.
@@ -42,7 +41,12 @@ impl Node {
     /// `native`, or `vm` with what executes it.
     pub fn kind(&self) -> String {
         match self {
-            Self::Native(_) => "native".to_owned(),
+            Self::Native(node) if node.member().index > 0 => "native, a worker".to_owned(),
+            Self::Native(node) => match node.workers().len() {
+                0 => "native".to_owned(),
+                1 => "native, a control plane with 1 worker".to_owned(),
+                count => format!("native, a control plane with {count} workers"),
+            },
             Self::Vm(node) => format!("vm, {}", node.accelerator().word()),
         }
     }
@@ -88,8 +92,7 @@ impl Node {
         check_name(name)?;
         match Self::attach(name) {
             Ok(Self::Vm(mut node)) => node.stop_and_remove(),
-            Ok(Self::Native(_)) => NativeNode::clean(name),
-            Err(_) => traces::remove(name),
+            Ok(Self::Native(_)) | Err(_) => NativeNode::clean(name),
         }
     }
 }

@@ -12,6 +12,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
+use crate::member::Member;
 use crate::network::{NODE_ADDRESS, SERVICE_ADDRESS};
 
 /// The namespace and name of metrics-server's service, which its certificate carries.
@@ -35,6 +36,8 @@ pub struct Pki {
     front_proxy_ca_certificate: String,
     /// By file stem: `apiserver`, `kubelet`, …
     pairs: BTreeMap<&'static str, Pair>,
+    /// Of the workers' kubelets, by the worker's name: as server, as client.
+    workers: BTreeMap<String, [Pair; 2]>,
     service_account_key: String,
     service_account_public_key: String,
 }
@@ -46,15 +49,17 @@ enum Purpose {
 }
 
 impl Pki {
-    /// Makes all keys and certificates of the node `node`.
+    /// Makes all keys and certificates of the node `node` and of its workers.
     ///
     /// # Errors
     /// The random source fails.
-    pub fn generate(node: &str) -> Result<Self> {
-        Self::generate_inner(node).into_diagnostic().wrap_err("make the cluster's certificates")
+    pub fn generate(node: &str, workers: &[Member]) -> Result<Self> {
+        Self::generate_inner(node, workers)
+            .into_diagnostic()
+            .wrap_err("make the cluster's certificates")
     }
 
-    fn generate_inner(node: &str) -> Result<Self, rcgen::Error> {
+    fn generate_inner(node: &str, members: &[Member]) -> Result<Self, rcgen::Error> {
         let ca = authority("wamr-lab-ca")?;
         let front_proxy_ca = authority("wamr-lab-front-proxy-ca")?;
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -89,11 +94,16 @@ impl Pki {
         }
         let proxy = sign(&front_proxy_ca, "front-proxy-client", "", Purpose::Client)?;
         pairs.insert("front-proxy-client", proxy);
+        let mut workers = BTreeMap::new();
+        for worker in members {
+            workers.insert(worker.name.clone(), kubelet_pairs(&ca, worker)?);
+        }
         let service_account = KeyPair::generate()?;
         Ok(Self {
             ca_certificate: ca.pem(),
             front_proxy_ca_certificate: front_proxy_ca.pem(),
             pairs,
+            workers,
             service_account_key: service_account.serialize_pem(),
             service_account_public_key: service_account.public_key_pem(),
         })
@@ -104,7 +114,22 @@ impl Pki {
         &self.pairs[stem]
     }
 
-    /// Files of the PKI directory: name, content.
+    /// The pair with which a worker's kubelet asks the API server.
+    pub fn worker_client(&self, name: &str) -> &Pair {
+        &self.workers[name][1]
+    }
+
+    /// Files of a worker's PKI directory: name, content.
+    pub fn worker_files(&self, name: &str) -> Vec<(String, &str)> {
+        let server = &self.workers[name][0];
+        vec![
+            ("ca.crt".to_owned(), self.ca_certificate.as_str()),
+            ("kubelet-server.crt".to_owned(), &server.certificate),
+            ("kubelet-server.key".to_owned(), &server.key),
+        ]
+    }
+
+    /// Files of the control plane's PKI directory: name, content.
     pub fn files(&self) -> Vec<(String, &str)> {
         let mut files = vec![
             ("ca.crt".to_owned(), self.ca_certificate.as_str()),
@@ -118,6 +143,19 @@ impl Pki {
         }
         files
     }
+}
+
+/// What a kubelet serves with, and what it asks the API server with.
+fn kubelet_pairs(
+    ca: &CertifiedIssuer<'_, KeyPair>,
+    node: &Member,
+) -> Result<[Pair; 2], rcgen::Error> {
+    let user = format!("system:node:{}", node.name);
+    let names = vec![node.name.clone(), node.address(), "127.0.0.1".to_owned()];
+    Ok([
+        sign(ca, &user, "system:nodes", Purpose::Server(names))?,
+        sign(ca, &user, "system:nodes", Purpose::Client)?,
+    ])
 }
 
 fn params(common_name: &str, organisation: &str) -> CertificateParams {
@@ -167,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_file_is_pem_and_keys_differ() {
-        let pki = Pki::generate("demo").unwrap();
+        let pki = Pki::generate("demo", &[]).unwrap();
         let files = pki.files();
         assert_eq!(files.len(), 4 + 2 * 10);
         for (name, text) in &files {
@@ -183,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_node_is_named_in_its_certificate() {
-        let pki = Pki::generate("demo").unwrap();
+        let pki = Pki::generate("demo", &[]).unwrap();
         let certificate = &pki.pair("kubelet").certificate;
         let body: String = certificate.lines().filter(|line| !line.starts_with('-')).collect();
         // "system:node:demo" begins on a byte that base64 may split, so compare decoded bytes.

@@ -12,10 +12,11 @@ use wamr_image::WorkloadImage;
 use crate::config::{NodeConfig, PAUSE};
 use crate::daemon::Daemon;
 use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
+use crate::member::Member;
 use crate::pki::Pki;
 use crate::runtimes::{Origin, origin, program_path};
 use crate::{
-    containerd, control_plane, given, kubeconfig, kubelet, metrics_server, native, network,
+    containerd, control_plane, given, kubeconfig, kubelet, member, metrics_server, native, network,
     objects, traces,
 };
 
@@ -29,21 +30,30 @@ pub struct Prepared {
     pub daemons: Vec<Daemon>,
     /// Objects for the API server.
     pub objects: Value,
+    /// The workers.
+    pub workers: Vec<PreparedWorker>,
 }
 
-/// Writes all files below the reserved name.
+/// A worker whose files are there.
+#[derive(Debug)]
+pub struct PreparedWorker {
+    /// Which one.
+    pub member: Member,
+    /// Its daemons, in the order of their start.
+    pub daemons: Vec<Daemon>,
+}
+
+/// Writes all files below the reserved names.
 ///
 /// # Errors
 /// A part of the image or a program is missing, or a file cannot be written.
 pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
-    let layout = Layout::new(&config.name);
-    make_directories(&layout)?;
-    let pki = Pki::generate(&config.name)?;
-    let root = Upper { dir: layout.upper() };
-    let configuration = configuration(config)?;
-    write_configuration(&root, config, &configuration)?;
-    write_identity(&root, &pki, &layout)?;
-    install_programs(&root, config)?;
+    let workers = member::workers(&config.name, config.workers);
+    let pki = Pki::generate(&config.name, &workers)?;
+    let own = Member::control_plane(&config.name);
+    let configuration = configuration(config, &own)?;
+    let root = write_member(config, &own, &configuration)?;
+    write_identity(&root, &pki, &Layout::new(&config.name))?;
     let speed = config.control_plane;
     Ok(Prepared {
         daemons: vec![
@@ -52,11 +62,38 @@ pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
             control_plane::apiserver(),
             control_plane::controller_manager(speed),
             control_plane::scheduler(speed),
-            kubelet::daemon(&config.name),
+            kubelet::daemon(&own),
             metrics_server::daemon(config.metric_resolution_s),
         ],
         objects: objects::all(configuration.runtime_classes, &pki.ca_certificate),
+        workers: workers
+            .into_iter()
+            .map(|worker| prepare_worker(config, worker, &pki))
+            .collect::<Result<_>>()?,
     })
+}
+
+fn prepare_worker(config: &NodeConfig, member: Member, pki: &Pki) -> Result<PreparedWorker> {
+    let root = write_member(config, &member, &configuration(config, &member)?)?;
+    write_secrets(&root, pki.worker_files(&member.name))?;
+    let client = pki.worker_client(&member.name);
+    let text = kubeconfig::render_with(&pki.ca_certificate, client, "kubelet");
+    root.write(&format!("{CONFIG_DIR}/kubelet.kubeconfig"), &text, 0o600)?;
+    // For whoever works inside: a command there has it in KUBECONFIG.
+    let admin = kubeconfig::render(pki, "admin", "admin");
+    root.write(ADMIN_KUBECONFIG, &admin, 0o600)?;
+    let daemons = vec![containerd::daemon(), kubelet::daemon(&member)];
+    Ok(PreparedWorker { member, daemons })
+}
+
+/// What every node has: directories, configuration, programs.
+fn write_member(config: &NodeConfig, member: &Member, words: &given::Given) -> Result<Upper> {
+    let layout = Layout::new(&member.name);
+    make_directories(&layout)?;
+    let root = Upper { dir: layout.upper() };
+    write_configuration(&root, config, member, words)?;
+    install_programs(&root, config)?;
+    Ok(root)
 }
 
 /// Takes the name. The run directory is the lock: making it succeeds once. What a dead node left is
@@ -169,7 +206,7 @@ impl Upper {
 }
 
 /// The words of the daemons' configuration: the node's own, or those that it was given.
-fn configuration(config: &NodeConfig) -> Result<given::Given> {
+fn configuration(config: &NodeConfig, member: &Member) -> Result<given::Given> {
     if let Some(dir) = &config.config_from {
         return given::read(dir);
     }
@@ -179,7 +216,7 @@ fn configuration(config: &NodeConfig) -> Result<given::Given> {
             "the node image has no {PAUSE} image"
         )
     })?;
-    let network = format!("{:#}\n", network::cni_conflist());
+    let network = format!("{:#}\n", network::cni_conflist(member));
     Ok(given::Given {
         containerd: containerd::render(&config.runtimes, &pause.reference)?,
         kubelet: format!("{:#}\n", kubelet::config(config)),
@@ -188,8 +225,13 @@ fn configuration(config: &NodeConfig) -> Result<given::Given> {
     })
 }
 
-fn write_configuration(root: &Upper, config: &NodeConfig, words: &given::Given) -> Result<()> {
-    let hosts = format!("127.0.0.1 localhost\n{} {}\n", network::NODE_ADDRESS, config.name);
+fn write_configuration(
+    root: &Upper,
+    config: &NodeConfig,
+    member: &Member,
+    words: &given::Given,
+) -> Result<()> {
+    let hosts = format!("127.0.0.1 localhost\n{} {}\n", member.address(), member.name);
     for (name, content) in &words.networks {
         root.write(&format!("/etc/cni/net.d/{name}"), content, 0o644)?;
     }
@@ -197,10 +239,10 @@ fn write_configuration(root: &Upper, config: &NodeConfig, words: &given::Given) 
         (containerd::config_path(), words.containerd.clone()),
         (kubelet::config_path(), words.kubelet.clone()),
         ("/etc/hosts".to_owned(), hosts),
-        ("/etc/hostname".to_owned(), format!("{}\n", config.name)),
+        ("/etc/hostname".to_owned(), format!("{}\n", member.name)),
         // The kubelet hands it to every pod; there is no name server.
         ("/etc/resolv.conf".to_owned(), "# This node has no name server.\n".to_owned()),
-        ("/etc/machine-id".to_owned(), format!("{}\n", machine_id(&config.name))),
+        ("/etc/machine-id".to_owned(), format!("{}\n", machine_id(&member.name))),
     ];
     for (path, content) in files.into_iter().chain(containerd::base_specs(&config.runtimes)?) {
         root.write(&path, &content, 0o644)?;
@@ -217,10 +259,7 @@ fn machine_id(name: &str) -> String {
 }
 
 fn write_identity(root: &Upper, pki: &Pki, layout: &Layout) -> Result<()> {
-    for (name, content) in pki.files() {
-        root.write(&format!("{PKI_DIR}/{name}"), content, 0o600)?;
-    }
-    make_dir(&root.place(PKI_DIR)?, 0o700)?;
+    write_secrets(root, pki.files())?;
     for stem in ["kubelet", "controller-manager", "scheduler", "metrics-server"] {
         let text = kubeconfig::render(pki, stem, stem);
         root.write(&format!("{CONFIG_DIR}/{stem}.kubeconfig"), &text, 0o600)?;
@@ -229,6 +268,13 @@ fn write_identity(root: &Upper, pki: &Pki, layout: &Layout) -> Result<()> {
     root.write(ADMIN_KUBECONFIG, &admin, 0o600)?;
     let outside = Upper { dir: layout.run() };
     outside.write("admin.kubeconfig", &admin, 0o600)
+}
+
+fn write_secrets(root: &Upper, files: Vec<(String, &str)>) -> Result<()> {
+    for (name, content) in files {
+        root.write(&format!("{PKI_DIR}/{name}"), content, 0o600)?;
+    }
+    make_dir(&root.place(PKI_DIR)?, 0o700)
 }
 
 /// Copies `dist:` and `peer:` programs and sees that the others are in the image.

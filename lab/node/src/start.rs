@@ -31,7 +31,8 @@ const APISERVER_LIMIT: Duration = Duration::from_mins(12);
 const NODE_LIMIT: Duration = Duration::from_mins(12);
 const IMPORT_LIMIT: Duration = Duration::from_mins(5);
 
-const CONTAINERD: &str = "containerd";
+/// The daemon that takes images.
+pub const CONTAINERD: &str = "containerd";
 const APISERVER: &str = "kube-apiserver";
 /// Started at once; the others wait for the API server, and metrics-server for its rights.
 const FIRST: [&str; 3] = [CONTAINERD, "etcd", APISERVER];
@@ -116,7 +117,7 @@ pub fn start_all(
     during(progress, "node Ready", || {
         create_objects(node, &prepared.objects)?;
         start(&|name| name == LAST)?;
-        wait_for_node(node)
+        wait_for_node(node, node)
     })?;
     during(progress, "images", || end_imports(node, workloads, imports))?;
     node.check()
@@ -155,7 +156,11 @@ fn wait_for<T>(
     }
 }
 
-fn wait_for_containerd(node: &Site<'_>) -> Result<()> {
+/// Waits until containerd listens.
+///
+/// # Errors
+/// It does not, or a daemon of the node ended.
+pub fn wait_for_containerd(node: &Site<'_>) -> Result<()> {
     let socket = node.root().join(CONTAINERD_SOCKET.trim_start_matches('/'));
     wait_for(node, CONTAINERD, CONTAINERD_LIMIT, || {
         UnixStream::connect(&socket).map(drop).map_err(|error| format!("connect: {error}"))
@@ -210,12 +215,16 @@ fn create_objects(node: &Site<'_>, objects: &Value) -> Result<()> {
     succeeded(child, &argv).map(drop)
 }
 
-/// Ready, without the taint of a new node, and with what admission asks of a pod's namespace.
-fn wait_for_node(node: &Site<'_>) -> Result<()> {
+/// Waits until `node` is Ready, without the taint of a new node, and the namespace of pods has what
+/// admission asks for. `api` is the node that can be asked.
+///
+/// # Errors
+/// It does not come so far, or a daemon of it ended.
+pub fn wait_for_node(api: &Site<'_>, node: &Site<'_>) -> Result<()> {
     let path = format!("/api/v1/nodes/{}", node.name());
     wait_for(node, "kubelet", NODE_LIMIT, || {
         let object: Value =
-            serde_json::from_str(&get_raw(node, &path)?).map_err(|error| error.to_string())?;
+            serde_json::from_str(&get_raw(api, &path)?).map_err(|error| error.to_string())?;
         takes_pods(&object)
     })?;
     let default = "/api/v1/namespaces/default";
@@ -223,7 +232,7 @@ fn wait_for_node(node: &Site<'_>) -> Result<()> {
         format!("{default}/serviceaccounts/default"),
         format!("{default}/configmaps/kube-root-ca.crt"),
     ] {
-        wait_for(node, "kube-controller-manager", NODE_LIMIT, || get_raw(node, &path))?;
+        wait_for(api, "kube-controller-manager", NODE_LIMIT, || get_raw(api, &path))?;
     }
     Ok(())
 }
@@ -246,7 +255,7 @@ fn takes_pods(node: &Value) -> Result<(), String> {
 }
 
 /// An import under way; ended with its owner.
-struct Import {
+pub struct Import {
     reference: String,
     child: Option<Child>,
 }
@@ -261,7 +270,11 @@ impl Drop for Import {
 
 const IMPORT: [&str; 6] = ["ctr", "--namespace", "k8s.io", "images", "import", "-"];
 
-fn begin_imports(
+/// Begins to import all images.
+///
+/// # Errors
+/// An archive is not there.
+pub fn begin_imports(
     node: &Site<'_>,
     workloads: &BTreeMap<String, WorkloadImage>,
 ) -> Result<Vec<Import>> {
@@ -284,7 +297,11 @@ fn begin_imports(
         .collect()
 }
 
-fn end_imports(
+/// Waits for the imports, and sees that containerd has the images.
+///
+/// # Errors
+/// An import failed.
+pub fn end_imports(
     node: &Site<'_>,
     workloads: &BTreeMap<String, WorkloadImage>,
     imports: Vec<Import>,

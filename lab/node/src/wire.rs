@@ -13,12 +13,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::Daemon;
+use crate::member::Member;
 
 /// What keeper and init need to know; the first message to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
-    /// Name of the node.
-    pub name: String,
+    /// The node.
+    pub member: Member,
     /// The image's root file system, on the host.
     pub rootfs: PathBuf,
 }

@@ -1,16 +1,15 @@
 //! `wamr-lab node`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use miette::{Result, bail};
+use miette::{Result, bail, miette};
 use wamr_image::peers;
 use wamr_node::runtimes::peer_files;
-use wamr_node::{ControlPlane, MachineNode, NativeNode, Node, NodeConfig};
+use wamr_node::{ControlPlane, MachineNode, NativeNode, Node, NodeConfig, name_of};
 
 use super::virtual_run::{self, Wanted};
 use super::{Context, require_root};
-use crate::cli::{NodeCommand, NodeProvider};
+use crate::cli::{NodeCommand, NodeProvider, UpArgs};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 
 /// Runs the sub-command.
@@ -19,26 +18,7 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 /// As the node does.
 pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
     match command {
-        NodeCommand::Up { stay, provider, profile, experiment, no_wait, config_from, name } => {
-            require_root("node up")?;
-            let interrupt = Interrupt::listen()?;
-            let node = match provider {
-                NodeProvider::Native => {
-                    up_native(context, &name, config_from, &interrupt).map(Node::Native)
-                }
-                NodeProvider::Vm if config_from.is_some() => {
-                    bail!("--config-from is for nodes with --provider native")
-                }
-                NodeProvider::Vm => {
-                    let wanted = Wanted { name: &name, profile: &profile, experiment, no_wait };
-                    virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
-                }
-            };
-            if node.is_err() && interrupt.is_asked() {
-                return Ok(EXIT_INTERRUPTED.into());
-            }
-            keep(context, &name, node?, stay, &interrupt)
-        }
+        NodeCommand::Up(arguments) => up(context, arguments),
         NodeCommand::Down { name } => {
             require_root("node down")?;
             Node::clean(&name)?;
@@ -55,8 +35,9 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        NodeCommand::Exec { name, command } => {
+        NodeCommand::Exec { name, node, command } => {
             require_root("node exec")?;
+            let name = node.map_or(name.clone(), |member| name_of(&name, &member));
             let argv: Vec<&str> = command.iter().map(String::as_str).collect();
             exec(&name, &argv)
         }
@@ -66,8 +47,9 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
             argv.extend(arguments.iter().map(String::as_str));
             exec(&name, &argv)
         }
-        NodeCommand::Logs { name, daemon } => {
+        NodeCommand::Logs { name, node, daemon } => {
             require_root("node logs")?;
+            let name = node.map_or(name.clone(), |member| name_of(&name, &member));
             anstream::print!("{}", Node::attach(&name)?.log_text(&daemon)?);
             Ok(ExitCode::SUCCESS)
         }
@@ -82,22 +64,55 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
     }
 }
 
+fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
+    require_root("node up")?;
+    let UpArgs { stay, provider, workers, profile, experiment, no_wait, config_from, name } =
+        arguments;
+    refuse_workers(provider, workers)?;
+    let interrupt = Interrupt::listen()?;
+    let node = match provider {
+        NodeProvider::Native => {
+            let config = config_of_all(context, &name).map(|config| NodeConfig {
+                workers,
+                config_from,
+                ..config
+            });
+            up_native(context, &config?, &interrupt).map(Node::Native)
+        }
+        NodeProvider::Vm if config_from.is_some() => {
+            bail!("--config-from is for nodes with --provider native")
+        }
+        NodeProvider::Vm => {
+            let wanted = Wanted { name: &name, profile: &profile, experiment, no_wait };
+            virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
+        }
+    };
+    if node.is_err() && interrupt.is_asked() {
+        return Ok(EXIT_INTERRUPTED.into());
+    }
+    keep(context, &name, node?, stay, &interrupt)
+}
+
+/// A virtual machine is one node.
+fn refuse_workers(provider: NodeProvider, workers: u32) -> Result<()> {
+    if provider == NodeProvider::Native || workers == 0 {
+        return Ok(());
+    }
+    Err(miette!(
+        help = "bring a cluster up with --provider native, or leave --workers out",
+        "a node in a virtual machine has no workers"
+    ))
+}
+
 /// Runs a program inside; the exit status is the program's own.
 fn exec(name: &str, argv: &[&str]) -> Result<ExitCode> {
     let code = Node::attach(name)?.exec(argv)?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-fn up_native(
-    context: &Context,
-    name: &str,
-    config_from: Option<PathBuf>,
-    interrupt: &Interrupt,
-) -> Result<NativeNode> {
-    let mut config = config_of_all(context, name)?;
-    config.config_from = config_from;
+fn up_native(context: &Context, config: &NodeConfig, interrupt: &Interrupt) -> Result<NativeNode> {
     interrupt.arm();
-    NativeNode::up(&config, &context.progress)
+    NativeNode::up(config, &context.progress)
 }
 
 /// A node with every runtime that is there.

@@ -3,10 +3,9 @@
 //! closes and the keeper was not told to let the machine stay, the machine ends.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio, exit};
+use std::process::{Child, Stdio, exit};
 use std::time::Duration;
 
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
@@ -14,6 +13,7 @@ use nix::unistd::{chdir, dup2_stdin, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::{KEEPER, probe};
+use crate::held::spawn_keeper;
 use crate::init::chain;
 use crate::layout::Layout;
 use crate::traces;
@@ -38,18 +38,8 @@ pub struct Order {
 /// # Errors
 /// It cannot be started, or QEMU cannot.
 pub fn spawn(order: &Order) -> Result<(Child, Channel, u32)> {
-    let (ours, theirs) = UnixStream::pair().into_diagnostic().wrap_err("socketpair")?;
     let log = Layout::new(&order.name).log().join("qemu.log");
-    let log = File::create(&log).into_diagnostic().wrap_err_with(|| log.display().to_string())?;
-    let mut keeper = Command::new("/proc/self/exe")
-        .arg0(KEEPER)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .into_diagnostic()
-        .wrap_err("start this program again as the machine's keeper")?;
-    let mut channel = Channel::new(ours);
+    let (mut keeper, mut channel) = spawn_keeper(KEEPER, &log)?;
     let told = channel.send(order).and_then(|()| channel.receive(ORDER_LIMIT));
     let why = match told {
         Ok(Received::Message(Event::Init { pid })) => return Ok((keeper, channel, pid)),

@@ -1,10 +1,7 @@
 //! A virtual machine that is up: what the lab holds, asks and takes down.
 
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Child;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -18,29 +15,31 @@ use super::qemu::{Accelerator, Start, command_line};
 use super::{Profile, probe, seed};
 use crate::bring_up::with_log_help;
 use crate::config::{NodeConfig, check_name};
+use crate::held::{Held, Kind};
 use crate::init::chain;
 use crate::layout::Layout;
 use crate::machine::VirtualMachine;
-use crate::native::{ProcessId, ended_within, kill};
-use crate::wire::{Channel, Event, Received, Request};
+use crate::native::ProcessId;
+use crate::wire::{Event, Received};
 use crate::{prepare, traces};
 
 /// From power-on to an agent that answers; minutes because an emulated machine may be slow.
 const BOOT_LIMIT: Duration = Duration::from_mins(4);
-/// Ending QEMU and removing the state.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+const KIND: Kind = Kind {
+    main: "QEMU",
+    down: "virtual machine down",
+    // The keeper sees its end and removes the rest.
+    signal: libc::SIGKILL,
+    stop_limit: Duration::from_secs(20),
+};
 
 /// A Kubernetes node in a virtual machine. Dropping it takes the machine down.
 #[derive(Debug)]
 pub struct VmNode {
     layout: Layout,
     record: Record,
-    qemu_pidfd: OwnedFd,
-    keeper_pidfd: OwnedFd,
-    /// None for a machine that another process brought up.
-    keeper: Option<Child>,
-    channel: Mutex<Option<Channel>>,
-    ends_with_us: bool,
+    held: Held,
 }
 
 /// What another process needs to find a running machine: `vm.json` in its run directory.
@@ -134,25 +133,15 @@ impl VmNode {
         let text = serde_json::to_string_pretty(&record).into_diagnostic()?;
         fs::write(layout.vm_record(), text).into_diagnostic().wrap_err("write vm.json")?;
         let mut node = Self::open(record)?;
-        node.keeper = Some(keeper);
-        node.channel = Mutex::new(Some(channel));
-        node.ends_with_us = true;
+        node.held = node.held.brought_up(keeper, channel);
         Ok(node)
     }
 
     fn open(record: Record) -> Result<Self> {
-        let open = |what: &str, process: ProcessId| {
-            let shown = || format!("{what} (PID {})", process.pid());
-            process.open().into_diagnostic().wrap_err_with(shown)
-        };
         Ok(Self {
             layout: Layout::new(&record.name),
-            qemu_pidfd: open("QEMU", record.qemu)?,
-            keeper_pidfd: open("the machine's keeper", record.keeper)?,
+            held: Held::open(&record.name, KIND, record.qemu, record.keeper)?,
             record,
-            keeper: None,
-            channel: Mutex::new(None),
-            ends_with_us: false,
         })
     }
 
@@ -223,10 +212,10 @@ impl VmNode {
     /// # Errors
     /// It ended; the text has its last words.
     pub fn check(&self) -> Result<()> {
-        if ended_within(&self.qemu_pidfd, Duration::ZERO) {
+        if self.held.has_ended() {
             return Err(miette!("the machine ended{}", self.console_tail()));
         }
-        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channel = self.held.channel();
         let Some(open) = channel.as_mut() else { return Ok(()) };
         match open.receive::<Event>(Duration::ZERO).into_diagnostic().wrap_err("ask the keeper")? {
             Received::Message(Event::Ended { name, how }) => {
@@ -241,12 +230,7 @@ impl VmNode {
     /// # Errors
     /// The machine is dead.
     pub fn stay(mut self) -> Result<()> {
-        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut channel) = channel {
-            channel.send(&Request::Stay).into_diagnostic().wrap_err("tell the machine to stay")?;
-        }
-        self.ends_with_us = false;
-        Ok(())
+        self.held.stay()
     }
 
     /// Ends the machine and removes all that it left on the host.
@@ -254,44 +238,11 @@ impl VmNode {
     /// # Errors
     /// Something could not be removed.
     pub fn down(mut self, progress: &Progress) -> Result<()> {
-        self.ends_with_us = false;
-        let step = progress.step("virtual machine down");
-        match self.stop_and_remove() {
-            Ok(()) => {
-                step.done("nothing is left");
-                Ok(())
-            }
-            Err(error) => {
-                step.failed("something is left");
-                Err(error)
-            }
-        }
+        self.held.down(progress)
     }
 
     pub(crate) fn stop_and_remove(&mut self) -> Result<()> {
-        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let asked = channel.is_some_and(|mut channel| channel.send(&Request::Stop).is_ok());
-        if !asked {
-            kill(&self.qemu_pidfd, "QEMU")?;
-        }
-        if !ended_within(&self.keeper_pidfd, STOP_LIMIT) {
-            kill(&self.qemu_pidfd, "QEMU")?;
-            kill(&self.keeper_pidfd, "the machine's keeper")?;
-        }
-        if let Some(mut keeper) = self.keeper.take() {
-            keeper.wait().into_diagnostic().wrap_err("wait for the machine's keeper")?;
-        }
-        traces::remove(&self.record.name)
-    }
-}
-
-impl Drop for VmNode {
-    fn drop(&mut self) {
-        if self.ends_with_us
-            && let Err(error) = self.stop_and_remove()
-        {
-            eprintln!("take the machine {} down: {}", self.record.name, chain(&error));
-        }
+        self.held.stop_and_remove()
     }
 }
 
