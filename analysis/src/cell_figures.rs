@@ -156,39 +156,52 @@ fn sockets(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
     put(values, Measure::KernelSockets, paper::per_pod(&before, &plateau, record.cell.pods));
 }
 
-/// What a reading of the sources besides `/proc/meminfo` and metrics-server says.
-fn by_measure(reading: &Reading) -> Vec<(Measure, u64)> {
+/// What a reading of the sources besides `/proc/meminfo` and metrics-server says, and of when, if
+/// the source looked earlier than it was asked.
+fn by_measure(reading: &Reading) -> (Option<i64>, Vec<(Measure, u64)>) {
     match reading {
         Reading::NodeCgroup { usage_bytes, file_bytes, .. } => {
-            vec![(Measure::NodeCgroup, usage_bytes.saturating_sub(*file_bytes))]
+            (None, vec![(Measure::NodeCgroup, usage_bytes.saturating_sub(*file_bytes))])
         }
-        Reading::KubeletSummaryNode { working_set_bytes, .. } => {
-            vec![(Measure::SummaryNode, *working_set_bytes)]
+        Reading::KubeletSummaryNode { timestamp_ns, working_set_bytes, .. } => {
+            (Some(*timestamp_ns), vec![(Measure::SummaryNode, *working_set_bytes)])
         }
-        Reading::KubeletResourceNode { working_set_bytes, .. } => {
-            vec![(Measure::ResourceNode, *working_set_bytes)]
+        Reading::KubeletResourceNode { timestamp_ns, working_set_bytes, .. } => {
+            (Some(*timestamp_ns), vec![(Measure::ResourceNode, *working_set_bytes)])
         }
         Reading::PodCgroup { working_set_bytes, .. } => {
-            vec![(Measure::PodCgroup, *working_set_bytes)]
+            (None, vec![(Measure::PodCgroup, *working_set_bytes)])
         }
-        Reading::KubeletSummaryPod { working_set_bytes, .. } => {
-            vec![(Measure::SummaryPod, *working_set_bytes)]
+        Reading::KubeletSummaryPod { timestamp_ns, working_set_bytes, .. } => {
+            (Some(*timestamp_ns), vec![(Measure::SummaryPod, *working_set_bytes)])
         }
-        Reading::KubeletResourcePod { working_set_bytes, containers_working_set_bytes, .. } => {
+        Reading::KubeletResourcePod {
+            timestamp_ns,
+            working_set_bytes,
+            containers_working_set_bytes,
+            ..
+        } => (
+            Some(*timestamp_ns),
             vec![
                 (Measure::ResourcePod, *working_set_bytes),
                 (Measure::ResourceContainers, *containers_working_set_bytes),
-            ]
-        }
-        _ => Vec::new(),
+            ],
+        ),
+        _ => (None, Vec::new()),
     }
 }
 
-/// A node's figure grows from before the pods to the plateau; a pod's own is one by itself.
+/// A node's figure grows from before the pods to the plateau; a pod's own is one by itself. On the
+/// plateau only what was looked at after the last start counts.
 fn sources(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
     let mut levels: BTreeMap<(Measure, PhaseName), Vec<f64>> = BTreeMap::new();
+    let last_start_ns = record.pods.iter().filter_map(|pod| pod.first_instruction_ns).max();
     for sample in &record.samples {
-        for (measure, bytes) in by_measure(&sample.reading) {
+        let (looked_ns, figures) = by_measure(&sample.reading);
+        if sample.phase == PhaseName::Plateau && looked_ns.is_some() && looked_ns < last_start_ns {
+            continue;
+        }
+        for (measure, bytes) in figures {
             levels.entry((measure, sample.phase)).or_default().push(bytes as f64);
         }
     }
@@ -301,8 +314,26 @@ mod tests {
     }
 
     #[test]
-    fn the_start_is_unknown_while_a_pod_is_missing() {
-        let pod = Pod {
+    fn a_kubelet_that_looked_before_the_last_start_does_not_count() {
+        let looked = |timestamp_ns, working_set_bytes| Sample {
+            taken_ns: 100,
+            phase: PhaseName::Plateau,
+            pods_running: 2,
+            reading: Reading::KubeletSummaryPod {
+                timestamp_ns,
+                pod: "a".to_owned(),
+                usage_bytes: 0,
+                working_set_bytes,
+                rss_bytes: 0,
+            },
+        };
+        let samples = vec![looked(8, 1000), looked(10, 30)];
+        let figures = cell_figures(&record(samples, vec![pod()]));
+        assert_eq!(figures.values.get(&Measure::SummaryPod), Some(&30.0));
+    }
+
+    fn pod() -> Pod {
+        Pod {
             name: "a".to_owned(),
             uid: "u".to_owned(),
             container_id: None,
@@ -313,9 +344,13 @@ mod tests {
             running_ns: None,
             first_instruction_ns: Some(9),
             log_ns: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_start_is_unknown_while_a_pod_is_missing() {
         let start = |pods| cell_figures(&record(Vec::new(), pods)).values;
-        assert_eq!(start(vec![pod.clone()]).get(&Measure::StartLast), None);
-        assert_eq!(start(vec![pod.clone(), pod]).get(&Measure::StartLast), Some(&4.0));
+        assert_eq!(start(vec![pod()]).get(&Measure::StartLast), None);
+        assert_eq!(start(vec![pod(), pod()]).get(&Measure::StartLast), Some(&4.0));
     }
 }

@@ -34,9 +34,14 @@ pub fn walk(node: &NodeView, phase: PhaseName, pods: &[Pod]) -> Vec<ProcessMemor
             continue;
         };
         let container = containers.get(&pid);
-        let role = if container.is_some() { Role::Container } else { role_of(&exe) };
+        // In a pod without a container the sandbox's process stands for it.
+        let role = match (container, role_of(&exe)) {
+            (Some(_), Role::Pause) => Role::Pause,
+            (Some(_), _) => Role::Container,
+            (None, role) => role,
+        };
         let mut memory = process_memory(role, phase, pid, exe, rollup);
-        if let Some(pod) = container {
+        if let Some(pod) = container.filter(|_| role == Role::Container) {
             memory.pod = Some(pod.name.clone());
             if detailed < DETAILED {
                 detailed += 1;

@@ -61,6 +61,7 @@ pub fn gather(
         control_plane: match experiment.control_plane {
             ControlPlaneSpeed::Stock => "stock",
             ControlPlaneSpeed::Unthrottled => "unthrottled",
+            ControlPlaneSpeed::None => "none",
         }
         .to_owned(),
         versions,

@@ -7,7 +7,7 @@ use std::path::Path;
 use miette::{IntoDiagnostic, NamedSource, Result, SourceSpan, WrapErr};
 use serde::Deserialize;
 use toml::Spanned;
-use wamr_node::runtimes::RuntimeTable;
+use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
 
 use crate::cluster::manifest::Controller;
 
@@ -79,6 +79,8 @@ pub enum ControlPlaneSpeed {
     Stock,
     /// Limits raised, so that a start time is the node's.
     Unthrottled,
+    /// No Kubernetes at all: the lab makes pods through containerd's CRI.
+    None,
 }
 
 /// What happens to page caches before a baseline.
@@ -137,8 +139,7 @@ struct File {
     #[serde(default = "default_profile")]
     profile: String,
     control_plane: ControlPlaneSpeed,
-    #[serde(default)]
-    controller: Controller,
+    controller: Option<Spanned<Controller>>,
     #[serde(default)]
     caches: Caches,
     seed: u64,
@@ -223,6 +224,8 @@ pub fn parse(
         check_series(series, runtimes)
             .map_err(|(place, message, help)| refuse(place, message, Some(help)))?;
     }
+    check_without_kubernetes(&file, runtimes)
+        .map_err(|(place, message, help)| refuse(place, message, Some(help.to_owned())))?;
     check_timing(file.timing.as_ref())
         .map_err(|(message, help)| refuse(file.timing.span(), message, Some(help.to_owned())))?;
     Ok(Experiment {
@@ -230,7 +233,7 @@ pub fn parse(
         provider: file.provider,
         profile: file.profile,
         control_plane: file.control_plane,
-        controller: file.controller,
+        controller: file.controller.map(Spanned::into_inner).unwrap_or_default(),
         caches: file.caches,
         seed: file.seed,
         repetitions: file.repetitions.into_inner(),
@@ -266,6 +269,38 @@ fn check_series(
         let help = format!("runtimes.toml lets {runtime} run: {}", row.workloads.join(", "));
         let message = format!("{runtime} cannot run the workload {workload:?}");
         return Err((series.workload.span(), message, help));
+    }
+    Ok(())
+}
+
+/// What goes together with the lack of Kubernetes, and what does not.
+fn check_without_kubernetes(
+    file: &File,
+    runtimes: &RuntimeTable,
+) -> Result<(), (std::ops::Range<usize>, String, &'static str)> {
+    let without = file.control_plane == ControlPlaneSpeed::None;
+    for series in file.series.as_ref() {
+        let row = runtimes.get(series.runtime.as_ref());
+        if !without && row.is_some_and(|row| row.kind == RuntimeKind::Sandbox) {
+            let message = format!("{} has no container", series.runtime.as_ref());
+            let help = "Kubernetes makes no such pods: control_plane = \"none\" does";
+            return Err((series.runtime.span(), message, help));
+        }
+    }
+    if !without {
+        return Ok(());
+    }
+    if let Some(controller) = &file.controller {
+        let help = "leave it out: the lab makes the pods itself";
+        return Err((controller.span(), "a controller without a control plane".to_owned(), help));
+    }
+    if file.provider != Provider::Native {
+        let help = "provider = \"native\", or a control plane";
+        return Err((0..0, "a machine's node has a control plane".to_owned(), help));
+    }
+    if file.timing.as_ref().metrics_scrapes > 0 {
+        let help = "metrics_scrapes = 0: metrics-server and kubelet are parts of Kubernetes";
+        return Err((file.timing.span(), "figures of a metrics-server".to_owned(), help));
     }
     Ok(())
 }
@@ -362,6 +397,13 @@ mod tests {
             ("wrong workload", "microservice-python\"", "microservice-wasm\""),
             ("wrong type", "title = ", "title = 5 #"),
             ("no TOML", "[timing]", "[timing"),
+            ("controller of nothing", "\"unthrottled\"", "\"none\"\ncontroller = \"job\" #"),
+            ("metrics of nothing", "\"unthrottled\"", "\"none\" #"),
+            (
+                "sandboxes in Kubernetes",
+                "runtime = \"runc-python\"\nworkload = \"microservice-python\"",
+                "runtime = \"pause\"\nworkload = \"pause\"",
+            ),
             ("short windows", "settle_max_s = 60", "settle_max_s = 1"),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();

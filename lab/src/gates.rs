@@ -12,6 +12,8 @@ pub struct Facts<'a> {
     pub failures: Vec<String>,
     /// The pods.
     pub pods: &'a [Pod],
+    /// False for pods with nothing in them that prints a stamp.
+    pub stamps_wanted: bool,
     /// Last start stamp that can be true: when the lab saw the ramp end.
     pub ramp_seen_end_ns: i64,
     /// Fewest pods running at any sample of the plateau.
@@ -64,7 +66,9 @@ pub fn judge(facts: &Facts) -> Verdict {
         let least = facts.pods_running_min;
         reasons.push(format!("only {least} of {wanted} pods ran at a sample of the plateau"));
     }
-    reasons.extend(stamp_reasons(facts));
+    if facts.stamps_wanted {
+        reasons.extend(stamp_reasons(facts));
+    }
     reasons.extend(evidence_reasons(facts));
     // What the node's own daemons kept is known and can be corrected for; the rest cannot.
     let foreign_drift_bytes = facts.drift_bytes + facts.node_drift_bytes.unwrap_or(0);
@@ -243,6 +247,7 @@ mod tests {
             pods_wanted: 2,
             failures: vec![],
             pods: &[],
+            stamps_wanted: true,
             ramp_seen_end_ns: 400,
             pods_running_min: 2,
             evidence: None,
@@ -279,6 +284,10 @@ mod tests {
             ("a stamp is missing", |_, _, pods| pods[0] = pod(None)),
             ("a stamp before the request", |_, _, pods| pods[0] = pod(Some(99))),
             ("a stamp from the future", |_, _, pods| pods[0] = pod(Some(401))),
+            ("no stamp, and none wanted", |facts, _, pods| {
+                facts.stamps_wanted = false;
+                pods[0] = pod(None);
+            }),
             ("a container is unread", |_, evidence, _| drop(evidence.containers.pop())),
             ("another engine", |_, evidence, _| evidence.containers[0].engine_proven = false),
             ("a stray cgroup", |_, evidence, _| evidence.containers[1].cgroup_in_pod = false),
@@ -313,6 +322,7 @@ mod tests {
             pods_wanted: 1,
             failures: vec![],
             pods: &pods,
+            stamps_wanted: true,
             ramp_seen_end_ns: 400,
             pods_running_min: 1,
             evidence: None,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wamr_image::{NodeImage, WorkloadImage};
-use wamr_node::runtimes::{RuntimeTable, RuntimeUnderTest};
+use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest};
 use wamr_progress::Progress;
 use wamr_record::sample::Meminfo;
 
-use crate::cluster::kubernetes::Cluster;
 use crate::cluster::manifest::Batch;
 use crate::experiment::{Experiment, Series};
 use crate::node_view::NodeView;
+use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::writer::RunWriter;
 use crate::sample::cgroup::MemoryCgroup;
@@ -27,8 +27,8 @@ pub struct Lab<'a> {
     pub image: &'a NodeImage,
     /// The node.
     pub node: &'a NodeView,
-    /// Its API.
-    pub cluster: Cluster,
+    /// Who makes pods on it.
+    pub cluster: PodMaker,
     /// The machine's memory, which is the node's.
     pub meminfo: MeminfoFile,
     /// The control group of the whole node, if it can be found.
@@ -79,6 +79,7 @@ impl Lab<'_> {
             name,
             controller: self.experiment.controller,
             pods,
+            sandbox_only: runtime.kind == RuntimeKind::Sandbox,
             handler: runtime.handler.clone(),
             image: image.reference.clone(),
             annotations: runtime.pod_annotations.clone(),

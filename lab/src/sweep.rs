@@ -87,7 +87,7 @@ pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<
         // Broken off between the last cell and the manifest.
         return Ok(tally);
     }
-    lab.cluster.prepare_namespace().await?;
+    lab.cluster.prepare().await?;
     warm_up(lab, most_pods).await?;
     let step = lab.progress.step("baseline: memory settles without pods");
     let mut before = baseline(lab, most_pods).await?;
@@ -125,10 +125,10 @@ pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<
 }
 
 /// Pods of a warm-up that lets the daemons' heaps grow; more would cost more than it tells.
-const WARM_UP_PODS_MAX: u32 = 20;
+pub const WARM_UP_PODS_MAX: u32 = 20;
 
 /// Batches of them: after the first one the daemons' heaps still grow.
-const WARM_UP_BATCHES: u64 = 2;
+pub const WARM_UP_BATCHES: u64 = 2;
 
 /// One pod of each series, started and deleted: images are unpacked and programs have run once
 /// before anything is measured. Then batches as large as a cell's: the daemons' heaps grow with the

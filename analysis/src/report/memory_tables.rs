@@ -169,9 +169,10 @@ pub fn sources(study: &Study) -> Table {
     ];
     let note = "“node” is the growth of a figure of the node, divided by the pods; “pod” is a \
                 pod's own working set with its sandbox, “containers” that of its containers \
-                alone, both medians over the pods. The kubelet's figures are up to ten seconds \
-                old, metrics-server's up to its scrape interval more; a control group's files are \
-                read on the spot.";
+                alone, both medians over the pods. The kubelet looks every ten to \
+                twenty seconds, metrics-server asks it once per scrape interval; only what was \
+                looked at after the last start counts. A control group's files are read on the \
+                spot.";
     let mut table = Table::new("sources", "Memory per pod by source", note)
         .words("Runtime", "runtime")
         .number("Pods", "", "pods");

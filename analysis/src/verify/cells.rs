@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use wamr_record::cell::{Cell, Evidence, PhaseName, Pod, ProcessMemory};
+use wamr_record::cell::{Cell, Evidence, NO_CONTAINER, PhaseName, Pod, ProcessMemory};
 use wamr_record::sample::{Reading, Sample};
 
 use super::Defect;
@@ -149,6 +149,7 @@ fn check_pods(path: &str, pods: &[(usize, Pod)], cell: &Cell, defects: &mut Vec<
             defects.push(Defect::at(path, Some(*line), format!("pod {} twice", pod.name)));
         }
         match pod.first_instruction_ns {
+            None if cell.language == NO_CONTAINER => {}
             None => {
                 defects.push(Defect::at(path, Some(*line), "valid cell, but no start stamp"));
             }

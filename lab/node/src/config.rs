@@ -58,6 +58,9 @@ pub enum ControlPlane {
     Stock,
     /// Limits raised until they no longer shape the start of some hundred pods.
     Unthrottled,
+    /// There is none, and no kubelet: containerd alone, for pods that are made through its CRI. A
+    /// kubelet would remove pods that it does not know.
+    None,
 }
 
 impl NodeConfig {

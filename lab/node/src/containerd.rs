@@ -53,7 +53,11 @@ pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, Handler>> {
     let mut handlers = BTreeMap::new();
     for (name, row) in runtimes {
         let handler = Handler {
-            kind: row.kind,
+            kind: match row.kind {
+                // containerd drives both alike.
+                RuntimeKind::Oci | RuntimeKind::Sandbox => RuntimeKind::Oci,
+                RuntimeKind::Shim => RuntimeKind::Shim,
+            },
             path: program_path(&row.binary),
             container_annotations: row.container_annotations.clone(),
         };
@@ -144,7 +148,7 @@ fn runtime(name: &str, handler: &Handler) -> Result<Value> {
     let path = handler.path.as_str();
     let annotations = [("pod_annotations", every()), ("container_annotations", every())];
     let own = match handler.kind {
-        RuntimeKind::Oci => {
+        RuntimeKind::Oci | RuntimeKind::Sandbox => {
             let options = [("BinaryName", path.into()), ("SystemdCgroup", Value::Boolean(false))];
             [("runtime_type", "io.containerd.runc.v2".into()), ("options", table(options))]
         }

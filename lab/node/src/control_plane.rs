@@ -109,7 +109,7 @@ fn client_flags(stem: &str) -> impl Iterator<Item = String> {
 
 fn speed_flags(speed: ControlPlane) -> impl Iterator<Item = String> {
     let pairs: &[(&str, &str)] = match speed {
-        ControlPlane::Stock => &[],
+        ControlPlane::Stock | ControlPlane::None => &[],
         ControlPlane::Unthrottled => &UNTHROTTLED,
     };
     flags(pairs.iter().copied())

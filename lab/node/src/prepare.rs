@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::Value;
 use wamr_image::WorkloadImage;
 
-use crate::config::{NodeConfig, PAUSE};
+use crate::config::{ControlPlane, NodeConfig, PAUSE};
 use crate::daemon::Daemon;
 use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
 use crate::member::Member;
@@ -55,6 +55,9 @@ pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
     let root = write_member(config, &own, &configuration)?;
     write_identity(&root, &pki, &Layout::new(&config.name))?;
     let speed = config.control_plane;
+    if speed == ControlPlane::None {
+        return Ok(Prepared { daemons: vec![containerd::daemon()], objects: Value::Null });
+    }
     Ok(Prepared {
         daemons: vec![
             containerd::daemon(),

@@ -20,7 +20,7 @@ pub struct RuntimeUnderTest {
     pub title: String,
     /// How containerd drives it.
     pub kind: RuntimeKind,
-    /// `wasm`, `python` or `native`.
+    /// `wasm`, `python`, `native`, or `none` for sandboxes alone.
     pub language: String,
     /// The OCI runtime or the shim: a path in the node image, `dist:NAME` for a program of this
     /// workspace, or `peer:FILE` for what vm-images/peers/peers.toml builds.
@@ -57,6 +57,9 @@ pub enum RuntimeKind {
     Oci,
     /// A containerd shim of its own, `containerd-shim-NAME-vN`.
     Shim,
+    /// An OCI runtime that makes the pods' sandboxes and no container in them: the control that
+    /// tells what a container adds. Kubernetes has no such pods.
+    Sandbox,
 }
 
 /// Prefix of programs that this workspace builds.

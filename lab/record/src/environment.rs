@@ -31,7 +31,7 @@ pub struct Environment {
     pub hypervisor: Option<String>,
     /// /sys/kernel/mm/transparent_hugepage/enabled, the chosen word.
     pub transparent_hugepages: String,
-    /// `stock` or `unthrottled`.
+    /// `stock`, `unthrottled`, or `none`: pods were made through containerd's CRI.
     pub control_plane: String,
     /// Component → version: kubernetes, containerd, etcd, runc, crun, wasmedge, python, …
     pub versions: BTreeMap<String, String>,

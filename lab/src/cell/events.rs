@@ -16,7 +16,10 @@ pub async fn keep(lab: &Lab<'_>, cell: &str, batch: &str) -> Result<()> {
         lab.journal.note("no-events", Some(cell), json!({ "error": format!("{error:?}") }));
     };
     match lab.cluster.events(batch).await {
-        Ok(events) => lab.run.append(&format!("cells/{cell}/events.ndjson"), &lines(&events))?,
+        Ok(Some(events)) => {
+            lab.run.append(&format!("cells/{cell}/events.ndjson"), &lines(&events))?;
+        }
+        Ok(None) => return Ok(()),
         Err(error) => note(error),
     }
     if let Err(error) = lab.cluster.forget_events().await {

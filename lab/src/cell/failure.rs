@@ -40,7 +40,8 @@ pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) -> Vec<String> {
     }
     let mut warned = Vec::new();
     match lab.cluster.events(batch).await {
-        Ok(events) => {
+        Ok(None) => {}
+        Ok(Some(events)) => {
             write_json(lab, &format!("{failure}/events.json"), &events, &note);
             warned = warnings(&lines(&events));
         }
@@ -48,6 +49,9 @@ pub async fn collect(lab: &Lab<'_>, cell: &str, batch: &str) -> Vec<String> {
     }
     for daemon in ["containerd", "kubelet", "kube-controller-manager"] {
         let name = format!("{daemon}.log");
+        if !lab.node.log_dir.join(&name).exists() {
+            continue;
+        }
         let written = tail(&lab.node.log_dir.join(&name))
             .map_err(|error| error.to_string())
             .and_then(|text| {

@@ -6,7 +6,7 @@ use wamr_image::WorkloadImage;
 use wamr_node::runtimes::RuntimeUnderTest;
 use wamr_progress::Step;
 use wamr_record::account::Account;
-use wamr_record::cell::{Cell, Evidence, PhaseName, ProcessMemory, Verdict};
+use wamr_record::cell::{Cell, Evidence, NO_CONTAINER, PhaseName, ProcessMemory, Verdict};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use super::level::{
@@ -206,6 +206,7 @@ fn facts<'a>(
         pods_wanted: planned.pods,
         failures: life.failures.clone(),
         pods: &life.ramp.pods,
+        stamps_wanted: subject.runtime.language != NO_CONTAINER,
         ramp_seen_end_ns: life.ramp.seen_end_ns,
         pods_running_min: alive.map_or(0, |alive| alive.plateau.pods_running_min),
         evidence: alive.and_then(|alive| alive.evidence.as_ref()),

@@ -34,12 +34,17 @@ pub struct Ramp {
     pub samples: Vec<Sample>,
     /// Why not all pods started; empty if they did.
     pub failures: Vec<String>,
+    /// There is nothing in the pods that would print a stamp: they have started when they run.
+    pub sandbox_only: bool,
 }
 
 impl Ramp {
     /// The last start stamp.
     pub fn last_start_ns(&self) -> Option<i64> {
-        self.pods.iter().filter_map(|pod| pod.first_instruction_ns).max()
+        let stamp = |pod: &Pod| {
+            if self.sandbox_only { pod.running_ns } else { pod.first_instruction_ns }
+        };
+        self.pods.iter().filter_map(stamp).max()
     }
 }
 
@@ -61,7 +66,7 @@ pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp
             samples.extend(memory_samples(lab, PhaseName::Ramp, running)?);
         }
         read_stamps(lab, watch, &mut stamps);
-        if started(watch, &stamps) >= batch.pods {
+        if started(watch, &stamps, batch.sandbox_only) >= batch.pods {
             break Vec::new();
         }
         if !watch.table().has_failed() {
@@ -75,7 +80,8 @@ pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp
         sleep(POLL).await;
     };
     let pods = pods(lab, watch, &stamps, requested_ns);
-    Ok(Ramp { requested_ns, seen_end_ns: now_ns(), pods, samples, failures })
+    let (seen_end_ns, sandbox_only) = (now_ns(), batch.sandbox_only);
+    Ok(Ramp { requested_ns, seen_end_ns, pods, samples, failures, sandbox_only })
 }
 
 /// Reads the logs of pods that run and have no stamp yet.
@@ -90,11 +96,12 @@ fn read_stamps(lab: &Lab<'_>, watch: &PodWatch, stamps: &mut BTreeMap<String, St
     }
 }
 
-/// Pods that run and have told when they began.
-fn started(watch: &PodWatch, stamps: &BTreeMap<String, StartStamp>) -> u32 {
+/// Pods that run and have told when they began, if there is anything in them to tell.
+fn started(watch: &PodWatch, stamps: &BTreeMap<String, StartStamp>, sandbox_only: bool) -> u32 {
     let table = watch.table();
     let started = |(name, pod): &(&String, &SeenPod)| {
-        pod.runs && pod.container_id.is_some() && stamps.contains_key(*name)
+        let told = sandbox_only || stamps.contains_key(*name);
+        pod.runs && pod.container_id.is_some() && told
     };
     table.pods.iter().filter(started).count() as u32
 }

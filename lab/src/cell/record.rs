@@ -161,6 +161,7 @@ mod tests {
             pods: vec![pod],
             samples: vec![reading(31, PhaseName::Ramp), reading(46, PhaseName::Ramp)],
             failures: vec![],
+            sandbox_only: false,
         };
         let settle =
             Waited { unlevel: vec![reading(50, PhaseName::Settle)], level: vec![], settled: true };

@@ -23,7 +23,7 @@ use crate::clock::now_ns;
 use crate::sample::metrics_server::MetricsObject;
 
 /// Everything of an experiment lives here.
-const NAMESPACE: &str = "density";
+pub const NAMESPACE: &str = "density";
 /// A namespace's service account is made by a controller; without it no pod is admitted.
 const ACCOUNT_DEADLINE: Duration = Duration::from_mins(1);
 /// Broken watches in a row before the cell is given up.
@@ -49,6 +49,11 @@ impl Drop for PodWatch {
 }
 
 impl PodWatch {
+    /// A watch that `task` keeps up in `table`.
+    pub fn new(table: Arc<Mutex<PodTable>>, task: JoinHandle<()>) -> Self {
+        Self { table, task }
+    }
+
     /// The pods as they are known now.
     pub fn table(&self) -> MutexGuard<'_, PodTable> {
         // A panic of the watch cannot leave a pod half written in a way that matters here.

@@ -32,6 +32,8 @@ pub struct Batch {
     pub controller: Controller,
     /// Pods at once.
     pub pods: u32,
+    /// No container in them; Kubernetes makes no such pods.
+    pub sandbox_only: bool,
     /// RuntimeClass.
     pub handler: String,
     /// Image reference; it is on the node already.
@@ -115,6 +117,7 @@ fn batch(controller: Controller) -> Batch {
         name: "cell-0003".to_owned(),
         controller,
         pods: 10,
+        sandbox_only: false,
         handler: "crun-wasmedge".to_owned(),
         image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
         annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use wamr_node::runtimes::{RuntimeTable, RuntimeUnderTest, peer_files};
+use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest, peer_files};
 use wamr_record::reader::read_run;
 
 use super::run::{Outcome, measure};
@@ -75,12 +75,16 @@ fn wanted_files(table: &RuntimeTable, names: &[String]) -> Result<BTreeSet<Strin
 fn chosen(table: &RuntimeTable, names: &[String]) -> Result<RuntimeTable> {
     if names.is_empty() {
         let mut all = table.clone();
-        all.retain(|_, row| row.absent.is_none());
+        // A sandbox alone runs no engine.
+        all.retain(|_, row| row.absent.is_none() && row.kind != RuntimeKind::Sandbox);
         return Ok(all);
     }
     let row = |name: &String| match table.get(name) {
         Some(RuntimeUnderTest { absent: Some(reason), .. }) => {
             Err(miette!("{name} cannot be had: {reason}"))
+        }
+        Some(row) if row.kind == RuntimeKind::Sandbox => {
+            Err(miette!("{name} has no container, and so no engine"))
         }
         Some(row) => Ok((name.clone(), row.clone())),
         None => Err(miette!(help = "wamr-lab peers list", "no runtime is called {name:?}")),

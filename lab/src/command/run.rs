@@ -16,6 +16,7 @@ use crate::cell::level::prepare_caches;
 use crate::cli::RunArgs;
 use crate::cluster::kubernetes::Cluster;
 use crate::cluster::namespace_thread;
+use crate::cri::pods::CriPods;
 use crate::environment;
 use crate::experiment::{self, ControlPlaneSpeed, Experiment, Provider};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
@@ -23,6 +24,7 @@ use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::matrix::PlannedCell;
 use crate::place::Place;
+use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::session::{Session, default_dir};
 use crate::sample::meminfo::MeminfoFile;
@@ -206,6 +208,7 @@ pub fn node_config(
     config.control_plane = match experiment.control_plane {
         ControlPlaneSpeed::Stock => ControlPlane::Stock,
         ControlPlaneSpeed::Unthrottled => ControlPlane::Unthrottled,
+        ControlPlaneSpeed::None => ControlPlane::None,
     };
     let used = |name: &str| experiment.series.iter().any(|series| series.workload == name);
     config.keep_workloads(&used);
@@ -235,7 +238,12 @@ fn sweep_on(
         let meminfo = MeminfoFile::open(view.proc.root())
             .into_diagnostic()
             .wrap_err("open the node's /proc/meminfo")?;
-        let cluster = Cluster::connect(&kubeconfig, experiment.controller).await?;
+        let cluster = match experiment.control_plane {
+            ControlPlaneSpeed::None => PodMaker::Cri(CriPods::connect(view.root.clone()).await?),
+            ControlPlaneSpeed::Stock | ControlPlaneSpeed::Unthrottled => {
+                PodMaker::Kubernetes(Cluster::connect(&kubeconfig, experiment.controller).await?)
+            }
+        };
         let lab = Lab {
             experiment,
             runtimes: node.runtimes().unwrap_or(&context.runtimes),

@@ -6,7 +6,7 @@ use miette::Result;
 use wamr_record::cell::Verdict;
 
 use super::Context;
-use super::plan::least_s;
+use super::plan::expected_s;
 use crate::cli::StatusArgs;
 use crate::experiment;
 use crate::run_dir::session::chosen;
@@ -39,9 +39,9 @@ pub fn status(context: &Context, arguments: &StatusArgs) -> Result<ExitCode> {
         return Ok(Tally::of(done.values()).exit_status().into());
     }
     cells.retain(|cell| !done.contains_key(&cell_name(&experiment, cell)));
-    let minutes = least_s(&experiment.timing, &cells).div_ceil(60);
+    let minutes = expected_s(&experiment, &cells).div_ceil(60);
     anstream::println!(
-        "at least {minutes} min are left; if it was broken off: wamr-lab run --resume {}",
+        "about {minutes} min are left; if it was broken off: wamr-lab run --resume {}",
         dir.display()
     );
     Ok(ExitCode::SUCCESS)

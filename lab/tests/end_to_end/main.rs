@@ -36,10 +36,17 @@ fn a_run_is_measured_and_leaves_nothing() {
     assert_usable(record, finished.code);
     assert_measured(record);
     assert_evidence(record.evidence.as_ref().expect("evidence"));
+    let events = fixture.run_dir().join("cells").join(&record.cell.id).join("events.ndjson");
+    let events = fs::read_to_string(events).unwrap();
+    for reason in ["Scheduled", "Started"] {
+        let found = events.lines().filter(|line| line.contains(reason)).count();
+        assert!(found >= PODS, "{found} events {reason}");
+    }
     assert!(!run.environment.programs.is_empty() && !run.environment.images.is_empty());
 }
 
-/// runc cannot execute a Wasm module: the pods are created and never start.
+/// runc cannot execute a Wasm module: the pods are created and never start. A runtime that fails at
+/// once makes no sandbox: such pods wait for ever.
 #[test]
 fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
     let Some(fixture) = Fixture::new("a_cell_that_fails_is_explained") else { return };
@@ -55,6 +62,15 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
         workloads = ["microservice-wasm"]
         evidence = { exe = "none" }
 
+        [useless]
+        title = "a runtime that makes nothing"
+        kind = "oci"
+        language = "python"
+        binary = "/usr/bin/false"
+        handler = "useless"
+        workloads = ["microservice-python"]
+        evidence = { exe = "none" }
+
         [runc-python]
         title = "runC-Python"
         kind = "oci"
@@ -65,8 +81,14 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
         evidence = { exe = "python3.13" }
         "#,
     );
-    let series = ["broken:microservice-wasm", "runc-python:microservice-python"];
-    let experiment = fixture.experiment(&series, 2);
+    let series = [
+        "broken:microservice-wasm",
+        "useless:microservice-python",
+        "runc-python:microservice-python",
+    ];
+    let text = fs::read_to_string(fixture.experiment(&series, 2)).unwrap();
+    let text = text.replace("pod_deadline_s = 120", "pod_deadline_s = 45");
+    let experiment = fixture.write("short.toml", &text);
     let mut lab = fixture.start(&experiment, &["--runtimes", table.to_str().unwrap()]);
     let finished = lab.wait();
     traces::assert_none(lab.id());
@@ -76,9 +98,7 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
         run.cells.iter().find(|record| record.cell.runtime == name).expect("a cell per series")
     };
     let broken = by_runtime("broken");
-    let Verdict::Failed { reasons } = &broken.cell.verdict else {
-        panic!("{:?}", broken.cell.verdict)
-    };
+    let reasons = why_failed(broken);
     assert!(reasons.iter().any(|reason| reason.contains("exec format error")), "{reasons:?}");
     let failure = fixture.run_dir().join("cells").join(&broken.cell.id).join("failure");
     let batch = format!("cell-{:04}", broken.cell.order);
@@ -90,8 +110,52 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
         let text = fs::read_to_string(failure.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         assert!(text.contains(wanted), "{file} does not mention {wanted}");
     }
+    let reasons = why_failed(by_runtime("useless"));
+    assert!(reasons.iter().any(|reason| reason.contains("FailedCreatePodSandBox")), "{reasons:?}");
     assert_eq!(by_runtime("runc-python").pods.len(), 2);
     assert!(by_runtime("runc-python").evidence.is_some());
+}
+
+/// Without Kubernetes, and with pods that are sandboxes alone.
+#[test]
+fn pods_through_the_cri_are_measured() {
+    let Some(fixture) = Fixture::new("pods_through_the_cri_are_measured") else { return };
+    let text = fs::read_to_string(fixture.experiment(&["pause:pause", SERIES_DEFAULT], 3)).unwrap();
+    let text = text.replace("unthrottled", "none").replace("scrapes = 1", "scrapes = 0");
+    let experiment = fixture.write("cri.toml", &text);
+    let mut lab = fixture.start(&experiment, &[]);
+    let finished = lab.wait();
+    traces::assert_none(lab.id());
+    let run = read_run(&fixture.run_dir()).unwrap_or_else(|error| {
+        panic!("{error}: {:?}\n{}", finished.code, finished.text);
+    });
+    assert_eq!((run.cells.len(), run.environment.control_plane.as_str()), (2, "none"));
+    for record in &run.cells {
+        let alone = record.cell.runtime == "pause";
+        match &record.cell.verdict {
+            Verdict::Failed { reasons } => panic!("{reasons:?}"),
+            Verdict::Invalid { reasons } => {
+                let busy = |reason: &String| reason.contains("is the machine busy?");
+                assert!(reasons.iter().all(busy), "{reasons:?}");
+            }
+            Verdict::Valid { .. } => {}
+        }
+        assert_eq!(record.pods.len(), 3);
+        assert!(record.pods.iter().all(|pod| pod.first_instruction_ns.is_none() == alone));
+        assert!(record.pods.iter().all(|pod| pod.running_ns.is_some() && pod.pid.is_some()));
+        let role = |role| record.attribution.iter().filter(|line| line.role == role).count();
+        let containers = if alone { 0 } else { 3 };
+        assert_eq!((role(Role::Container), role(Role::Pause)), (containers, 3));
+        let evidence = record.evidence.as_ref().expect("evidence");
+        assert!(evidence.containers.iter().all(|one| one.engine_proven && one.cgroup_in_pod));
+    }
+}
+
+fn why_failed(record: &CellRecord) -> &[String] {
+    let Verdict::Failed { reasons } = &record.cell.verdict else {
+        panic!("{:?}", record.cell.verdict)
+    };
+    reasons
 }
 
 #[test]
@@ -179,6 +243,14 @@ fn assert_measured(record: &CellRecord) {
         let memory = matches!(sample.reading, Reading::Meminfo(_) | Reading::NodeCgroup { .. });
         assert!(!memory || span.contains(&sample.taken_ns), "{sample:?} in {phase:?}");
     }
+    let of_pods = |of: fn(&Reading) -> bool| {
+        record.samples.iter().filter(|sample| of(&sample.reading)).count()
+    };
+    assert_eq!(of_pods(|reading| matches!(reading, Reading::PodCgroup { .. })), PODS);
+    assert_eq!(of_pods(|reading| matches!(reading, Reading::KubeletSummaryPod { .. })), PODS);
+    assert_eq!(of_pods(|reading| matches!(reading, Reading::KubeletResourcePod { .. })), PODS);
+    assert_eq!(of_pods(|reading| matches!(reading, Reading::MeminfoAtWalk(_))), 2);
+    assert!(of_pods(|reading| matches!(reading, Reading::KubeletSummaryNode { .. })) >= 2);
     for role in [Role::Container, Role::Pause, Role::Shim] {
         let of_role = record.attribution.iter().filter(|memory| memory.role == role);
         let with_pod = of_role.filter(|memory| memory.pod.is_some()).count();
