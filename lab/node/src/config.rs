@@ -112,6 +112,12 @@ impl NodeConfig {
                     "one rendered configuration does not fit several nodes"
                 ));
             }
+            if self.control_plane == ControlPlane::None {
+                return Err(miette!(
+                    help = "leave the workers out",
+                    "workers without a control plane would be nobody's"
+                ));
+            }
             check_name(&Member::worker(&self.name, self.workers).name)?;
         }
         if self.metric_resolution_s < 10 {

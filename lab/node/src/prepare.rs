@@ -56,7 +56,8 @@ pub fn write_files(config: &NodeConfig) -> Result<Prepared> {
     write_identity(&root, &pki, &Layout::new(&config.name))?;
     let speed = config.control_plane;
     if speed == ControlPlane::None {
-        return Ok(Prepared { daemons: vec![containerd::daemon()], objects: Value::Null });
+        let daemons = vec![containerd::daemon()];
+        return Ok(Prepared { daemons, objects: Value::Null, workers: Vec::new() });
     }
     Ok(Prepared {
         daemons: vec![
