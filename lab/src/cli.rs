@@ -101,6 +101,24 @@ Examples:
   sudo wamr-lab node down"
     )]
     Node(NodeCommand),
+    /// The runtime on the nodes of a cluster that exists already
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  wamr-lab cluster image --out node.tar     an image for a registry that the cluster can pull from
+  wamr-lab cluster install --image REGISTRY/wamr-lab-node:1       says what it would do
+  wamr-lab cluster install --image REGISTRY/wamr-lab-node:1 --yes
+  wamr-lab cluster uninstall --yes
+  sudo wamr-lab cluster install --node lab --yes    the cluster of `node up --workers 2`
+
+install makes privileged pods, writes to each node's disk and restarts its containerd. Without
+--yes nothing is done. docs/cluster.md says what is touched and how it is undone."
+    )]
+    Cluster(ClusterCommand),
+    /// What runs in the lab's pod on a node of a cluster
+    #[command(subcommand, hide = true)]
+    Host(HostCommand),
     /// Say whether this machine can do it, and what is missing
     Doctor,
     /// Take down nodes whose lab died, and remove what they left
@@ -261,6 +279,77 @@ pub struct UpArgs {
     /// The node's name
     #[arg(long, default_value = NODE)]
     pub name: String,
+}
+
+/// Which cluster is meant.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// Its kubeconfig [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The cluster of this node of `node up`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["kubeconfig", "context"])]
+    pub node: Option<String>,
+}
+
+/// `cluster`
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Write the image of the lab's pods as an OCI archive
+    Image {
+        /// The archive
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Put wamr-crun on every node that takes pods, with a handler and a RuntimeClass
+    Install {
+        /// The cluster
+        #[command(flatten)]
+        target: TargetArgs,
+        /// The image of the lab's pods, as the nodes can pull it
+        #[arg(long, value_name = "REFERENCE")]
+        image: Option<String>,
+        /// Do it; without, say what would be done
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Undo what install did
+    Uninstall {
+        /// The cluster
+        #[command(flatten)]
+        target: TargetArgs,
+        /// Do it; without, say what would be done
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Say which nodes have the runtime
+    Status {
+        /// The cluster
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+}
+
+/// `host`
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// Wait for ever: what the pod itself does
+    Idle,
+    /// Copy the programs and write the handler
+    Install,
+    /// Undo that
+    Uninstall,
+    /// Print how the host stands
+    Status,
+    /// Have containerd restarted, by a process that outlives this one
+    Restart {
+        /// In this process
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 /// Where a node of `node up` lives.

@@ -11,6 +11,7 @@ mod environment;
 mod evidence;
 mod experiment;
 mod gates;
+mod host;
 mod interrupt;
 mod kubernetes_event;
 mod lab;

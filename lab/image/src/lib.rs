@@ -22,6 +22,7 @@ mod disk;
 pub mod host;
 mod layer;
 pub mod peers;
+pub mod program_image;
 mod python;
 mod recipes;
 mod stack;

@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 mod clean;
+mod cluster;
 mod demo;
+mod host;
 mod node;
 mod peers;
 mod plan;
@@ -57,6 +59,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Peers(command) => peers::peers(&context, command),
         Command::Node(command) => node::node(&context, command),
+        Command::Cluster(command) => cluster::cluster(&context, &command),
+        Command::Host(command) => host::host(&command),
         Command::Doctor => {
             let fine = doctor(&context.cache, &context.programs_dir);
             Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
