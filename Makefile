@@ -37,12 +37,14 @@ SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
 TOOLS := github.com/opencontainers/runtime-tools
+DRIVER = PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver --lab $(DIST)/wamr-lab
 BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
 
 .PHONY: help setup demo build image test check fuzz stress clean artifact report-cost
 .PHONY: install uninstall manual deb clients
-.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test scenarios nix-check nix-show nix-options
+.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test vm-privileged scenarios
+.PHONY: nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
@@ -207,12 +209,20 @@ vm: build image ## the sweep of lab/experiments/vm.toml in a virtual machine (as
 
 vm-test: build image ## nixos-tests/smoke.py in a virtual machine, and its report (as root)
 	@echo '== vm-test'
-	@mkdir -p $(LOGS)
-	@[ "$$(id -u)" = 0 ] || { echo 'skipped: vm-test needs root' | tee $(LOGS)/vm.log; exit; }; \
-	rm -rf $(LOGS)/vm && mkdir $(LOGS)/vm; \
-	PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver nixos-tests/smoke.py \
-		--output $(LOGS)/vm --lab $(DIST)/wamr-lab | tee $(LOGS)/vm.log && \
-	$(DIST)/wamr-report verify $(LOGS)/vm/run
+	@rm -rf $(LOGS)/vm && mkdir -p $(LOGS)/vm
+	@$(DRIVER) nixos-tests/smoke.py --output $(LOGS)/vm | tee $(LOGS)/vm.log
+	@[ ! -e $(LOGS)/vm/run ] || $(DIST)/wamr-report verify $(LOGS)/vm/run
+
+vm-privileged: build image ## the runtime's tests on cgroup v2 and systemd, in a virtual machine
+	@echo '== vm-privileged'
+	@nixos-tests/suite.sh $(TARGET)/vm-suite $(DIST)
+	@rm -rf $(LOGS)/vm-privileged* && mkdir -p $(LOGS)/vm-privileged
+	@status=0; SUITE=$(abspath $(TARGET))/vm-suite $(DRIVER) nixos-tests/privileged.py --bare \
+		--output $(LOGS)/vm-privileged | tee $(LOGS)/vm-privileged.log || status=$$?; \
+	for log in $(LOGS)/vm-privileged/*.log; do [ ! -e $$log ] || \
+		{ cp $$log $(LOGS)/vm-privileged-$${log##*/}; \
+			grep -H '^test .*FAILED\|^test result:' $$log || true; }; \
+	done; exit $$status
 
 scenarios: ## the driver of nixos-tests against a shell: no machine is needed
 	@echo '== scenarios'

@@ -272,6 +272,9 @@ pub struct UpArgs {
     /// With --provider vm: go on as soon as the machine runs commands
     #[arg(long)]
     pub no_wait: bool,
+    /// With --provider vm: systemd and no Kubernetes
+    #[arg(long)]
+    pub bare: bool,
     /// Configuration that something else has rendered: containerd.toml, kubelet.json, cni/ and
     /// runtimeclasses.json take the place of the node's own
     #[arg(long, value_name = "DIR", conflicts_with = "experiment")]

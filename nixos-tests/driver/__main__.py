@@ -24,6 +24,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--lab", type=Path, required=True, help="the program wamr-lab")
     parser.add_argument("--name", default="smoke", help="name of the node [smoke]")
     parser.add_argument("--for", dest="experiment", default="vm", help="experiment [vm]")
+    parser.add_argument("--bare", action="store_true", help="a machine without Kubernetes")
     parser.add_argument("--profile", default="small", help="size of the machine [small]")
     return parser.parse_args(arguments)
 
@@ -87,7 +88,12 @@ def main(arguments: list[str]) -> int:
     stop_at_sigterm()
     os.environ["out"] = str(options.output)
     story = Story()
-    power = Lab(options.lab.absolute(), options.name, options.experiment, options.profile)
+    program, name = options.lab.absolute(), options.name
+    power = Lab(program, name, options.experiment, options.profile, options.bare)
+    reason = power.lacking()
+    if reason is not None:
+        print(f"skipped: {options.script.stem}: {reason}")
+        return 0
     machine = Machine(options.name, power, options.output.absolute(), story.line)
     try:
         fine = run(options.script, machine, story)

@@ -33,6 +33,9 @@ class Power(Protocol):
     def fetch(self, source: str, target: Path) -> None:
         """Copies a file or a directory of the machine."""
 
+    def send(self, source: Path, target: str) -> None:
+        """Copies a file or a directory into the machine."""
+
     def stop(self) -> None:
         """Ends it and removes what it left."""
 
@@ -170,6 +173,12 @@ class Machine:
         self._log(f"{self.name}: copying {source} to {target}")
         target.parent.mkdir(parents=True, exist_ok=True)
         self._power.fetch(source, target)
+
+    def copy_from_host(self, source: str, target: str) -> None:
+        """Copies a file or a directory of this machine to the path `target` of that one."""
+        self._log(f"{self.name}: copying {source} to {target} of the machine")
+        self.start()
+        self._power.send(Path(source), target)
 
     # The name before NixOS 26.05.
     copy_from_vm = copy_from_machine

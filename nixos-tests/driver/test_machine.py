@@ -101,6 +101,17 @@ class TestMachine(unittest.TestCase):
         with self.assertRaises(LabError):
             self.machine.copy_from_vm("/no/such/file")
 
+    def test_trees_are_copied_to_the_machine_under_another_name(self) -> None:
+        tree = self.dir / "a tree"
+        tree.mkdir()
+        (tree / "file").write_text("text", encoding="utf-8")
+        there = self.dir / "new" / "its copy"
+        self.machine.copy_from_host(str(tree), str(there))
+        self.assertEqual((there / "file").read_text(encoding="utf-8"), "text")
+        self.assertEqual([path.name for path in there.parent.iterdir()], ["its copy"])
+        with self.assertRaises(LabError):
+            self.machine.copy_from_host("/no/such/file", str(self.dir / "x"))
+
     def test_the_machine_is_started_once_and_ended(self) -> None:
         self.machine.start()
         self.machine.start()

@@ -66,7 +66,7 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
 
 fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
     require_root("node up")?;
-    let UpArgs { stay, provider, workers, profile, experiment, no_wait, config_from, name } =
+    let UpArgs { stay, provider, workers, profile, experiment, no_wait, bare, config_from, name } =
         arguments;
     refuse_workers(provider, workers)?;
     let interrupt = Interrupt::listen()?;
@@ -83,7 +83,8 @@ fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
             bail!("--config-from is for nodes with --provider native")
         }
         NodeProvider::Vm => {
-            let wanted = Wanted { name: &name, profile: &profile, experiment, no_wait };
+            let name = name.as_str();
+            let wanted = Wanted { name, profile: &profile, experiment, no_wait, bare };
             virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
         }
     };

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wamr_node::NodeConfig;
-use wamr_node::vm::{Parts, Streams, VmNode, profile};
+use wamr_node::vm::{Parts, Payload, Streams, VmNode, profile};
 
 use super::Context;
 use super::node::config_of_all;
@@ -33,7 +33,7 @@ pub fn measure(
     refuse_filled(dir)?;
     let config = config(context, experiment)?;
     let interrupt = Interrupt::listen()?;
-    let node = power_on(context, &config, &experiment.profile, &interrupt)?;
+    let node = power_on(context, &config, Payload::Node, &experiment.profile, &interrupt)?;
     let asked = || interrupt.is_asked();
     let outcome = node
         .wait_for_node(&context.progress, &asked)
@@ -65,13 +65,14 @@ fn config(context: &Context, experiment: &Experiment) -> Result<NodeConfig> {
 pub fn power_on(
     context: &Context,
     config: &NodeConfig,
+    payload: Payload,
     profile_name: &str,
     interrupt: &Interrupt,
 ) -> Result<VmNode> {
     let profile = profile(profile_name)?;
     let machine = wamr_image::ensure_machine(&context.cache, &config.image, &context.progress)?;
     let cache = &context.cache;
-    let parts = Parts { image: &machine, cache, profile_name, profile: &profile };
+    let parts = Parts { image: &machine, payload, cache, profile_name, profile: &profile };
     interrupt.arm();
     VmNode::power_on(config, &parts, &context.progress)
 }
@@ -140,6 +141,8 @@ pub struct Wanted<'a> {
     pub experiment: Option<PathBuf>,
     /// True if the machine is enough.
     pub no_wait: bool,
+    /// True if the machine is to stay without Kubernetes.
+    pub bare: bool,
 }
 
 /// A node of `node up --provider vm`.
@@ -152,8 +155,9 @@ pub fn node_up(context: &Context, wanted: &Wanted<'_>, interrupt: &Interrupt) ->
         None => config_of_all(context, wanted.name)?,
     };
     wanted.name.clone_into(&mut config.name);
-    let node = power_on(context, &config, wanted.profile, interrupt)?;
-    if !wanted.no_wait {
+    let payload = if wanted.bare { Payload::Bare } else { Payload::Node };
+    let node = power_on(context, &config, payload, wanted.profile, interrupt)?;
+    if !wanted.no_wait && !wanted.bare {
         node.wait_for_node(&context.progress, &|| interrupt.is_asked())?;
     }
     Ok(node)

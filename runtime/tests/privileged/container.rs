@@ -300,11 +300,18 @@ pub fn has_controllers(names: &[&str]) -> bool {
     }
 }
 
-/// Polls until `done`, for at most ten seconds.
+/// What deadlines of the tests are multiplied by: `WAMR_TEST_PATIENCE`, for a slow machine.
+fn patience() -> u32 {
+    std::env::var("WAMR_TEST_PATIENCE")
+        .map_or(1, |text| text.parse().expect("WAMR_TEST_PATIENCE is a number"))
+}
+
+/// Polls until `done`, for at most ten seconds, or as many times that as the machine is slow.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
+    let limit = Duration::from_secs(10) * patience();
     while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
+        assert!(begin.elapsed() < limit, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -322,8 +329,13 @@ fn ran(output: &Output) -> Ran {
     }
 }
 
+/// `linux.cgroupsPath` of the container `id`.
+pub fn cgroups_path(id: &str) -> String {
+    if by_systemd() { format!("wamrtest.slice:t:{id}") } else { format!("/{id}") }
+}
+
 fn base(id: &str) -> Value {
-    let path = if by_systemd() { format!("wamrtest.slice:t:{id}") } else { format!("/{id}") };
+    let path = cgroups_path(id);
     json!({
         "ociVersion": "1.2.0",
         "root": {"path": "rootfs"},

@@ -57,7 +57,8 @@ fn readiness_is_reported() {
     }
     assert_eq!(said, ["READY=1".to_owned(), format!("MAINPID={pid}"), "BARRIER=1".to_owned()]);
     assert!(start.wait().unwrap().success());
-    assert_eq!(container.output("stdout"), "/run/notify/notify.sock\n");
+    // start waits for the datagram, not for the program.
+    wait_until("it says its socket", || container.output("stdout") == "/run/notify/notify.sock\n");
     let exists = fs::metadata(container.state_root().join(&container.id).join("state.json"));
     let mode = std::os::unix::fs::PermissionsExt::mode(&exists.unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);

@@ -1,6 +1,8 @@
 //! `kill` and `delete`: of every state, by every spelling, of many at once.
 
-use super::container::{Container, has_controllers, is_ours, is_v2, skip, wait_until};
+use super::container::{
+    Container, cgroups_path, has_controllers, is_ours, is_v2, skip, wait_until,
+};
 use std::fs;
 
 #[test]
@@ -89,7 +91,7 @@ fn those_that_a_pattern_is_found_in() {
     let second = format!("{}-b", first.id);
     let path = first.bundle.path().join("other.json");
     let mut config = first.config.clone();
-    config["linux"]["cgroupsPath"] = serde_json::json!(format!("/{second}"));
+    config["linux"]["cgroupsPath"] = serde_json::json!(cgroups_path(&second));
     fs::write(&path, serde_json::to_vec(&config).unwrap()).unwrap();
     let create = ["run", "-d", "--bundle", &bundle, "--config", "other.json", &second];
     let made = first.alone_detached(&create);

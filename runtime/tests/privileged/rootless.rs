@@ -1,6 +1,6 @@
 //! The runtime as an ordinary user: no privilege but what a user namespace gives.
 
-use super::container::{Container, is_ours, skip, wait_until};
+use super::container::{Container, by_systemd, is_ours, skip, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -13,6 +13,15 @@ const GRANTED: u32 = 3_000_000;
 
 /// A container of the user's, whose root is the user.
 fn shell(script: &str) -> Option<Container> {
+    if by_systemd() {
+        // Nobody logs such a user in; one without is told so, which is tested.
+        println!("skipped: the user has no session, and so no systemd");
+        return None;
+    }
+    shell_of_user(script)
+}
+
+fn shell_of_user(script: &str) -> Option<Container> {
     let mut container = Container::shell(script)?;
     if !is_ours() {
         skip("the flags of others differ");
@@ -140,6 +149,18 @@ fn what_a_user_cannot_have_is_said() {
         assert!(ran.stderr.contains(want), "{want}: {ran:?}");
         container.assert_gone();
     }
+}
+
+#[test]
+fn a_user_without_a_session_is_told_so() {
+    if !by_systemd() {
+        return println!("skipped: needs WAMR_TEST_CGROUP_MANAGER=systemd");
+    }
+    let Some(container) = shell_of_user("true") else { return };
+    let ran = container.run();
+    assert_ne!(ran.status, 0, "{ran:?}");
+    assert!(ran.stderr.contains("log in with a session"), "{ran:?}");
+    container.assert_gone();
 }
 
 #[test]

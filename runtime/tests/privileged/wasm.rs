@@ -1,7 +1,7 @@
 //! Wasm containers with the real runner.
 
 use super::container::Container;
-use super::wasm_guest::{compiled, container};
+use super::wasm_guest::{compiled, container, guest};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -125,10 +125,7 @@ fn a_guest_sees_args_env_and_mounts() {
 
 /// A container whose guest says what it was given, and what it reads from a mount.
 pub fn talking() -> Option<Container> {
-    let guest = tempfile::tempdir().unwrap();
-    let source = guest.path().join("guest.c");
-    fs::write(&source, GUEST).unwrap();
-    let mut container = compiled(&source)?;
+    let mut container = compiled(&guest("talk.c"))?;
     let data = container.bundle.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("f"), "from a mount").unwrap();
@@ -138,20 +135,6 @@ pub fn talking() -> Option<Container> {
     );
     Some(container)
 }
-
-const GUEST: &str = r#"
-#include <stdio.h>
-#include <stdlib.h>
-int main(int argc, char **argv) {
-    for (int i = 0; i < argc; i++) printf("%s|", argv[i]);
-    printf("%s|", getenv("NAME"));
-    char text[64] = "";
-    FILE *file = fopen("/data/f", "r");
-    if (file) fgets(text, sizeof text, file);
-    printf("%s|", text);
-    return argc;
-}
-"#;
 
 #[test]
 fn native_programs_stay_native_beside_wasm() {

@@ -21,7 +21,7 @@ pub fn container() -> Option<Container> {
     fs::create_dir(&bin).unwrap();
     // By a process of its own: a descriptor open for writing here could leak into another test's
     // child, and the exec fail with ETXTBSY.
-    let programs = [PathBuf::from(env!("CARGO_BIN_EXE_wamr-crun")), runner];
+    let programs = [container.runtime().to_owned(), runner];
     let copied = Command::new("cp").args(programs).arg(&bin).status().unwrap();
     assert!(copied.success(), "cp to {}", bin.display());
     container.use_runtime(&bin.join("wamr-crun"));
@@ -31,7 +31,13 @@ pub fn container() -> Option<Container> {
 /// A container with the C program `source` as /guest.wasm; `None` (and a line) without a compiler.
 pub fn compiled(source: &Path) -> Option<Container> {
     let mut container = container()?;
+    container.set("/process/args", json!(["/guest.wasm"]));
     let module = container.rootfs().join("guest.wasm");
+    if let Some(ready) = std::env::var_os("WAMR_TEST_GUESTS").map(PathBuf::from) {
+        let name = Path::new(source.file_name().unwrap()).with_extension("wasm");
+        fs::copy(ready.join(name), module).unwrap();
+        return Some(container);
+    }
     let built = Command::new("clang")
         .args(["--target=wasm32-wasi", "--sysroot=/usr", "-mcpu=mvp", "-Os", "-s", "-o"])
         .args([&module, source])
@@ -43,14 +49,17 @@ pub fn compiled(source: &Path) -> Option<Container> {
         );
         return None;
     }
-    container.set("/process/args", json!(["/guest.wasm"]));
     Some(container)
+}
+
+/// A C program of these tests.
+pub fn guest(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/privileged/guests").join(name)
 }
 
 /// A container whose guest does as `guests/act.c` says.
 pub fn acting(arguments: &[&str]) -> Option<Container> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/privileged/guests/act.c");
-    let mut container = compiled(&source)?;
+    let mut container = compiled(&guest("act.c"))?;
     let words: Vec<_> = [&["/guest.wasm"], arguments].concat();
     container.set("/process/args", json!(words));
     Some(container)

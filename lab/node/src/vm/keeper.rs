@@ -99,7 +99,8 @@ fn watch(qemu: &mut Child, channel: Channel) -> Result<bool> {
                 // The lab may be gone, too.
                 drop(channel.send(&event));
             }
-            return Ok(status.success());
+            // A guest that panicked ends QEMU like one that was shut down, with status 0.
+            return Ok(false);
         }
         let Some(open) = &mut channel else {
             std::thread::sleep(TICK);

@@ -23,7 +23,7 @@ mod seed;
 
 pub use keeper::keep;
 pub use link::Streams;
-pub use node::{Parts, VmNode, is_running};
+pub use node::{Parts, Payload, VmNode, is_running};
 pub use profile::{Profile, profile, profiles};
 pub use qemu::Accelerator;
 

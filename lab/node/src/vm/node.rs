@@ -64,10 +64,21 @@ pub fn is_running(name: &str) -> bool {
     read_record(&Layout::new(name)).is_ok_and(|record| record.qemu.open().is_ok())
 }
 
+/// What a machine runs beside systemd and the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// A Kubernetes node.
+    Node,
+    /// Nothing: a kernel with systemd to try things on.
+    Bare,
+}
+
 /// What a machine is made of, beside the node in it.
 pub struct Parts<'a> {
     /// Kernel, initrd and disk.
     pub image: &'a MachineImage,
+    /// What runs in it.
+    pub payload: Payload,
     /// Where the answer of the probe for KVM is kept.
     pub cache: &'a Path,
     /// Name of the profile.
@@ -91,7 +102,7 @@ impl VmNode {
         let accelerator = facts.accelerator;
         prepare::reserve(&config.name)?;
         let step = progress.step("virtual machine");
-        let begun = seed::write(config, facts)
+        let begun = seed::write(config, parts.payload, facts)
             .and_then(|()| Self::start(config, parts, accelerator))
             .and_then(|node| node.wait_for_agent().map(|()| node));
         match begun {

@@ -9,6 +9,7 @@ use std::process::Command;
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use wamr_image::{NodeImage, archive_path};
 
+use super::Payload;
 use crate::config::NodeConfig;
 use crate::layout::{Layout, PROGRAM_DIR, STATE_DIRS};
 use crate::machine::{MachineSpec, SPEC, VirtualMachine};
@@ -36,11 +37,11 @@ const MASKED: [&str; 6] = [
 ///
 /// # Errors
 /// A part of the image or a program is missing, or a file cannot be written.
-pub fn write(config: &NodeConfig, machine: VirtualMachine) -> Result<()> {
+pub fn write(config: &NodeConfig, payload: Payload, machine: VirtualMachine) -> Result<()> {
     let layout = Layout::new(&config.name);
     let prepared = prepare::write_files(config)?;
     let root = Upper { dir: layout.upper() };
-    write_units(&root, &prepared)?;
+    write_units(&root, payload, &prepared)?;
     let tunables = TUNABLES.map(|(path, value)| format!("{} = {value}\n", path.replace('/', ".")));
     root.write("/etc/sysctl.d/50-wamr-lab.conf", &tunables.concat(), 0o644)?;
     for (name, path) in STATE_DIRS {
@@ -68,7 +69,7 @@ fn lab_path() -> String {
     format!("{PROGRAM_DIR}/{LAB}")
 }
 
-fn write_units(root: &Upper, prepared: &Prepared) -> Result<()> {
+fn write_units(root: &Upper, payload: Payload, prepared: &Prepared) -> Result<()> {
     for daemon in &prepared.daemons {
         let path = format!("{UNIT_DIR}/{}", units::name(&daemon.name));
         root.write(&path, &units::daemon(daemon), 0o644)?;
@@ -79,7 +80,11 @@ fn write_units(root: &Upper, prepared: &Prepared) -> Result<()> {
         let at = root.place(path)?;
         symlink(target, &at).into_diagnostic().wrap_err_with(|| format!("link {}", at.display()))
     };
-    for unit in units::ENABLED {
+    let enabled = units::ENABLED.iter().filter(|unit| match payload {
+        Payload::Node => true,
+        Payload::Bare => **unit != units::NODE_UNIT,
+    });
+    for unit in enabled {
         link(&format!("../{unit}"), &format!("{UNIT_DIR}/multi-user.target.wants/{unit}"))?;
     }
     for unit in MASKED {
