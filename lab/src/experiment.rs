@@ -114,8 +114,15 @@ pub struct Timing {
     /// metrics-server's scrape interval: an older figure may predate the last start.
     #[serde(default = "default_resolution_s")]
     pub metrics_resolution_s: u32,
+    /// How long metrics-server may take for an answer: an emulated one takes seconds, and until
+    /// then no memory is read.
+    #[serde(default = "default_metrics_timeout_ms")]
+    pub metrics_timeout_ms: u64,
     /// A pod that is not running by then fails its cell.
     pub pod_deadline_s: u32,
+    /// Batches as large as a cell's, started and deleted before anything is measured.
+    #[serde(default = "default_warm_up_batches")]
+    pub warm_up_batches: u32,
 }
 
 fn default_profile() -> String {
@@ -128,6 +135,15 @@ fn default_range_kib() -> u64 {
 
 fn default_resolution_s() -> u32 {
     15
+}
+
+fn default_metrics_timeout_ms() -> u64 {
+    900
+}
+
+/// After the first one the daemons' heaps still grow.
+fn default_warm_up_batches() -> u32 {
+    2
 }
 
 /// The file as it is written, before the checks that serde cannot make.
@@ -363,6 +379,7 @@ mod tests {
         assert_eq!(demo.series.len(), 3);
         assert_eq!(demo.densities, [10]);
         assert_eq!(demo.caches, Caches::Cold);
+        assert_eq!(demo.timing.warm_up_batches, 2);
     }
 
     #[test]
@@ -379,6 +396,7 @@ mod tests {
     fn the_sweep_in_a_machine_parses() {
         let vm = parse("vm.toml", VM, &parse_table(RUNTIMES).unwrap()).unwrap();
         assert_eq!(vm.provider, Provider::Vm);
+        assert_eq!(vm.timing.warm_up_batches, 0);
         assert!(wamr_node::vm::profile(&vm.profile).is_ok());
     }
 

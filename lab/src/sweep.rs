@@ -127,16 +127,14 @@ pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<
 /// Pods of a warm-up that lets the daemons' heaps grow; more would cost more than it tells.
 pub const WARM_UP_PODS_MAX: u32 = 20;
 
-/// Batches of them: after the first one the daemons' heaps still grow.
-pub const WARM_UP_BATCHES: u64 = 2;
-
 /// One pod of each series, started and deleted: images are unpacked and programs have run once
 /// before anything is measured. Then batches as large as a cell's: the daemons' heaps grow with the
 /// first ones they see, which else would be charged to the first cell. A series that fails here
 /// will say so in its own cell.
 async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
-    let series = &lab.experiment.series;
-    let step = lab.progress.counted("warm-up", series.len() as u64 + WARM_UP_BATCHES);
+    let Experiment { series, timing, .. } = lab.experiment;
+    let batches = timing.warm_up_batches;
+    let step = lab.progress.counted("warm-up", series.len() as u64 + u64::from(batches));
     let (mut sound, mut failed) = (None, 0);
     for (index, series) in series.iter().enumerate() {
         step.set(&series.runtime);
@@ -150,7 +148,7 @@ async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
     if let Some(series) = sound {
         let pods = most_pods.min(WARM_UP_PODS_MAX);
         step.set(&format!("{pods} pods at once"));
-        for batch in 1..=WARM_UP_BATCHES {
+        for batch in 1..=batches {
             start_and_delete(lab, &format!("warm-up-many-{batch}"), series, pods).await?;
             step.advance(1);
         }

@@ -26,11 +26,16 @@ pub fn daemon(resolution_s: u32) -> Daemon {
         ("tls-private-key-file", pki("metrics-server-serving.key")),
         ("kubelet-certificate-authority", pki("ca.crt")),
         ("kubelet-preferred-address-types", "InternalIP".to_owned()),
-        // Must stay below the resolution.
-        ("kubelet-request-timeout", "5s".to_owned()),
+        ("kubelet-request-timeout", format!("{}s", kubelet_timeout_s(resolution_s))),
         ("metric-resolution", format!("{resolution_s}s")),
     ];
     Daemon::new(NAME, "/usr/local/bin/metrics-server", flags(pairs))
+}
+
+/// How long the kubelet may take. It must stay below the resolution; where figures come slowly the
+/// kubelet is slow, too.
+fn kubelet_timeout_s(resolution_s: u32) -> u32 {
+    resolution_s.saturating_sub(10).max(5)
 }
 
 /// Rights of the user `metrics-server`, and the way from the API server to the process.
@@ -118,4 +123,11 @@ fn route(ca_certificate: &str) -> Vec<Value> {
             }
         }),
     ]
+}
+
+#[test]
+fn the_kubelets_time_is_below_the_resolution() {
+    for (resolution_s, want_s) in [(10, 5), (15, 5), (20, 10), (60, 50)] {
+        assert_eq!(kubelet_timeout_s(resolution_s), want_s);
+    }
 }

@@ -17,9 +17,6 @@ use crate::sample::kubelet;
 use crate::sample::metrics_server::Scrapes;
 use crate::settle::{Decision, Point, Rule};
 
-/// metrics-server answers from memory; a slower answer must not delay the next sample.
-const METRICS_TIMEOUT: Duration = Duration::from_millis(900);
-
 /// The kubelet reads a figure anew if it is asked while it has none; it is asked between phases.
 const KUBELET_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -176,6 +173,11 @@ pub fn memory_samples(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Res
     Ok(std::iter::once(meminfo).chain(cgroup).map(sample).collect())
 }
 
+/// metrics-server answers from memory; a slower answer must not delay the next sample.
+fn metrics_timeout(lab: &Lab<'_>) -> Duration {
+    Duration::from_millis(lab.experiment.timing.metrics_timeout_ms)
+}
+
 /// The node's figure, if metrics-server has a new one and says so in time.
 pub async fn node_metrics_sample(
     lab: &Lab<'_>,
@@ -183,7 +185,7 @@ pub async fn node_metrics_sample(
     pods_running: u32,
     scrapes: &mut Scrapes,
 ) -> Option<Sample> {
-    let object = timeout(METRICS_TIMEOUT, lab.cluster.node_metrics()).await.ok()?.ok()??;
+    let object = timeout(metrics_timeout(lab), lab.cluster.node_metrics()).await.ok()?.ok()??;
     let reading = scrapes.node(&object)?;
     Some(Sample { taken_ns: now_ns(), phase, pods_running, reading })
 }
@@ -195,7 +197,7 @@ pub async fn pod_metrics_samples(
     pods_running: u32,
     scrapes: &mut Scrapes,
 ) -> Vec<Sample> {
-    let Ok(Ok(objects)) = timeout(METRICS_TIMEOUT, lab.cluster.pod_metrics()).await else {
+    let Ok(Ok(objects)) = timeout(metrics_timeout(lab), lab.cluster.pod_metrics()).await else {
         return Vec::new();
     };
     let taken_ns = now_ns();

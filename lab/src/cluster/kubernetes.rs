@@ -25,7 +25,7 @@ use crate::sample::metrics_server::MetricsObject;
 /// Everything of an experiment lives here.
 pub const NAMESPACE: &str = "density";
 /// A namespace's service account is made by a controller; without it no pod is admitted.
-const ACCOUNT_DEADLINE: Duration = Duration::from_mins(1);
+const ACCOUNT_DEADLINE: Duration = Duration::from_mins(5);
 /// Broken watches in a row before the cell is given up.
 const WATCH_ATTEMPTS: u32 = 10;
 

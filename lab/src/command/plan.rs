@@ -3,7 +3,7 @@
 use crate::experiment::{Experiment, Provider, Timing};
 use crate::matrix::PlannedCell;
 use crate::run_dir::session::chosen;
-use crate::sweep::{WARM_UP_BATCHES, WARM_UP_PODS_MAX, cell_name, planned_cells};
+use crate::sweep::{WARM_UP_PODS_MAX, cell_name, planned_cells};
 
 /// Prints what a run would do.
 pub fn print(experiment: &Experiment, only: &[String]) {
@@ -59,7 +59,7 @@ pub fn expected_s(experiment: &Experiment, cells: &[PlannedCell]) -> u32 {
     };
     let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
     let many = most_pods.min(WARM_UP_PODS_MAX);
-    let batches_s = WARM_UP_BATCHES as u32 * (2 + of_pods(many, 2 * POD_MS));
+    let batches_s = experiment.timing.warm_up_batches * (2 + of_pods(many, 2 * POD_MS));
     let warm_up_s = experiment.series.len() as u32 * WARM_UP_S + batches_s;
     NODE_S + warm_up_s + settle_s + cells.iter().map(of_cell).sum::<u32>()
 }
