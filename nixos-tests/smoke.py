@@ -5,6 +5,9 @@ machine and, by nixos-tests/driver, against the lab's Debian machine. What it ex
 units of the names below, kubectl with a KUBECONFIG, ctr, wamr-lab and wamr-report on PATH.
 """
 
+import json
+import re
+
 # Emulation may be fifty times slower than a processor.
 PATIENCE = 1500
 
@@ -49,6 +52,20 @@ with subtest("free and metrics-server were read, and every pod started"):
             machine.succeed(f"grep --quiet '\"source\":\"{source}\"' {files}/samples.ndjson")
         stamps = machine.succeed(f"grep --count first_instruction_ns {files}/pods.ndjson")
         assert int(stamps) == 10, f"{cell}: {stamps} start stamps"
+
+with subtest("every container was where the kubelet's cgroup driver puts it"):
+    name = machine.succeed("kubectl get nodes -o jsonpath='{.items[0].metadata.name}'").strip()
+    config = machine.succeed(f"kubectl get --raw /api/v1/nodes/{name}/proxy/configz")
+    driver = json.loads(config)["kubeletconfig"]["cgroupDriver"]
+    places = {
+        "systemd": r"/kubepods\.slice/(.+\.slice/)+cri-containerd-[0-9a-f]{64}\.scope",
+        "cgroupfs": r"/kubepods/(.+/)?pod[0-9a-f-]{36}/[0-9a-f]{64}",
+    }
+    lines = machine.succeed("cat /var/lib/smoke/run/cells/*/pods.ndjson").splitlines()
+    groups = [json.loads(line)["cgroup"] for line in lines]
+    strays = [group for group in groups if not re.fullmatch(places[driver], group)]
+    assert len(groups) == 20 and not strays, f"{driver}, but of {len(groups)}: {strays}"
+    print(f"{len(groups)} containers, control groups by {driver}: {groups[0]}")
 
 with subtest("the run and its report leave the machine"):
     machine.succeed("wamr-report verify /var/lib/smoke/run")

@@ -29,6 +29,15 @@ const NEEDED_CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 /// How long groups of processes that were killed may stay busy.
 const BUSY_LIMIT: Duration = Duration::from_secs(20);
 
+/// Who makes the groups of pods and containers: the kubelet and all runtimes must agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// They themselves, in the cgroup file system: where no systemd runs.
+    Cgroupfs,
+    /// systemd: slices for pods, a scope for each container.
+    Systemd,
+}
+
 /// A mounted hierarchy of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hierarchy {

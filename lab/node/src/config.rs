@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wamr_image::NodeImage;
 
 use crate::member::{MAX_WORKERS, Member};
+use crate::cgroups::CgroupDriver;
 use crate::runtimes::RuntimeTable;
 
 /// Seconds between two scrapes of metrics-server: what its own manifest ships.
@@ -46,6 +47,8 @@ pub struct NodeConfig {
     /// Configuration that something else has rendered, in place of the node's own words: a
     /// directory with `containerd.toml`, `kubelet.json`, `cni/` and `runtimeclasses.json`.
     pub config_from: Option<PathBuf>,
+    /// Who makes the control groups of pods and containers.
+    pub cgroup_driver: CgroupDriver,
     /// Further nodes that run pods; the first one then runs the control plane alone.
     pub workers: u32,
 }
@@ -76,6 +79,7 @@ impl NodeConfig {
             max_pods: MAX_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,
             config_from: None,
+            cgroup_driver: CgroupDriver::Cgroupfs,
             workers: 0,
         }
     }

@@ -7,6 +7,7 @@ use miette::{IntoDiagnostic, Result, miette};
 use serde_json::json;
 use toml::{Table, Value};
 
+use crate::cgroups::CgroupDriver;
 use crate::daemon::Daemon;
 use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET};
 use crate::runtimes::{RuntimeKind, RuntimeTable, program_path};
@@ -92,10 +93,14 @@ pub fn handlers(runtimes: &RuntimeTable) -> Result<BTreeMap<String, Handler>> {
 ///
 /// # Errors
 /// Two rows give one handler different programs.
-pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> {
+pub fn render(
+    runtimes: &RuntimeTable,
+    pause_reference: &str,
+    driver: CgroupDriver,
+) -> Result<String> {
     let mut by_handler = Table::new();
     for (name, handler) in handlers(runtimes)? {
-        let row = runtime(&name, &handler)?;
+        let row = runtime(&name, &handler, driver)?;
         by_handler.insert(name, row);
     }
     let cri_runtime = Table::from_iter([
@@ -142,15 +147,16 @@ pub fn render(runtimes: &RuntimeTable, pause_reference: &str) -> Result<String> 
 }
 
 /// One handler.
-fn runtime(name: &str, handler: &Handler) -> Result<Value> {
+fn runtime(name: &str, handler: &Handler, driver: CgroupDriver) -> Result<Value> {
     // In containerd's patterns '*' stops at a '/', which most annotations have one of.
     let every = || Value::Array(vec!["*".into(), "*/*".into()]);
     let path = handler.path.as_str();
     let annotations = [("pod_annotations", every()), ("container_annotations", every())];
+    let systemd = ("SystemdCgroup", Value::Boolean(driver == CgroupDriver::Systemd));
     let own = match handler.kind {
         RuntimeKind::Oci | RuntimeKind::Sandbox => {
-            let options = [("BinaryName", path.into()), ("SystemdCgroup", Value::Boolean(false))];
-            [("runtime_type", "io.containerd.runc.v2".into()), ("options", table(options))]
+            let options = [("BinaryName", path.into()), systemd];
+            vec![("runtime_type", "io.containerd.runc.v2".into()), ("options", table(options))]
         }
         RuntimeKind::Shim => {
             let kind = shim_type(path).ok_or_else(|| {
@@ -159,7 +165,12 @@ fn runtime(name: &str, handler: &Handler) -> Result<Value> {
                     "{path} is not the name of a shim"
                 )
             })?;
-            [("runtime_type", kind.into()), ("runtime_path", path.into())]
+            let mut own = vec![("runtime_type", kind.into()), ("runtime_path", path.into())];
+            if driver == CgroupDriver::Systemd {
+                // The word that runwasi's shims know, too.
+                own.push(("options", table([systemd])));
+            }
+            own
         }
     };
     let base = (!handler.container_annotations.is_empty())
@@ -226,7 +237,12 @@ mod tests {
 
     #[test]
     fn the_configuration_of_the_shipped_table() {
-        insta::assert_snapshot!(render(&shipped(), "localhost/wamr-lab/pause:1").unwrap());
+        let render = |driver| render(&shipped(), "localhost/wamr-lab/pause:1", driver).unwrap();
+        let cgroupfs = render(CgroupDriver::Cgroupfs);
+        let handlers = handlers(&shipped()).unwrap().len();
+        let systemd = render(CgroupDriver::Systemd);
+        assert_eq!(systemd.matches("SystemdCgroup = true").count(), handlers);
+        insta::assert_snapshot!(cgroupfs);
     }
 
     #[test]
@@ -259,7 +275,7 @@ mod tests {
         let spec: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(spec["annotations"]["run.oci.handler"], "wasm");
         assert_eq!(spec["root"]["path"], "rootfs");
-        let config = render(&table, "pause").unwrap();
+        let config = render(&table, "pause", CgroupDriver::Cgroupfs).unwrap();
         assert!(config.contains(&format!("base_runtime_spec = \"{path}\"")), "{config}");
         assert_eq!(config.matches("base_runtime_spec").count(), specs.len());
 

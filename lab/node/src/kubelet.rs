@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cgroups::CgroupDriver;
 use crate::config::{ControlPlane, NodeConfig};
 use crate::daemon::{Daemon, flags};
 use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET, PKI_DIR};
@@ -24,7 +25,10 @@ pub fn config(node: &NodeConfig) -> Value {
         "containerRuntimeEndpoint": format!("unix://{CONTAINERD_SOCKET}"),
         // The node's cgroup namespace makes this the node's own group.
         "cgroupRoot": "/",
-        "cgroupDriver": "cgroupfs",
+        "cgroupDriver": match node.cgroup_driver {
+            CgroupDriver::Cgroupfs => "cgroupfs",
+            CgroupDriver::Systemd => "systemd",
+        },
         "failCgroupV1": false,
         "failSwapOn": false,
         // The values that it checks are the node's own copies.
@@ -88,4 +92,6 @@ fn the_configuration() {
     insta::assert_snapshot!(format!("{:#}", config(&node)));
     node.control_plane = ControlPlane::Stock;
     assert!(config(&node).get("kubeAPIQPS").is_none(), "stock must leave the defaults alone");
+    node.cgroup_driver = CgroupDriver::Systemd;
+    assert_eq!(config(&node)["cgroupDriver"], "systemd");
 }

@@ -46,6 +46,7 @@ pub mod vm;
 mod wire;
 mod workers;
 
+pub use cgroups::CgroupDriver;
 pub use config::{ControlPlane, DEFAULT_METRIC_RESOLUTION_S, MAX_PODS, NodeConfig};
 pub use daemon::Daemon;
 pub use init::{INIT_COMM, RESTART};

@@ -222,7 +222,7 @@ fn configuration(config: &NodeConfig, member: &Member) -> Result<given::Given> {
     })?;
     let network = format!("{:#}\n", network::cni_conflist(member));
     Ok(given::Given {
-        containerd: containerd::render(&config.runtimes, &pause.reference)?,
+        containerd: containerd::render(&config.runtimes, &pause.reference, config.cgroup_driver)?,
         kubelet: format!("{:#}\n", kubelet::config(config)),
         networks: vec![("10-lab.conflist".to_owned(), network)],
         runtime_classes: objects::runtime_classes(&config.runtimes),

@@ -10,6 +10,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use wamr_image::{NodeImage, archive_path};
 
 use super::Payload;
+use crate::cgroups::CgroupDriver;
 use crate::config::NodeConfig;
 use crate::layout::{Layout, PROGRAM_DIR, STATE_DIRS};
 use crate::machine::{MachineSpec, SPEC, VirtualMachine};
@@ -39,6 +40,7 @@ const MASKED: [&str; 6] = [
 /// A part of the image or a program is missing, or a file cannot be written.
 pub fn write(config: &NodeConfig, payload: Payload, machine: VirtualMachine) -> Result<()> {
     let layout = Layout::new(&config.name);
+    let config = &NodeConfig { cgroup_driver: CgroupDriver::Systemd, ..config.clone() };
     let prepared = prepare::write_files(config)?;
     let root = Upper { dir: layout.upper() };
     write_units(&root, payload, &prepared)?;
