@@ -4,10 +4,17 @@
   lib,
   modules,
   nixosOptionsDoc,
+  pkgs,
 }:
 let
   # Only the declarations are looked at, so NixOS' own options are not needed.
-  evaluated = lib.evalModules { modules = [ modules.node ]; };
+  evaluated = lib.evalModules {
+    modules = [
+      modules.node
+      { _module.check = false; }
+    ];
+    specialArgs = { inherit pkgs; };
+  };
 in
 (nixosOptionsDoc {
   options = evaluated.options.services.wamr-lab;

@@ -28,7 +28,7 @@ let
     wamr-demo = pkgs.callPackage ./wamr-demo.nix everywhere;
     workload-images = images;
     report-demo = pkgs.callPackage ./report-demo.nix { inherit (everywhere) wamr-report; };
-    options = pkgs.callPackage ./options-doc.nix { inherit modules; };
+    options = pkgs.callPackage ./options-doc.nix { inherit modules pkgs; };
     sweep = sweep [ ];
   }
   // lib.listToAttrs (

@@ -9,7 +9,7 @@
 let
   cfg = config.services.wamr-lab.node;
   profile = tables.profiles.${cfg.profile};
-  isVirtual = options.virtualisation ? memorySize;
+  isVirtual = options ? virtualisation.memorySize;
   # For a warning, no bound: data/demo/report has what a pod of each system takes.
   mibPerPod = 8;
 in

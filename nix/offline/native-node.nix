@@ -37,37 +37,40 @@ let
       cni.conf_dir = "/etc/cni/net.d";
     };
   };
-  inherit (import ./outputs.nix) nixpkgs;
+  inherit (import ./outputs.nix) nixosConfigurations nixpkgs;
   inherit (nixpkgs) lib;
   inherit (machine) config;
+  toml = import ./toml.nix { inherit lib; };
   kubelet = config.services.kubernetes.kubelet;
 in
 {
-  "containerd.toml" = import ./toml.nix { inherit lib; } config.virtualisation.containerd.settings;
-  # As nixos/modules/services/cluster/kubernetes/kubelet.nix does: extraConfig goes over the rest.
+  "containerd.toml" = toml config.virtualisation.containerd.settings;
+  # NixOS' module for the kubelet lays extraConfig over what it says itself, which is this.
   "kubelet.json" = builtins.toJSON (
     {
-      apiVersion = "kubelet.config.k8s.io/v1beta1";
       kind = "KubeletConfiguration";
-      address = "0.0.0.0";
-      port = 10250;
+      apiVersion = "kubelet.config.k8s.io/v1beta1";
       authentication = {
-        x509.clientCAFile = kubelet.clientCaFile;
         webhook = {
-          enabled = true;
           cacheTTL = "10s";
+          enabled = true;
         };
+        x509.clientCAFile = kubelet.clientCaFile;
       };
       authorization.mode = "Webhook";
+      tlsPrivateKeyFile = kubelet.tlsKeyFile;
+      inherit (kubelet) tlsCertFile;
+
+      containerRuntimeEndpoint = "unix:///run/containerd/containerd.sock";
       cgroupDriver = "systemd";
       hairpinMode = "hairpin-veth";
-      registerNode = true;
-      containerRuntimeEndpoint = "unix:///run/containerd/containerd.sock";
-      healthzPort = 10248;
-      healthzBindAddress = "127.0.0.1";
-      tlsCertFile = kubelet.tlsCertFile;
-      tlsPrivateKeyFile = kubelet.tlsKeyFile;
       clusterDomain = "cluster.local";
+      registerNode = true;
+
+      address = "0.0.0.0";
+      port = 10250;
+      healthzBindAddress = "127.0.0.1";
+      healthzPort = 10248;
     }
     // kubelet.extraConfig
   );
@@ -82,6 +85,19 @@ in
       lib.nameValuePair "${toString (11 + index)}-${entry.type}.conf" (builtins.toJSON entry)
     ) (lib.length kubelet.cni.config)
   );
+  addons = lib.attrValues config.services.kubernetes.addonManager.bootstrapAddons;
+  # What the modules add to command lines, by program.
+  flags =
+    lib.mapAttrs (_: line: lib.filter (lib.hasPrefix "--") (lib.splitString " " line))
+      {
+        kube-apiserver = config.services.kubernetes.apiserver.extraOpts;
+        kube-controller-manager = config.services.kubernetes.controllerManager.extraOpts;
+        kube-scheduler = config.services.kubernetes.scheduler.extraOpts;
+        metrics-server = config.systemd.services.metrics-server.serviceConfig.ExecStart;
+      };
+  # The configuration of containerd on the flake's own machine, which has every runtime.
+  "every-runtime.toml" =
+    toml nixosConfigurations.node-small.config.virtualisation.containerd.settings;
   # For the reader of /etc/wamr-lab/machine.json.
   machine = config.services.wamr-lab.node.machine;
 }

@@ -5,14 +5,17 @@
 
 mod node;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use node::Node;
 use serde_json::Value;
 use wamr_node::MachineSpec;
+use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
 
 const POD: &str = include_str!("pod.yaml");
+const RUNTIMES: &str = include_str!("../../runtimes.toml");
 
 /// What nix/offline/native-node.nix renders; `None`, with a line that says why, without Nix.
 fn rendered(test: &str) -> Option<Value> {
@@ -56,6 +59,74 @@ fn the_lab_reads_the_machine() {
     assert!(spec.daemons.is_empty(), "systemd of the machine starts them");
     assert_eq!(spec.runtimes["wamr-crun"].binary, "/usr/local/bin/wamr-crun");
     assert_eq!(spec.runtimes["runc-python"].handler, "runc");
+}
+
+/// A program of the node image; they are static, so they run here, too.
+fn program(test: &str, name: &str) -> Option<PathBuf> {
+    let description = wamr_image::description_path(&wamr_image::default_cache());
+    let Ok(described) = std::fs::read_to_string(description) else {
+        println!("skipped: {test}: the node image is not built: wamr-lab image build");
+        return None;
+    };
+    let image: wamr_image::NodeImage = serde_json::from_str(&described).expect("the node image");
+    Some(image.rootfs.join("usr/local/bin").join(name))
+}
+
+#[test]
+fn containerd_takes_every_runtime() {
+    let test = "containerd_takes_every_runtime";
+    let Some(rendered) = rendered(test) else { return };
+    let Some(containerd) = program(test, "containerd") else { return };
+    let dir = tempfile::tempdir().expect("a directory for the file");
+    let file = dir.path().join("containerd.toml");
+    let config = rendered["every-runtime.toml"].as_str().expect("a text");
+    std::fs::write(&file, config).expect("write the file");
+    let dump =
+        Command::new(containerd).arg("--config").arg(&file).args(["config", "dump"]).output();
+    let dump = dump.expect("start containerd");
+    assert!(dump.status.success(), "{dump:?}");
+    let dump: toml::Table = String::from_utf8_lossy(&dump.stdout).parse().expect("TOML");
+    let handlers = &dump["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"];
+    let table: RuntimeTable = toml::from_str(RUNTIMES).expect("runtimes.toml");
+    for (name, row) in table.iter().filter(|(_, row)| row.absent.is_none()) {
+        let handler = &handlers[row.handler.as_str()];
+        let kind = handler["runtime_type"].as_str().expect("a type");
+        match row.kind {
+            RuntimeKind::Oci | RuntimeKind::Sandbox => {
+                assert_eq!(kind, "io.containerd.runc.v2", "{name}");
+                let options = &handler["options"];
+                let binary = options["BinaryName"].as_str().expect("a path");
+                assert!(binary.starts_with("/nix/store/"), "{name}: {binary}");
+                assert_eq!(options["SystemdCgroup"].as_bool(), Some(true), "{name}");
+            }
+            RuntimeKind::Shim => {
+                let path = handler["runtime_path"].as_str().expect("a path");
+                let engine = kind.strip_prefix("io.containerd.").expect("a shim's type");
+                let want = format!("/containerd-shim-{}", engine.replace(".v1", "-v1"));
+                assert!(path.ends_with(&want), "{name}: {path} is no {kind}");
+            }
+        }
+        let base = handler["base_runtime_spec"].as_str().expect("a path, perhaps none");
+        assert_eq!(base.is_empty(), row.container_annotations.is_empty(), "{name}: {base}");
+    }
+}
+
+#[test]
+fn the_programs_know_every_flag() {
+    let test = "the_programs_know_every_flag";
+    let Some(rendered) = rendered(test) else { return };
+    let flags: BTreeMap<String, Vec<String>> =
+        serde_json::from_value(rendered["flags"].clone()).expect("flags by program");
+    for (name, flags) in flags {
+        let Some(path) = program(test, &name) else { return };
+        let help = Command::new(path).arg("--help").output().expect("start a program");
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(!flags.is_empty(), "{name}");
+        for flag in flags {
+            let flag = flag.split('=').next().expect("a name");
+            assert!(help.contains(&format!("{flag} ")), "{name} has no {flag}");
+        }
+    }
 }
 
 /// `nix run .#sweep` makes an experiment of its flags; the programs that it calls only say so here.

@@ -152,6 +152,7 @@ let
         fake "vm-test-run-${test.name}" {
           inherit machines;
           script = test.testScript;
+          passthru.config = test;
           passthru.driver = fake "nixos-test-driver-${test.name}" {
             inherit machines;
             meta.mainProgram = "nixos-test-driver";

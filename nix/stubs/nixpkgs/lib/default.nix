@@ -31,11 +31,10 @@ let
       length
       map
       ;
-    inherit (builtins) all any concatLists genList head sort tail;
+    inherit (builtins) all genList;
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: values: if condition then values else [ ];
     unique = foldl' (seen: value: if elem value seen then seen else seen ++ [ value ]) [ ];
-    subtractLists = taken: filter (value: !elem value taken);
     findFirst =
       wanted: otherwise: values:
       let
@@ -53,7 +52,7 @@ let
       listToAttrs
       mapAttrs
       ;
-    inherit (builtins) attrValues hasAttr removeAttrs;
+    inherit (builtins) attrValues;
     nameValuePair = name: value: { inherit name value; };
     genAttrs = names: make: listToAttrs (map (name: nameValuePair name (make name)) names);
     mapAttrs' = make: set: listToAttrs (mapAttrsToList make set);
@@ -62,29 +61,15 @@ let
       wanted: set: removeAttrs set (filter (name: !wanted name set.${name}) (attrNames set));
     getAttrs = names: set: genAttrs names (name: set.${name});
     optionalAttrs = condition: set: if condition then set else { };
-    recursiveUpdate =
-      left: right:
-      left
-      // mapAttrs (
-        name: value:
-        if builtins.isAttrs value && builtins.isAttrs (left.${name} or null) then
-          recursiveUpdate left.${name} value
-        else
-          value
-      ) right;
     getDev = package: package.dev or package;
     getLib = package: package.lib or package;
-    getBin = package: package.bin or package;
-    getExe = package: "${getBin package}/bin/${package.meta.mainProgram or package.pname}";
-    getExe' = package: name: "${getBin package}/bin/${name}";
+    getExe = package: "${package}/bin/${package.meta.mainProgram or package.pname}";
   };
   strings = rec {
-    inherit (builtins) concatStringsSep replaceStrings toJSON;
+    inherit (builtins) concatStringsSep replaceStrings;
     concatMapStringsSep =
       between: make: values:
       concatStringsSep between (map make values);
-    concatStrings = concatStringsSep "";
-    concatLines = values: concatStrings (map (value: value + "\n") values);
     optionalString = condition: text: if condition then text else "";
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
     hasSuffix =
@@ -110,8 +95,6 @@ let
       between: text:
       filter isString (split (escapeRegex between) text);
     escapeRegex = replaceStrings [ "." "+" "/" ] [ "[.]" "[+]" "/" ];
-    escapeShellArg = text: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
-    escapeShellArgs = concatMapStringsSep " " escapeShellArg;
     toInt =
       text:
       let
@@ -125,16 +108,7 @@ let
   trivial = {
     importTOML = path: fromTOML (readFile path);
     importJSON = path: builtins.fromJSON (readFile path);
-    boolToString = value: if value then "true" else "false";
     min = a: b: if a < b then a else b;
-    max = a: b: if a > b then a else b;
-    isFunction = value: builtins.isFunction value || value ? __functor;
-    setFunctionArgs = function: args: {
-      __functor = _: function;
-      __functionArgs = args;
-    };
-    functionArgs =
-      function: function.__functionArgs or (builtins.functionArgs (function.__functor or function));
   };
   modules = import ./modules.nix { inherit types; };
   types = import ./types.nix { inherit lists modules strings; };

@@ -203,7 +203,8 @@ let
           value = module.config;
         }
       ) all;
-      strangers = undeclared prefix options definitions;
+      unchecked = builtins.any (definition: !(definition.value._module.check or true)) definitions;
+      strangers = if unchecked then [ ] else undeclared prefix options definitions;
       config =
         if strangers == [ ] then
           resolve prefix options definitions
@@ -242,8 +243,4 @@ in
   mkOptionDefault = mkOverride 1500;
   mkDefault = mkOverride 1000;
   mkForce = mkOverride 50;
-  modules.importApply = path: arguments: {
-    _file = baseNameOf path;
-    imports = [ (import path arguments) ];
-  };
 }

@@ -10,7 +10,6 @@ let
     concatMap
     isAttrs
     isBool
-    isFloat
     isInt
     isList
     isString
@@ -86,7 +85,10 @@ let
     name = "listOf";
     # As nixpkgs says it: what is a choice stands in parentheses.
     description =
-      if type.name == "enum" then "list of (${type.description})" else "list of ${type.description}";
+      if type.name == "enum" then
+        "list of (${type.description})"
+      else
+        "list of ${type.description}";
     check = isList;
     empty = [ ];
     merge =
@@ -132,21 +134,9 @@ rec {
   bool = scalar "bool" "boolean" isBool;
   str = scalar "str" "string" isString;
   int = integer "signed integer" (_: true);
-  float = scalar "float" "floating point number" isFloat;
   path = scalar "path" "absolute path" isPath;
   package = scalar "package" "package" (value: isAttrs value && value.type or "" == "derivation");
-  port = integer "16 bit unsigned integer; between 0 and 65535 (both inclusive)" (
-    value: value >= 0 && value < 65536
-  );
-  ints = {
-    positive = integer "positive integer, meaning >0" (value: value > 0);
-    unsigned = integer "unsigned integer, meaning >=0" (value: value >= 0);
-    between =
-      least: most:
-      integer "integer between ${toString least} and ${toString most} (both inclusive)" (
-        value: value >= least && value <= most
-      );
-  };
+  ints.positive = integer "positive integer, meaning >0" (value: value > 0);
   enum =
     values:
     scalar "enum" "one of ${concatMapStringsSep ", " toJSON values}" (value: elem value values);
