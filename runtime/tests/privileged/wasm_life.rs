@@ -1,6 +1,6 @@
 //! How a Wasm container ends: stop signals, limits, traps, and what was refused before.
 
-use super::container::{Container, has_controllers, is_v2, wait_until};
+use super::container::{Container, by_systemd, has_controllers, is_v2, wait_until};
 use super::wasm_guest::{acting, container, workload};
 use serde_json::json;
 use std::fs;
@@ -65,8 +65,12 @@ fn a_memory_limit_ends_the_guest_and_is_counted() {
     container.must(&["start"], &[]);
     container.wait_stopped();
     let file = if is_v2() { "memory.events" } else { "memory.oom_control" };
-    let counters = fs::read_to_string(group.join(file)).unwrap();
-    assert!(counters.lines().any(|line| line == "oom_kill 1"), "{counters}");
+    let counters = fs::read_to_string(group.join(file));
+    // systemd removes a group, and what it counted, with the last process.
+    if !by_systemd() || counters.is_ok() {
+        let counters = counters.unwrap();
+        assert!(counters.lines().any(|line| line == "oom_kill 1"), "{counters}");
+    }
     assert!(!container.output("stdout").contains("touched_mib"));
 }
 
