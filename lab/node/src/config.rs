@@ -7,8 +7,8 @@ use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 use wamr_image::NodeImage;
 
-use crate::member::{MAX_WORKERS, Member};
 use crate::cgroups::CgroupDriver;
+use crate::member::{MAX_WORKERS, Member};
 use crate::runtimes::RuntimeTable;
 
 /// Seconds between two scrapes of metrics-server: what its own manifest ships.
