@@ -131,15 +131,15 @@ pub fn file_system(fstype: &str, source: &str, data: &[String]) -> std::io::Resu
 
 fn attach(tree: BorrowedFd, target: BorrowedFd, step: &Step) -> Result<()> {
     let destination = &step.destination;
-    // A target that is on a procfs already: only a few files of it may be covered.
-    let on_proc = destination.starts_with("/proc")
-        && destination != Path::new("/proc")
+    // A target that is on a procfs already, by its name or through a link of a volume: only a few
+    // files of it may be covered.
+    let on_proc = destination != Path::new("/proc")
         && statfs::fstatfs(target)
             .is_ok_and(|found| found.filesystem_type() == statfs::PROC_SUPER_MAGIC);
     if on_proc && !COVERABLE_IN_PROC.iter().any(|path| destination == Path::new(path)) {
         return Err(Error::config(
             format!("mounts ({})", destination.display()),
-            "covers a part of /proc: use maskedPaths or readonlyPaths instead",
+            "covers /proc or a part of it: use maskedPaths or readonlyPaths instead",
         ));
     }
     mount::move_mount(tree, target).act(|| format!("attach the mount {}", destination.display()))

@@ -32,6 +32,27 @@ fn proc_cannot_be_covered_or_reached_through() {
     }
 }
 
+/// What is mounted on a link of a volume must not hide the procfs that masks and labels rely on.
+#[test]
+fn proc_cannot_be_covered_through_a_volume() {
+    for link in ["/proc", "/proc/sys", "../proc/acpi"] {
+        let Some(mut container) = Container::shell("true") else { return };
+        let volume = container.bundle.path().join("volume");
+        fs::create_dir(&volume).unwrap();
+        symlink(link, volume.join("link")).unwrap();
+        let bind = |destination: &str| {
+            json!({"destination": destination, "type": "bind", "source": volume,
+                "options": ["bind"]})
+        };
+        container.push("/mounts", bind("/v"));
+        container.push("/mounts", bind("/v/link"));
+        if is_ours() {
+            let ran = refused(&container);
+            assert!(ran.stderr.contains("covers /proc"), "{link}: {ran:?}");
+        }
+    }
+}
+
 #[test]
 fn a_volume_with_links_leads_nowhere() {
     let Some(mut container) = Container::shell("ls /v/link") else { return };

@@ -55,6 +55,35 @@ fn the_runtime_cannot_be_overwritten() {
     assert!(fs::read(&runtime).unwrap() == before, "the runtime's file changed");
 }
 
+/// Holds the file of the container's first process and writes to it when that has become another.
+const HOLDER: &str = "exec 9</proc/1/exe; echo held >/held
+    while ! readlink /proc/1/exe | grep -q busybox; do sleep 0.01; done
+    i=0; while [ $i -lt 50 ]; do
+        echo x >/proc/self/fd/9 && echo won >/won; i=$((i+1)); sleep 0.02
+    done
+    echo done >/tried";
+
+/// The same with time: until `start` the container's first process is the runtime itself.
+#[test]
+fn the_runtime_at_its_gate_cannot_be_overwritten() {
+    let Some(mut container) = Container::shell("exec sleep 1000") else { return };
+    let runtime = copy_runtime(&mut container);
+    let before = fs::read(&runtime).unwrap();
+    let made = container.create(&[]);
+    assert_eq!(made.status, 0, "{made:?}");
+    let begun = container.verb_detached(&["exec", "-d"], &["sh", "-c", HOLDER]);
+    if begun.status != 0 {
+        assert!(!is_ours(), "{begun:?}");
+        return;
+    }
+    let made_by = |name: &str| container.rootfs().join(name).exists();
+    super::container::wait_until("the file is held", || made_by("held"));
+    container.must(&["start"], &[]);
+    super::container::wait_until("the attempts", || made_by("tried"));
+    assert!(!made_by("won"), "the runtime's file was written to");
+    assert!(fs::read(&runtime).unwrap() == before, "the runtime's file changed");
+}
+
 /// The same for the runner, which stays the file of a Wasm container's process.
 #[test]
 fn the_runner_cannot_be_overwritten() {
@@ -81,6 +110,9 @@ fn the_runner_cannot_be_overwritten() {
     assert!(fs::read(&runner).unwrap() == before, "the runner's file changed");
 }
 
+/// An engine that leaves directories of the host open, in front of the runtime.
+const LEAK: [&str; 3] = ["sh", "-c", "exec 7</ 8</etc; exec \"$0\" \"$@\""];
+
 /// CVE-2024-21626: a descriptor of the host, as working directory or left open.
 #[test]
 fn no_descriptor_leads_to_the_host() {
@@ -88,13 +120,14 @@ fn no_descriptor_leads_to_the_host() {
         let Some(mut container) = Container::shell("cat ../../../../etc/hostname; echo got") else {
             return;
         };
+        container.wrap(&LEAK);
         container.set("/process/cwd", json!(format!("/proc/self/fd/{number}")));
         let ran = container.run();
         assert!(ran.status != 0 && !ran.stdout.contains("got"), "{number}: {ran:?}");
     }
-    let Some(container) = Container::shell("ls /proc/self/fd | tr '\\n' ' '; exec sleep 99") else {
-        return;
-    };
+    let script = "ls /proc/self/fd | tr '\\n' ' '; exec sleep 99";
+    let Some(mut container) = Container::shell(script) else { return };
+    container.wrap(&LEAK);
     assert_eq!(container.create(&[]).status, 0);
     container.must(&["start"], &[]);
     super::container::wait_until("ls", || container.output("stdout").ends_with(' '));
@@ -141,12 +174,11 @@ fn the_cover_of_masked_paths_is_not_the_images() {
 /// CVE-2025-52565: the image's /dev/console, where the terminal goes, is a link to a file of /proc.
 #[test]
 fn the_console_covers_nothing_of_proc() {
-    let Some(mut container) = Container::shell("test -c /proc/sysrq-trigger && echo covered")
-    else {
+    let Some(mut container) = Container::shell("test -c /proc/interrupts && echo covered") else {
         return;
     };
     fs::create_dir(container.rootfs().join("dev")).unwrap();
-    symlink("/proc/sysrq-trigger", container.rootfs().join("dev/console")).unwrap();
+    symlink("/proc/interrupts", container.rootfs().join("dev/console")).unwrap();
     let pts = json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
         "options": ["newinstance", "ptmxmode=0666"]});
     let proc = json!({"destination": "/proc", "type": "proc", "source": "proc"});

@@ -3,8 +3,10 @@
 
 use super::container::{Container, is_ours, skip};
 use super::escapes::rounds;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use serde_json::json;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -46,17 +48,27 @@ fn fake_proc(at: &Path, target: &Path) {
     symlink(target, at.join("thread-self/attr/exec")).unwrap();
 }
 
-/// The process that races: `fake` comes and goes at `place`, on every peer of its mount.
-fn swap(fake: &Path, place: &Path, stop: &AtomicBool) {
+/// The process that races: `fake` comes and goes where the root has its /proc, on every peer of
+/// that mount; and the volume's directory `place`, on which the container mounts something, is
+/// exchanged for a link to /proc.
+fn swap(fake: &Path, root: &Path, volume: &Path, stop: &AtomicBool) {
+    let (proc, place, link) = (root.join("proc"), volume.join("place"), volume.join("link"));
     while !stop.load(Ordering::Relaxed) {
-        mount(Some(fake), place, NONE, MsFlags::MS_BIND, NONE).unwrap();
+        mount(Some(fake), &proc, NONE, MsFlags::MS_BIND, NONE).unwrap();
+        renameat2(AT_FDCWD, &place, AT_FDCWD, &link, RenameFlags::RENAME_EXCHANGE).unwrap();
         std::thread::yield_now();
-        umount2(place, MntFlags::MNT_DETACH).unwrap();
+        umount2(&proc, MntFlags::MNT_DETACH).unwrap();
     }
+}
+
+fn bind(destination: &str, source: &Path, options: &[&str]) -> Value {
+    json!({"destination": destination, "type": "bind", "source": source, "options": options})
 }
 
 /// What every write must have come to in a container whose first process is `pid`.
 fn assert_in_force(pid: &str) {
+    let proc = statfs(format!("/proc/{pid}/root/proc").as_str()).unwrap();
+    assert_eq!(proc.filesystem_type(), PROC_SUPER_MAGIC, "/proc of the container is covered");
     let score = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
     assert_eq!(score.trim(), SCORE, "the OOM score went elsewhere");
     let read = format!("cat /proc/{SETTING}");
@@ -89,16 +101,20 @@ fn a_swapped_mount_redirects_no_write() {
             .success()
     );
     fs::create_dir(root.join("proc")).unwrap();
+    let volume = root.join("volume");
+    fs::create_dir_all(volume.join("place")).unwrap();
+    symlink("/proc", volume.join("link")).unwrap();
+    container.push("/mounts", bind("/v", &volume, &["rbind", "rslave"]));
+    container.push("/mounts", bind("/v/place", &fake, &["bind"]));
     container.set("/root", json!({"path": "shared"}));
     container.set("/process/oomScoreAdj", json!(500));
     container.set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": TTL}));
     container.set("/linux/maskedPaths", json!(["/proc/interrupts", "/proc/acpi"]));
     container.set("/linux/readonlyPaths", json!(["/proc/sys"]));
     let stop = AtomicBool::new(false);
-    let place = root.join("proc");
     let mut created = 0;
     std::thread::scope(|scope| {
-        let racer = scope.spawn(|| swap(&fake, &place, &stop));
+        let racer = scope.spawn(|| swap(&fake, &root, &volume, &stop));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..rounds(15) {
                 // A refusal is fine, a container whose writes went astray is not.

@@ -1,6 +1,6 @@
 //! Scopes made by systemd, as systemd itself sees them.
 
-use super::container::{Container, by_systemd, is_ours, is_v2, wait_until};
+use super::container::{Container, by_systemd, is_ours, is_v2, skip, wait_until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -129,6 +129,33 @@ fn what_systemd_cannot_take_is_refused() {
         container.set(at, value);
         let failed = container.create(&[]);
         assert!(failed.status != 0 && failed.stderr.contains(want), "{at}: {failed:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn where_there_is_no_systemd_the_error_says_so() {
+    if ["/run/systemd/private", "/run/dbus/system_bus_socket"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+    {
+        println!("skipped: systemd may be there");
+        return;
+    }
+    if !is_ours() {
+        return skip("others phrase it differently");
+    }
+    let Some(mut container) = Container::shell("true") else { return };
+    let id = container.id.clone();
+    container.set("/linux/cgroupsPath", json!(format!("system.slice:t:{id}")));
+    container.write_config();
+    let bundle = container.bundle.path().to_str().unwrap().to_owned();
+    for flags in [&["--systemd-cgroup"][..], &["--cgroup-manager", "systemd"]] {
+        let create = [flags, &["create", "--bundle", &bundle, &id]].concat();
+        let failed = container.alone_detached(&create);
+        assert_eq!(failed.status, 1, "{failed:?}");
+        let remedy = "use --cgroup-manager cgroupfs on a host without systemd";
+        assert!(failed.stderr.contains(remedy), "{failed:?}");
         container.assert_gone();
     }
 }

@@ -31,10 +31,15 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// Without these there is nothing to compare.
+const REQUIRED: [&str; 2] = ["wamr-crun", "crun"];
+
 /// Runs all rounds; `busybox` is the content of a static one.
 ///
+/// A runtime that cannot make the container at all is left out, and said to be.
+///
 /// # Errors
-/// A runtime fails: figures without it would not compare.
+/// A runtime fails later, or is one that all others are compared with.
 pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, Vec<Count>)> {
     let mut cells = Vec::new();
     for peer in peers {
@@ -48,6 +53,7 @@ pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, V
             cells.push(Cell { peer, version: version.clone(), kind, directory });
         }
     }
+    let cells = able(cells)?;
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut samples = Vec::new();
     for round in 0..plan.warm_up + plan.rounds {
@@ -65,6 +71,22 @@ pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, V
         }
     }
     Ok((samples, counts))
+}
+
+/// The cells that come through one container's life.
+fn able(cells: Vec<Cell>) -> Result<Vec<Cell>> {
+    let mut able = Vec::new();
+    for cell in cells {
+        match cell.timed(0, 0) {
+            Ok(_) => able.push(cell),
+            Err(error) if REQUIRED.contains(&cell.peer.name) => return Err(error),
+            Err(error) => {
+                eprintln!("left out: {} ({}): {error}", cell.peer.name, cell.kind.shown());
+                cell.clean()?;
+            }
+        }
+    }
+    Ok(able)
 }
 
 /// The numbers below `count` in an order drawn from `random` (Fisher and Yates).
@@ -106,6 +128,13 @@ impl Cell<'_> {
             minor_faults: used.minor_faults,
         };
         Ok(taken.into_iter().map(sample).collect())
+    }
+
+    /// Removes what a first try left, as far as the runtime can.
+    fn clean(&self) -> Result<()> {
+        let mut command = Command::new(&self.peer.program);
+        command.args(["delete", "--force", "bench-0-0"]).stderr(Stdio::null());
+        command.status().into_diagnostic().map(drop)
     }
 
     fn counted(&self, round: u32) -> Result<Vec<Count>> {
