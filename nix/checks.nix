@@ -33,7 +33,7 @@ let
       installPhase = "mkdir -p $out";
       postInstall = "";
     });
-  runtimeTests = pkgs.callPackage ./runtime-tests.nix { inherit (packages) wamr-crun; };
+  suite = pkgs.callPackage ./runtime-suite.nix { inherit (packages) wamr-crun; };
 in
 {
   inherit (packages) wamr-crun wamr-lab wamr-report;
@@ -58,11 +58,8 @@ in
     lib.mapAttrs (_: node: node.config.system.build.toplevel) self.nixosConfigurations
   );
 
-  runtime = pkgs.testers.runNixOSTest (
-    import ../nixos-tests/runtime.nix {
-      inherit runtimeTests;
-      inherit (packages) wamr-crun;
-    }
+  privileged = pkgs.testers.runNixOSTest (
+    import ../nixos-tests/privileged.nix { inherit suite; }
   );
 
   smoke = pkgs.testers.runNixOSTest (import ../nixos-tests/smoke.nix { inherit modules; });

@@ -3,7 +3,7 @@ let
   flake = import ./outputs.nix;
   inherit (flake.nixpkgs) lib legacyPackages;
   tests = {
-    inherit (flake.checks.x86_64-linux) runtime smoke;
+    inherit (flake.checks.x86_64-linux) privileged smoke;
     sweep = legacyPackages.x86_64-linux.testers.runNixOSTest (
       import ../../nixos-tests/sweep.nix {
         modules = flake.nixosModules;

@@ -61,6 +61,7 @@ let
     "rust-analyzer"
     "rustc"
     "rustfmt"
+    "shadow"
     "simde"
     "skopeo"
     "statix"
