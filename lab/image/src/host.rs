@@ -117,7 +117,12 @@ const FOR_PEERS: &[Requirement] = &[
     need("cmake", "cmake", "builds WAMR", Presence::Program),
     need("pkg-config", "pkgconf", "finds the libraries", Presence::Program),
     need("protoc", "protobuf-compiler", "reads what containerd asks a shim", Presence::Program),
-    need("libdbus", "libdbus-1-dev", "is linked into shims", header("dbus-1.0/dbus/dbus.h")),
+    need(
+        "libdbus",
+        "libdbus-1-dev",
+        "is asked by the library of shims",
+        header("dbus-1.0/dbus/dbus.h"),
+    ),
     need("libseccomp", "libseccomp-dev", "is linked into crun and shims", header("seccomp.h")),
     need("libcap", "libcap-dev", "is linked into crun", header("sys/capability.h")),
     need("libsystemd", "libsystemd-dev", "is linked into crun", header("systemd/sd-bus.h")),
