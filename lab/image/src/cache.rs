@@ -6,7 +6,7 @@
 //! CACHE/work/               unfinished stages; emptied when the next build begins
 //! CACHE/logs/NAME.log       what the tools said, of the newest build of each stage
 //! CACHE/go/{mod,build}      Go's own caches
-//! CACHE/cargo/              what cargo compiled for peers, until the build is finished
+//! CACHE/cargo/NAME/         what cargo compiled for a peer that is not finished
 //! CACHE/lock                held by the process that builds
 //! ```
 
@@ -93,8 +93,8 @@ impl Cache {
         self.folder.join("go")
     }
 
-    /// Where cargo compiles. Unlike a stage's scratch it outlives a build that is broken off, which
-    /// then goes on where it was.
+    /// Where cargo compiles, a folder per peer. Unlike a stage's scratch it outlives a build that is
+    /// broken off, which then goes on where it was.
     pub fn cargo_folder(&self) -> PathBuf {
         self.folder.join("cargo")
     }

@@ -148,10 +148,13 @@ pub fn ensure(
     }
     let parts = read()?;
     let folder = std::path::absolute(cache).into_diagnostic()?;
-    let cache = Cache::open(&folder, progress)?;
-    if built(&folder, wanted)?.len() < wanted.len() {
-        crate::host::require_for_peers()?;
+    // A run does not wait for somebody who builds something else.
+    let there = built(&folder, wanted)?;
+    if there.len() == wanted.len() {
+        return Ok(there);
     }
+    crate::host::require_for_peers()?;
+    let cache = Cache::open(&folder, progress)?;
     for file in wanted {
         let part = parts.iter().find(|(_, part)| part.files.contains(file));
         let Some((name, _)) = part else {
@@ -163,14 +166,7 @@ pub fn ensure(
         let folder = part_folder(&parts, name, &cache, progress)?;
         found.insert(file.clone(), folder.join(file));
     }
-    // Gigabytes, of use to nobody but a build that was broken off.
-    match fs::remove_dir_all(cache.cargo_folder()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let shown = cache.cargo_folder();
-            Err(error).into_diagnostic().with_context(|| format!("remove {}", shown.display()))
-        }
-        _ => Ok(found),
-    }
+    Ok(found)
 }
 
 /// Which of the `wanted` files are built already: file → where it is on this machine.
@@ -206,14 +202,21 @@ fn part_folder(parts: &Parts, name: &str, cache: &Cache, progress: &Progress) ->
     let stage_name = format!("peer-{name}");
     let key = key(parts, name)?;
     let stage = Stage { name: &stage_name, title: &part.title, key: &key, pieces: 0 };
+    let target = cache.cargo_folder().join(name);
     let (folder, Made {}) = cache.stage(stage, progress, |bench| {
-        build::build(part, &needed, &cache.cargo_folder(), bench)?;
+        build::build(part, &needed, &target, bench)?;
         match part.files.iter().find(|file| !bench.out.join(file).exists()) {
             Some(file) => Err(miette::miette!("the build gave no {file}")),
             None => Ok(Made {}),
         }
     })?;
-    Ok(folder)
+    // Gigabytes, of use to nobody but a build that was broken off.
+    match fs::remove_dir_all(&target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
+            .into_diagnostic()
+            .with_context(|| format!("cannot remove {}", target.display())),
+        _ => Ok(folder),
+    }
 }
 
 fn key(parts: &Parts, name: &str) -> Result<String> {
