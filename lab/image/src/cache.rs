@@ -93,8 +93,8 @@ impl Cache {
         self.folder.join("go")
     }
 
-    /// Where cargo compiles, a folder per peer. Unlike a stage's scratch it outlives a build that is
-    /// broken off, which then goes on where it was.
+    /// Where cargo compiles, a folder per peer. Unlike a stage's scratch it outlives a build that
+    /// is broken off, which then goes on where it was.
     pub fn cargo_folder(&self) -> PathBuf {
         self.folder.join("cargo")
     }
