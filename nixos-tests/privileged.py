@@ -7,7 +7,7 @@ systemd.log. Nothing of Kubernetes is needed: `--bare` of the lab's driver.
 
 import os
 
-# Each manager's tests took two minutes on two emulated processors that did nothing else.
+# For the tests with one manager. An emulated machine that shares its processors takes minutes.
 LIMIT = 1200
 PLACE = "/var/lib/suite"
 
