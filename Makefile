@@ -79,14 +79,14 @@ image: build ## the node image, into the cache (as root; the first time takes mi
 setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 	@vm-images/host/setup.sh
 
-fuzz: build ## fuzz the plan, modules and what else is in runtime/fuzz, MINUTES=10 each
+fuzz: build ## fuzz config.json, the plan and modules, or TARGETS; MINUTES=10 each
 	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
 
 stress: build ## 200 containers at once, 200 kills of each verb, races of 200 rounds (as root)
 	@echo '== stress'
 	@$(SHIPPED) WAMR_TEST_PRIVILEGED=required WAMR_TEST_PARALLEL=200 WAMR_TEST_ROUNDS=200 \
 		cargo test --locked --package wamr-crun --test privileged -- --test-threads=1 \
-		stress:: escapes:: shared_mounts::
+		stress:: escapes:: redirects:: shared_mounts::
 
 artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; the same bytes
 	@echo '== artifact'
