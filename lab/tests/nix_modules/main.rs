@@ -172,6 +172,8 @@ fn a_node_runs_a_pod_with_what_is_rendered() {
     assert!(classes.contains("/wamr-crun\n") && classes.contains("/runc\n"), "{classes}");
     assert!(!classes.contains("crun-wasmedge"), "only the rendered ones: {classes}");
 
+    the_api_server_takes_the_addons(&node, &rendered["addons"]);
+
     node.kubectl_with_input(&["apply", "-f", "-"], POD);
     let ready = ["wait", "--for=condition=Ready", "pod/rendered", "--timeout=100s"];
     node.kubectl(&ready);
@@ -179,6 +181,18 @@ fn a_node_runs_a_pod_with_what_is_rendered() {
     assert!(address.starts_with("10.88."), "the bridge of the rendered network: {address}");
     let programs = node.shell("cat /proc/[0-9]*/comm");
     assert!(programs.lines().any(|name| name == "microservice.wa"), "{programs}");
+}
+
+/// Rights and routes of metrics-server, and the classes: what NixOS' addon manager would apply.
+fn the_api_server_takes_the_addons(node: &Node, addons: &Value) {
+    let count = addons.as_array().map_or(0, Vec::len);
+    assert!(count > 7, "{addons}");
+    // The lab's own has another way to trust, and the two would be merged.
+    node.kubectl(&["delete", "apiservice", "v1beta1.metrics.k8s.io"]);
+    let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": addons });
+    let words = ["apply", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-"];
+    let taken = node.kubectl_with_input(&words, &list.to_string());
+    assert_eq!(taken.lines().count(), count, "{taken}");
 }
 
 /// containerd itself prints what it has made of the file.
