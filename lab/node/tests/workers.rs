@@ -4,9 +4,9 @@
 //! It has a `main` of its own: the test binary must be able to become keeper and init of a node.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -16,6 +16,8 @@ use wamr_node::{NativeNode, NodeConfig};
 use wamr_progress::Progress;
 
 const NAME: &str = "workers-test";
+/// First argument of the process that is killed while it owns a cluster.
+const OWNER: &str = "own-a-cluster";
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn main() {
@@ -27,13 +29,22 @@ fn main() {
             return;
         }
     };
-    NativeNode::clean(NAME).expect("clean what an earlier run left");
+    if std::env::args().nth(1).is_none() {
+        NativeNode::clean(NAME).expect("clean what an earlier run left");
+    }
     let workload = image.workloads["http-python"].clone();
     let mut runtimes = parse_table(include_str!("../../runtimes.toml")).expect("the shipped table");
     runtimes.retain(|name, _| name == "runc-python");
     let mut config = NodeConfig::new(NAME, image, runtimes, PathBuf::from("/nonexistent"));
     config.keep_workloads(&|name| name == "http-python");
     config.workers = 2;
+    if std::env::args().nth(1).as_deref() == Some(OWNER) {
+        let node = NativeNode::up(&config, &Progress::new()).expect("node up");
+        println!("{}", node.workers().len());
+        std::thread::sleep(Duration::from_mins(10));
+        return;
+    }
+    ends_with_its_owner();
     println!("test pods of two workers reach each other, and nothing is left …");
     let node = NativeNode::up(&config, &Progress::new()).expect("node up");
     roles(&node);
@@ -45,6 +56,30 @@ fn main() {
     node.down(&Progress::new()).expect("down");
     nothing_is_left();
     println!("test pods of two workers reach each other, and nothing is left … ok");
+}
+
+/// SIGKILL to the process that brought the cluster up: the keepers of all nodes clean up.
+fn ends_with_its_owner() {
+    println!("test a cluster ends with its owner …");
+    let mut owner = Command::new("/proc/self/exe")
+        .arg(OWNER)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start the owner");
+    let mut line = String::new();
+    let mut output = BufReader::new(owner.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("read from the owner");
+    assert_eq!(line.trim(), "2");
+    owner.kill().expect("kill the owner");
+    owner.wait().expect("wait for the owner");
+    let gone = |name: &String| !Path::new("/run/wamr-lab").join(name).exists();
+    until("all keepers are done", || names().iter().all(gone));
+    nothing_is_left();
+    println!("test a cluster ends with its owner … ok");
+}
+
+fn names() -> [String; 3] {
+    [NAME.to_owned(), format!("{NAME}-worker1"), format!("{NAME}-worker2")]
 }
 
 fn finished_image() -> Result<NodeImage, String> {
@@ -144,7 +179,7 @@ fn nothing_is_left() {
     assert!(!mounts.contains(NAME), "a mount is left:\n{mounts}");
     let hierarchies = mounts.lines().filter(|line| line.contains(" - cgroup"));
     let hierarchies: Vec<&str> = hierarchies.filter_map(|line| line.split(' ').nth(4)).collect();
-    for name in [NAME.to_owned(), format!("{NAME}-worker1"), format!("{NAME}-worker2")] {
+    for name in names() {
         for dir in ["/var/lib/wamr-lab/nodes", "/run/wamr-lab"] {
             assert!(!Path::new(dir).join(&name).exists(), "{dir}/{name} is left");
         }
