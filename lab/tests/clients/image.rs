@@ -1,4 +1,5 @@
-//! Two images of the same program, native and Wasm, as archives that every client can load.
+//! Two images of the same program, native and Wasm, as archives that every client can load, and one
+//! for the sandbox of a pod.
 //!
 //! The layout is that of `docker save`: Docker before 25 reads no other. Each image has a busybox,
 //! for what is executed beside the container's own program.
@@ -41,6 +42,9 @@ impl Kind {
     }
 }
 
+/// The archive's name of an image that only waits.
+pub const PAUSE: &str = "pause";
+
 /// Where a guest is linked from.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/guest.c");
 
@@ -50,17 +54,26 @@ pub fn write_all(share: &Path) -> Result<(), String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
     let built = BUILT.get_or_init(|| {
         fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        Kind::ALL.into_iter().try_for_each(|kind| write(kind, &dir))
+        let waits = ["/bin/busybox", "sleep", "1000000"];
+        write(Kind::Native, &dir, PAUSE, "localhost/pause:1", &waits)?;
+        let guest = |kind: Kind| write(kind, &dir, kind.name(), &kind.reference(), &["/guest"]);
+        Kind::ALL.into_iter().try_for_each(guest)
     });
     built.clone()?;
-    for kind in Kind::ALL {
-        let name = format!("{}.tar", kind.name());
+    for name in [Kind::Native.name(), Kind::Wasm.name(), PAUSE] {
+        let name = format!("{name}.tar");
         fs::copy(dir.join(&name), share.join(name)).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn write(kind: Kind, dir: &Path) -> Result<(), String> {
+fn write(
+    kind: Kind,
+    dir: &Path,
+    name: &str,
+    reference: &str,
+    entry: &[&str],
+) -> Result<(), String> {
     let guest = compile(kind, dir)?;
     let failed = |error: std::io::Error| format!("an image in {}: {error}", dir.display());
     let layer = layer(&guest).map_err(failed)?;
@@ -68,13 +81,13 @@ fn write(kind: Kind, dir: &Path) -> Result<(), String> {
     let digest = digits.concat();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux",
-        "config": { "Entrypoint": ["/guest"], "Env": ["PATH=/bin"] },
+        "config": { "Entrypoint": entry, "Env": ["PATH=/bin"] },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },
     });
     let manifest = serde_json::json!([{
-        "Config": "config.json", "RepoTags": [kind.reference()], "Layers": ["layer.tar"],
+        "Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"],
     }]);
-    let file = File::create(dir.join(format!("{}.tar", kind.name()))).map_err(failed)?;
+    let file = File::create(dir.join(format!("{name}.tar"))).map_err(failed)?;
     let mut archive = tar::Builder::new(file);
     let parts = [
         ("config.json", config.to_string().into_bytes()),

@@ -7,6 +7,7 @@
 
 mod boxed;
 mod containerd;
+mod cri;
 mod debian;
 mod engine;
 mod image;
@@ -55,6 +56,13 @@ fn containerd_of_bookworm() {
 fn containerd_of_trixie() {
     if let Some(machine) = Machine::boot("containerd_of_trixie", Suite::Trixie) {
         containerd::scenario(&machine);
+    }
+}
+
+#[test]
+fn kubelets_interface_of_trixie() {
+    if let Some(machine) = Machine::boot("kubelets_interface_of_trixie", Suite::Trixie) {
+        cri::scenario(&machine);
     }
 }
 
