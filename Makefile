@@ -56,7 +56,8 @@ demo: setup build ## ten pods each of three systems on a node of this machine, a
 test: setup fmt tidy clippy doc scenarios nix-check build deb image ## everything; CI runs this
 	@rm -rf $(LOGS)
 	@status=0; \
-	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep || status=$$?; \
+	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep && \
+		$(MAKE) vm-test || status=$$?; \
 	$(MAKE) totals; exit $$status
 
 check: setup fmt tidy clippy doc scenarios nix-check unit ## all that needs no root and no node
