@@ -97,8 +97,10 @@ fn headline(study: &Study) -> String {
         })
         .collect();
     let compared = compared(others);
+    // First of all: no reader shall take such a run for one on a real processor.
+    let place = if study.environment.emulated { "On an emulated processor, at" } else { "At" };
     format!(
-        "At {} pods, a pod of {title} takes {} MB of free memory{compared}.",
+        "{place} {} pods, a pod of {title} takes {} MB of free memory{compared}.",
         group.key.pods,
         mb(bytes)
     )

@@ -148,3 +148,28 @@ fn labels_need_their_module() {
         container.assert_gone();
     }
 }
+
+#[test]
+fn an_apparmor_profile_is_entered_or_the_create_fails() {
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    if !enabled.is_ok_and(|text| text.starts_with('Y')) {
+        skip_machine("AppArmor is not enabled here");
+        return;
+    }
+    // The one profile that is always loaded.
+    let Some(mut container) = Container::shell("cat /proc/self/attr/apparmor/current") else {
+        return;
+    };
+    container.set("/process/apparmorProfile", json!("unconfined"));
+    let ran = container.run();
+    assert_eq!((ran.status, ran.stdout.trim()), (0, "unconfined"), "{ran:?}");
+    if !is_ours() {
+        return skip("others phrase it differently");
+    }
+    container.set("/process/apparmorProfile", json!("no-such-profile"));
+    let ran = container.run();
+    assert_eq!(ran.status, 1, "{ran:?}");
+    let words = "choose the AppArmor profile \"no-such-profile\": is it loaded?";
+    assert!(ran.stderr.contains(words), "{ran:?}");
+    container.assert_gone();
+}
