@@ -1,10 +1,10 @@
 //! Which figures a report has and what they show.
 
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::canvas::{Canvas, Names, paint};
-use super::ink::{Ink, Place};
+use super::forms::{NO_VALUE, finish, marks};
+use super::ink::Ink;
 use super::stack::{Scale, StackRow};
-use super::{Figure, Room, lines, stack};
+use super::{Figure, lines, stack};
 use crate::attribution;
 use crate::error::Error;
 use crate::format::MB;
@@ -19,9 +19,6 @@ pub const PARTS: &str = "attribution";
 /// Memory in a stack.
 const MEMORY: Scale =
     Scale { unit: MB, decimals: 2, suffix: "MB", caption: "MB per pod (1 MB = 10⁶ bytes)" };
-
-/// Said of a system without a valid cell.
-pub const NO_VALUE: &str = "no valid value";
 
 /// Parts of a pod's memory with their inks.
 const PART_INKS: [(Measure, Ink); 8] = [
@@ -38,7 +35,7 @@ const PART_INKS: [(Measure, Ink); 8] = [
 /// Draws all figures for which there is anything to show.
 ///
 /// # Errors
-/// As [`paint`].
+/// As [`finish`].
 pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
     let mut figures = Vec::new();
     if study.valid_cells() > 0 {
@@ -59,30 +56,6 @@ pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
         figures.push(timeline(study)?);
     }
     Ok(figures)
-}
-
-/// Draws a figure in its three forms.
-///
-/// # Errors
-/// As [`paint`].
-pub fn finish(
-    slug: &'static str,
-    title: &str,
-    description: &str,
-    draw: impl Fn(Room) -> (Canvas, f64),
-) -> Result<Figure, Error> {
-    let form = |room: Room, place: Place, id: &str| {
-        let (canvas, height) = draw(room);
-        paint(&canvas, (room.width(), height), Names { id, title, description }, place)
-    };
-    Ok(Figure {
-        slug,
-        title: title.to_owned(),
-        description: description.to_owned(),
-        file: form(Room::Wide, Place::File, slug)?,
-        wide: form(Room::Wide, Place::Inline, &format!("{slug}-wide"))?,
-        narrow: form(Room::Narrow, Place::Inline, &format!("{slug}-narrow"))?,
-    })
 }
 
 fn panels(study: &Study, measures: &[(Measure, Ink)]) -> Vec<Panel> {
@@ -119,18 +92,6 @@ fn memory_chart(study: &Study, legend: [(Ink, &'static str); 2], of: [Measure; 2
         one_scale: true,
         panels: panels(study, &[(of[0], legend[0].0), (of[1], legend[1].0)]),
         legend: legend.map(|(ink, words)| (ink, words.to_owned())).to_vec(),
-    }
-}
-
-/// Says what dots and whiskers mean, if there are any.
-pub fn marks(study: &Study) -> &'static str {
-    match study.groups.iter().map(|group| group.valid).max() {
-        Some(0 | 1) | None => " One repetition: no interval.",
-        Some(2) => " Dots are the repetitions, the line joins them.",
-        Some(_) => {
-            " Dots are the repetitions, the line is the 95 % interval; of two repetitions it is \
-             their range."
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::bars::caption;
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit};
-use super::draw::finish;
+use super::forms::finish;
 use super::ink::Ink;
 use super::{Figure, Room};
 use crate::cell_figures::State;

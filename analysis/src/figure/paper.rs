@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Figure;
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::draw::{NO_VALUE, finish, marks};
+use super::forms::{NO_VALUE, finish, marks};
 use super::ink::Ink;
 use crate::claims::Catalogue;
 use crate::error::Error;

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::bars::{caption, draw_grid, draw_ticks};
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
-use super::draw::{NO_VALUE, finish};
+use super::forms::{NO_VALUE, finish};
 use super::ink::Ink;
 use super::stack::{self, Scale, StackRow};
 use super::{Figure, Room};
