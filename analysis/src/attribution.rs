@@ -157,6 +157,7 @@ fn a_container_without_a_mapping_has_nothing_in_it() {
         role: Role::Container,
         phase: PhaseName::Plateau,
         pid: 1,
+        node: None,
         exe: "x".to_owned(),
         pod: None,
         rss_bytes: 0,

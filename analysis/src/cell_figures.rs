@@ -339,6 +339,7 @@ mod tests {
             container_id: None,
             pid: None,
             cgroup: None,
+            node: None,
             requested_ns: 5,
             scheduled_ns: None,
             running_ns: None,

@@ -112,6 +112,7 @@ fn process_memory(
         role,
         phase,
         pid,
+        node: None,
         exe,
         pod: None,
         rss_bytes: rollup.rss_bytes,

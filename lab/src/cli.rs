@@ -44,8 +44,8 @@ Exit status:
   4    the run is complete, but something else on the machine disturbed some cells
   130  interrupted; the node is down, and run --resume goes on
 
-Root is needed for everything but --help, doctor and --dry-run. All that a command makes lies in
-/var/lib/wamr-lab, /run/wamr-lab, the cache and the run directory.";
+Root is needed for everything but --help, doctor, --dry-run, and what is done to clusters. All that
+a command makes lies in /var/lib/wamr-lab, /run/wamr-lab, the cache and the run directory.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -66,6 +66,7 @@ Examples:
   wamr-lab run my.toml --dry-run            no root, no node: only what would be done
   sudo wamr-lab run --resume runs/a         after an interruption, a crash or a power cut
   sudo wamr-lab run my.toml --only wamr-crun --only n100
+  wamr-lab run cluster.toml --kubeconfig FILE --yes     after `cluster install`
 
 An experiment lists series (a runtime with a workload), densities (pods at once) and repetitions.
 Each repetition runs every series at every density once, in a seeded random order. Look at the
@@ -157,6 +158,20 @@ pub struct RunArgs {
     /// With --dry-run: print the experiment's text, too
     #[arg(long, requires = "dry_run")]
     pub show: bool,
+    /// With provider = "cluster"
+    #[command(flatten)]
+    pub cluster: OnCluster,
+}
+
+/// With provider = "cluster": which one, and whether it is meant.
+#[derive(Debug, Args)]
+pub struct OnCluster {
+    /// The cluster
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// With provider = "cluster": do it; without, say what would be done there
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `status`
@@ -347,6 +362,17 @@ pub enum HostCommand {
     Uninstall,
     /// Print how the host stands
     Status,
+    /// Answer questions about the host that come as lines of JSON
+    Observe,
+    /// Print the images that the host's containerd has
+    Images,
+    /// Give the host's containerd an image that comes as an OCI archive
+    Import,
+    /// Have the host's containerd forget images
+    Forget {
+        /// Their names
+        references: Vec<String>,
+    },
     /// Have containerd restarted, by a process that outlives this one
     Restart {
         /// In this process

@@ -1,73 +1,181 @@
 //! The facts of the machine that a run was made on: `environment.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use wamr_image::NodeImage;
 use wamr_node::vm::Accelerator;
 use wamr_record::cell::Program;
-use wamr_record::environment::Environment;
+use wamr_record::environment::{ClusterNode, Environment};
 use wamr_record::manifest::digest_file;
 
 use crate::experiment::{ControlPlaneSpeed, Experiment};
+use crate::machine::Machine;
 use crate::place::Place;
 
 /// Programs of this workspace that take part.
 const OWN_PROGRAMS: [&str; 3] = ["wamr-crun", "wamr-runner", "wamr-lab"];
 
-/// Reads the facts. What cannot be read is empty or absent, never invented.
-pub fn gather(
+/// What a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -m`.
+    pub architecture: String,
+    /// "model name" of /proc/cpuinfo.
+    pub cpu_model: String,
+    /// Processors online.
+    pub cpus: u32,
+    /// MemTotal.
+    pub memory_bytes: u64,
+    /// `v1`, `v2` or `hybrid`, as the node sees it.
+    pub cgroup_mode: String,
+    /// Vendor and product of the virtual machine that it is.
+    pub hypervisor: Option<String>,
+    /// The chosen word.
+    pub transparent_hugepages: String,
+    /// What moves its memory by itself.
+    pub warnings: Vec<String>,
+}
+
+impl MachineFacts {
+    /// Reads the facts of this machine; `mounts` is the node's table of mounts. What cannot be read
+    /// is empty or absent, never invented.
+    pub fn read(mounts: &str) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let cpuinfo = read("/proc/cpuinfo");
+        Self {
+            kernel_release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
+            cpu_model: cpu_model(&cpuinfo),
+            cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
+            memory_bytes: crate::sample::meminfo::parse(&read("/proc/meminfo"))
+                .map_or(0, |meminfo| meminfo.total_bytes),
+            cgroup_mode: cgroup_mode(mounts).to_owned(),
+            hypervisor: hypervisor(&cpuinfo),
+            transparent_hugepages: chosen_word(&read(
+                "/sys/kernel/mm/transparent_hugepage/enabled",
+            )),
+            warnings: Machine::read(Path::new("/")).warnings(),
+        }
+    }
+}
+
+/// The environment of a run on one node.
+pub fn of_place(
     experiment: &Experiment,
     image: &NodeImage,
     place: &Place,
     programs_dir: &Path,
 ) -> Environment {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpuinfo = read("/proc/cpuinfo");
-    let cpu_model = cpu_model(&cpuinfo);
-    let mut programs = image.programs.clone();
-    programs.extend(OWN_PROGRAMS.iter().filter_map(|name| {
-        let digest = digest_file(&programs_dir.join(name)).ok()?;
-        Some(Program { path: format!("dist:{name}"), sha256: digest.sha256 })
-    }));
-    let mut versions = image.versions.clone();
-    versions.insert("wamr-lab".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let machine = place.virtual_machine();
+    let node = place.view();
+    let mounts = fs::read_to_string(node.proc.root().join("1/mounts")).unwrap_or_default();
+    let facts = MachineFacts::read(&mounts);
+    let mut versions = image.versions.clone();
     if let Some(machine) = machine {
         versions.insert("qemu".to_owned(), machine.qemu.clone());
     }
-    let node = place.view();
-    let mounts = fs::read_to_string(node.proc.root().join("1/mounts")).unwrap_or_default();
-    let digests: BTreeMap<String, String> = image
-        .workloads
-        .iter()
-        .map(|(name, workload)| (name.clone(), workload.manifest_digest.clone()))
-        .collect();
     Environment {
-        kernel_release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-        architecture: std::env::consts::ARCH.to_owned(),
+        provider: place.provider().to_owned(),
         // A named model is shown under emulation, too, so the one who started it is asked first.
         emulated: machine.is_some_and(|machine| machine.accelerator == Accelerator::Tcg)
-            || cpu_model.contains("QEMU TCG"),
-        hypervisor: hypervisor(&cpuinfo),
-        cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
-        memory_bytes: crate::sample::meminfo::parse(&read("/proc/meminfo"))
-            .map_or(0, |meminfo| meminfo.total_bytes),
-        cpu_model,
-        provider: place.provider().to_owned(),
-        cgroup_mode: cgroup_mode(&mounts).to_owned(),
-        transparent_hugepages: chosen_word(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
+            || is_emulated(&facts),
+        programs: image.programs.iter().cloned().chain(own_programs(programs_dir)).collect(),
+        versions: with_own(versions),
+        ..of_machine(experiment, image, facts)
+    }
+}
+
+/// The environment of a run on the nodes of a cluster, whose facts and names `nodes` has. Of the
+/// node image only the workloads took part.
+pub fn of_cluster(
+    experiment: &Experiment,
+    image: &NodeImage,
+    nodes: BTreeMap<String, (MachineFacts, ClusterNode)>,
+    programs_dir: &Path,
+) -> Option<Environment> {
+    let facts = together(nodes.values())?;
+    Some(Environment {
+        provider: "cluster".to_owned(),
+        emulated: is_emulated(&facts),
+        programs: own_programs(programs_dir).collect(),
+        versions: with_own(BTreeMap::new()),
+        nodes: nodes.into_iter().map(|(name, (_, node))| (name, node)).collect(),
+        ..of_machine(experiment, image, facts)
+    })
+}
+
+fn of_machine(experiment: &Experiment, image: &NodeImage, facts: MachineFacts) -> Environment {
+    Environment {
+        kernel_release: facts.kernel_release,
+        architecture: facts.architecture,
+        cpu_model: facts.cpu_model,
+        cpus: facts.cpus,
+        memory_bytes: facts.memory_bytes,
+        cgroup_mode: facts.cgroup_mode,
+        hypervisor: facts.hypervisor,
+        transparent_hugepages: facts.transparent_hugepages,
         control_plane: match experiment.control_plane {
             ControlPlaneSpeed::Stock => "stock",
             ControlPlaneSpeed::Unthrottled => "unthrottled",
+            ControlPlaneSpeed::AsIs => "as-is",
             ControlPlaneSpeed::None => "none",
         }
         .to_owned(),
-        versions,
-        programs,
-        images: digests,
+        images: image
+            .workloads
+            .iter()
+            .map(|(name, workload)| (name.clone(), workload.manifest_digest.clone()))
+            .collect(),
+        provider: String::new(),
+        emulated: false,
+        versions: BTreeMap::new(),
+        programs: Vec::new(),
+        nodes: BTreeMap::new(),
     }
+}
+
+/// The facts of several machines as one: sums, and each word that differs. A machine counts once.
+fn together<'a>(
+    nodes: impl Iterator<Item = &'a (MachineFacts, ClusterNode)>,
+) -> Option<MachineFacts> {
+    let machines: BTreeMap<&str, &MachineFacts> =
+        nodes.map(|(facts, node)| (node.machine.as_str(), facts)).collect();
+    let facts = || machines.values().copied();
+    let words = |of: fn(&MachineFacts) -> &str| {
+        let words: BTreeSet<&str> = facts().map(of).collect();
+        words.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    Some(MachineFacts {
+        kernel_release: words(|facts| &facts.kernel_release),
+        cpu_model: words(|facts| &facts.cpu_model),
+        cpus: facts().map(|facts| facts.cpus).sum(),
+        memory_bytes: facts().map(|facts| facts.memory_bytes).sum(),
+        cgroup_mode: words(|facts| &facts.cgroup_mode),
+        transparent_hugepages: words(|facts| &facts.transparent_hugepages),
+        ..facts().next()?.clone()
+    })
+}
+
+fn is_emulated(facts: &MachineFacts) -> bool {
+    facts.cpu_model.contains("QEMU TCG")
+}
+
+/// Digests of the programs of this workspace that take part.
+fn own_programs(dir: &Path) -> impl Iterator<Item = Program> {
+    OWN_PROGRAMS.iter().filter_map(move |name| {
+        let digest = digest_file(&dir.join(name)).ok()?;
+        Some(Program { path: format!("dist:{name}"), sha256: digest.sha256 })
+    })
+}
+
+fn with_own(mut versions: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    versions.insert("wamr-lab".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    versions
 }
 
 /// The first "model name" of /proc/cpuinfo.
@@ -142,5 +250,36 @@ mod tests {
         assert_eq!(cpu_model("processor\t: 0\nmodel name\t: A  B\nflags\t: x\n"), "A  B");
         assert_eq!(hypervisor("flags\t: fpu vme\n"), None);
         assert!(hypervisor("flags\t: fpu hypervisor\n").is_some());
+    }
+
+    #[test]
+    fn machines_add_up_and_words_that_differ_are_listed() {
+        let node = |machine: &str, cpu_model: &str| {
+            let facts = MachineFacts {
+                cpu_model: cpu_model.to_owned(),
+                cpus: 2,
+                memory_bytes: 100,
+                ..MachineFacts::read("")
+            };
+            let node = ClusterNode {
+                machine: machine.to_owned(),
+                without_pods: false,
+                kernel_release: String::new(),
+                cpu_model: cpu_model.to_owned(),
+                cpus: 2,
+                memory_bytes: 100,
+                cgroup_mode: String::new(),
+                kubelet: String::new(),
+                container_runtime: String::new(),
+            };
+            (facts, node)
+        };
+        let shared = [node("m", "a"), node("m", "a")];
+        let facts = together(shared.iter()).unwrap();
+        assert_eq!((facts.cpus, facts.memory_bytes, facts.cpu_model.as_str()), (2, 100, "a"));
+        let apart = [node("m", "b"), node("n", "a")];
+        let facts = together(apart.iter()).unwrap();
+        assert_eq!((facts.cpus, facts.memory_bytes, facts.cpu_model.as_str()), (4, 200, "a, b"));
+        assert_eq!(together([].iter()), None);
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
-use wamr_image::WorkloadImage;
 use wamr_node::runtimes::{EngineEvidence, RuntimeUnderTest, program_path};
 use wamr_record::cell::{ContainerEvidence, Evidence, Pod, Program};
 use wamr_record::manifest::digest_reader;
@@ -16,14 +16,15 @@ use crate::node_view::NodeView;
 use crate::processes::{open_in_root, program_name_of};
 use crate::smaps::executable_files;
 
-/// Reads the evidence of all `pods`, whose processes must be known.
+/// Reads the evidence of all `pods`, whose processes must be known; `program` is the workload's in
+/// its image.
 ///
 /// # Errors
 /// A program of the runtime, or the workload's program, cannot be read.
 pub fn collect(
     node: &NodeView,
     runtime: &RuntimeUnderTest,
-    image: &WorkloadImage,
+    program: &str,
     pods: &[Pod],
 ) -> Result<Evidence> {
     let programs = programs(node, runtime)?;
@@ -38,7 +39,7 @@ pub fn collect(
             continue;
         };
         if workload.is_none() {
-            workload = node.proc.open_inside(pid, &image.program.path).ok();
+            workload = node.proc.open_inside(pid, program).ok();
         }
         containers.push(evidence);
     }
@@ -46,8 +47,8 @@ pub fn collect(
         .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         .and_then(digest_reader)
         .into_diagnostic()
-        .wrap_err_with(|| format!("read {} inside a container", image.program.path))?;
-    let workload = Program { path: image.program.path.clone(), sha256: workload.sha256 };
+        .wrap_err_with(|| format!("read {program} inside a container"))?;
+    let workload = Program { path: program.to_owned(), sha256: workload.sha256 };
     Ok(Evidence { handler: runtime.handler.clone(), programs, workload, containers })
 }
 
@@ -56,13 +57,25 @@ fn programs(node: &NodeView, runtime: &RuntimeUnderTest) -> Result<Vec<Program>>
     let mut programs = Vec::new();
     for program in runtime.programs() {
         let path = program_path(program);
-        let digest = open_in_root(&node.root, &path)
+        let digest = open_program(&node.root, &path)
             .and_then(digest_reader)
             .into_diagnostic()
             .wrap_err_with(|| format!("read {path} on the node"))?;
         programs.push(Program { path, sha256: digest.sha256 });
     }
     Ok(programs)
+}
+
+/// Opens a program of the node. Nodes that the lab did not make have theirs wherever their
+/// distribution puts them.
+fn open_program(root: &Path, path: &str) -> io::Result<File> {
+    const ELSEWHERE: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
+    let given = open_in_root(root, path);
+    let elsewhere = || {
+        let paths = ELSEWHERE.iter().map(|dir| format!("{dir}/{}", program_name_of(path)));
+        paths.into_iter().find_map(|path| open_in_root(root, &path).ok())
+    };
+    given.or_else(|error| elsewhere().ok_or(error))
 }
 
 /// `None` if the process is gone.

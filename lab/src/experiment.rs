@@ -69,6 +69,8 @@ pub enum Provider {
     Native,
     /// A virtual machine, under QEMU.
     Vm,
+    /// A cluster that exists already, with the runtime that `cluster install` put there.
+    Cluster,
 }
 
 /// How fast the control plane may go.
@@ -79,6 +81,8 @@ pub enum ControlPlaneSpeed {
     Stock,
     /// Limits raised, so that a start time is the node's.
     Unthrottled,
+    /// What a cluster has that was there before: nobody here knows its limits.
+    AsIs,
     /// No Kubernetes at all: the lab makes pods through containerd's CRI.
     None,
 }
@@ -240,6 +244,7 @@ pub fn parse(
         check_series(series, runtimes)
             .map_err(|(place, message, help)| refuse(place, message, Some(help)))?;
     }
+    check_cluster(&file).map_err(|(message, help)| refuse(0..0, message, Some(help.to_owned())))?;
     check_without_kubernetes(&file, runtimes)
         .map_err(|(place, message, help)| refuse(place, message, Some(help.to_owned())))?;
     check_timing(file.timing.as_ref())
@@ -287,6 +292,21 @@ fn check_series(
         return Err((series.workload.span(), message, help));
     }
     Ok(())
+}
+
+/// A cluster's control plane is what it is, and nothing else is.
+fn check_cluster(file: &File) -> Result<(), (String, &'static str)> {
+    match (file.provider == Provider::Cluster, file.control_plane == ControlPlaneSpeed::AsIs) {
+        (true, false) => Err((
+            "a cluster that exists has its own limits".to_owned(),
+            "control_plane = \"as-is\" with provider = \"cluster\"",
+        )),
+        (false, true) => Err((
+            "control_plane = \"as-is\" is for clusters that exist".to_owned(),
+            "\"stock\" or \"unthrottled\", or provider = \"cluster\"",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What goes together with the lack of Kubernetes, and what does not.
@@ -422,6 +442,8 @@ mod tests {
                 "runtime = \"runc-python\"\nworkload = \"microservice-python\"",
                 "runtime = \"pause\"\nworkload = \"pause\"",
             ),
+            ("limits of a cluster", "provider = \"native\"", "provider = \"cluster\""),
+            ("as-is of a node", "\"unthrottled\"", "\"as-is\" #"),
             ("short windows", "settle_max_s = 60", "settle_max_s = 1"),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();

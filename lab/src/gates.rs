@@ -214,6 +214,7 @@ mod tests {
             container_id: None,
             pid: Some(7),
             cgroup: None,
+            node: None,
             requested_ns: 100,
             scheduled_ns: None,
             running_ns: None,

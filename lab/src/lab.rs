@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{Result, miette};
 use wamr_image::{NodeImage, WorkloadImage};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest};
 use wamr_progress::Progress;
-use wamr_record::sample::Meminfo;
 
+use crate::cluster::foothold::NODE_LABEL;
 use crate::cluster::manifest::Batch;
-use crate::experiment::{Experiment, Series};
-use crate::node_view::NodeView;
+use crate::experiment::{Experiment, Provider, Series};
+use crate::observer::together::Observers;
 use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::writer::RunWriter;
-use crate::sample::cgroup::MemoryCgroup;
-use crate::sample::meminfo::MeminfoFile;
 
 /// The parts of a run.
 pub struct Lab<'a> {
@@ -25,16 +23,10 @@ pub struct Lab<'a> {
     pub runtimes: &'a RuntimeTable,
     /// What the node is made of.
     pub image: &'a NodeImage,
-    /// The node.
-    pub node: &'a NodeView,
-    /// Who makes pods on it.
+    /// Who reads the node, or the nodes.
+    pub observers: Observers,
+    /// Who makes pods there.
     pub cluster: PodMaker,
-    /// The machine's memory, which is the node's.
-    pub meminfo: MeminfoFile,
-    /// The control group of the whole node, if it can be found.
-    pub node_cgroup: Option<MemoryCgroup>,
-    /// The control group that the node sees as the root.
-    pub root_cgroup: Option<MemoryCgroup>,
     /// Where the run is written.
     pub run: &'a RunWriter,
     /// What happened.
@@ -83,14 +75,7 @@ impl Lab<'_> {
             handler: runtime.handler.clone(),
             image: image.reference.clone(),
             annotations: runtime.pod_annotations.clone(),
+            node_label: (self.experiment.provider == Provider::Cluster).then_some(NODE_LABEL),
         })
-    }
-
-    /// A reading of the node's memory.
-    ///
-    /// # Errors
-    /// As the kernel refuses.
-    pub fn read_meminfo(&self) -> Result<Meminfo> {
-        self.meminfo.read().into_diagnostic().wrap_err("read the node's /proc/meminfo")
     }
 }

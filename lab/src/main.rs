@@ -18,6 +18,7 @@ mod lab;
 mod machine;
 mod matrix;
 mod node_view;
+mod observer;
 mod place;
 mod pod_maker;
 mod processes;

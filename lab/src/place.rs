@@ -13,6 +13,22 @@ use wamr_progress::Progress;
 use crate::node_view::NodeView;
 use crate::sample::cgroup::MemoryCgroup;
 
+/// What reading a native node from here needs.
+pub struct NativeSight {
+    /// Paths and ids.
+    pub view: NodeView,
+    /// Its control group.
+    pub whole: Option<MemoryCgroup>,
+}
+
+/// How a native node is read.
+pub fn native_sight(node: &NativeNode) -> NativeSight {
+    let view = NodeView::new(node.init_pid(), node.proc_root(), node.log_dir());
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok();
+    let whole = mounts.and_then(|mounts| MemoryCgroup::find(&mounts, &node.cgroup()));
+    NativeSight { view, whole }
+}
+
 /// A node that can be read from where this program runs.
 #[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Place {
@@ -51,7 +67,7 @@ impl Place {
     /// Paths and ids.
     pub fn view(&self) -> NodeView {
         match self {
-            Self::Native(node) => NodeView::new(node.init_pid(), node.proc_root(), node.log_dir()),
+            Self::Native(node) => native_sight(node).view,
             Self::Here(node) => NodeView::new(1, PathBuf::from("/proc"), node.log_dir()),
         }
     }
@@ -79,8 +95,7 @@ impl Place {
     /// the root, which v2 has no figure for.
     pub fn memory_cgroup(&self) -> Option<MemoryCgroup> {
         let Self::Native(node) = self else { return None };
-        let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-        MemoryCgroup::find(&mounts, &node.cgroup())
+        native_sight(node).whole
     }
 
     /// The control group that the node sees as the root: pods' groups are named from there.

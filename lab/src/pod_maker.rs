@@ -1,5 +1,7 @@
 //! Who makes the pods of a batch: Kubernetes, or the lab itself through containerd's CRI.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Event, Pod};
 use miette::Result;
 
@@ -113,14 +115,14 @@ impl PodMaker {
         }
     }
 
-    /// The node's object at metrics-server.
+    /// The nodes' objects at metrics-server.
     ///
     /// # Errors
     /// As [`Cluster::node_metrics`].
-    pub async fn node_metrics(&self) -> Result<Option<MetricsObject>> {
+    pub async fn node_metrics(&self) -> Result<BTreeMap<String, MetricsObject>> {
         match self {
             Self::Kubernetes(cluster) => cluster.node_metrics().await,
-            Self::Cri(_) => Ok(None),
+            Self::Cri(_) => Ok(BTreeMap::new()),
         }
     }
 

@@ -4,7 +4,6 @@ use miette::Result;
 use serde_json::json;
 use wamr_record::cell::Verdict;
 
-use crate::attribution::pod_processes;
 use crate::cell::level::baseline;
 use crate::cell::protocol::measure;
 use crate::cell::ramp::ramp;
@@ -163,7 +162,7 @@ async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
 /// True if all pods of the batch started.
 async fn start_and_delete(lab: &Lab<'_>, name: &str, series: &Series, pods: u32) -> Result<bool> {
     let batch = lab.batch(name.to_owned(), series, pods)?;
-    let before = pod_processes(lab.node);
+    let before = lab.observers.pod_processes().await?;
     let watch = lab.cluster.watch(&batch.name);
     let ramp = ramp(lab, &batch, &watch).await?;
     drop(watch);

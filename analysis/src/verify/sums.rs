@@ -48,8 +48,30 @@ pub fn check_samples(
             Some(_) => {}
         }
     }
+    found.extend(wrong_sums(path, samples));
     found.truncate(MAX_PER_FILE);
     defects.extend(found);
+}
+
+/// The memory of several machines must be the sum of theirs, which are read right before it.
+fn wrong_sums<'a>(
+    path: &'a str,
+    samples: &'a [(usize, Sample)],
+) -> impl Iterator<Item = Defect> + 'a {
+    let mut machines: Vec<Meminfo> = Vec::new();
+    samples.iter().filter_map(move |(line, sample)| match &sample.reading {
+        Reading::MachineMeminfo { meminfo, .. } => {
+            machines.push(*meminfo);
+            None
+        }
+        Reading::Meminfo(sum) => {
+            let parts = std::mem::take(&mut machines);
+            let wrong = !parts.is_empty() && parts.iter().copied().sum::<Meminfo>() != *sum;
+            let text = format!("not the sum of the {} machines before it", parts.len());
+            wrong.then(|| Defect::at(path, Some(*line), text))
+        }
+        _ => None,
+    })
 }
 
 /// Checks the readings before memory was level; they may lie between phases.
@@ -114,4 +136,26 @@ pub fn check_processes(
         let text = format!("{containers} containers, the cell has {} pods", cell.pods);
         defects.push(Defect::file(path, text));
     }
+}
+
+#[test]
+fn a_sum_of_machines_must_be_one() {
+    let meminfo = |free_bytes| Meminfo { free_bytes, ..Meminfo::default() };
+    let machine = |name: &str, free_bytes| Reading::MachineMeminfo {
+        machine: name.to_owned(),
+        meminfo: meminfo(free_bytes),
+    };
+    let sum = |free_bytes| Reading::Meminfo(meminfo(free_bytes));
+    let lines = |readings: &[Reading]| -> Vec<Option<usize>> {
+        let sample = |(at, reading): (usize, &Reading)| {
+            let phase = wamr_record::cell::PhaseName::Before;
+            (at + 1, Sample { taken_ns: 0, phase, pods_running: 0, reading: reading.clone() })
+        };
+        let samples: Vec<_> = readings.iter().enumerate().map(sample).collect();
+        wrong_sums("x", &samples).map(|defect| defect.line).collect()
+    };
+    assert!(lines(&[sum(5)]).is_empty(), "one machine");
+    assert!(lines(&[machine("a", 2), machine("b", 3), sum(5), sum(9)]).is_empty());
+    assert_eq!(lines(&[machine("a", 2), machine("b", 3), sum(6)]), [Some(3)]);
+    assert_eq!(lines(&[machine("a", 2), sum(2), machine("a", 2), sum(3)]), [Some(4)]);
 }

@@ -49,6 +49,7 @@ pub fn environment(recipe: &Recipe) -> Environment {
             "localhost/wamr-lab/microservice-wasm:1".to_owned(),
             format!("sha256:{}", digest("d0")),
         )]),
+        nodes: BTreeMap::new(),
     }
 }
 

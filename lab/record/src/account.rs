@@ -205,6 +205,7 @@ mod tests {
             role,
             phase,
             pid: 1,
+            node: None,
             exe: String::new(),
             pod: None,
             rss_bytes: anon_bytes + file_bytes,

@@ -110,6 +110,9 @@ pub struct Pod {
     pub pid: Option<u32>,
     /// The workload's cgroup (memory controller) as the node sees it.
     pub cgroup: Option<String>,
+    /// The node it ran on, where several are measured together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// When the lab sent the call that creates the pods; the same for the pods of a cell.
     pub requested_ns: i64,
     /// Watch event with the pod scheduled, at its receipt.
@@ -132,6 +135,9 @@ pub struct ProcessMemory {
     pub phase: PhaseName,
     /// Process in the node's PID namespace.
     pub pid: u32,
+    /// The node, where several are measured together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// Last component of `/proc/PID/exe`.
     pub exe: String,
     /// The pod it belongs to, where it belongs to one.

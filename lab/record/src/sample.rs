@@ -25,9 +25,11 @@ pub struct Sample {
 pub enum Reading {
     /// `/proc/meminfo`: what `free` prints is computed from these.
     Meminfo(Meminfo),
-    /// metrics-server, `/apis/metrics.k8s.io/v1beta1/nodes`.
+    /// metrics-server, `/apis/metrics.k8s.io/v1beta1/nodes`: the node, or the sum over all nodes
+    /// that are measured together once each has a new figure.
     MetricsServerNode {
-        /// End of the window that the figure stands for, by metrics-server.
+        /// End of the window that the figure stands for, by metrics-server; of several nodes the
+        /// earliest.
         timestamp_ns: i64,
         /// Length of that window.
         window_s: f64,
@@ -60,7 +62,15 @@ pub enum Reading {
     /// `/proc/meminfo` right before the walk over all processes: what their memory is compared
     /// with. Not among the readings of a level.
     MeminfoAtWalk(Meminfo),
-    /// The kubelet, `/stats/summary`: the node.
+    /// `/proc/meminfo` of one of several machines that are measured together. `Meminfo` and
+    /// `MeminfoAtWalk` are then the sums of these, each machine once however many nodes it has.
+    MachineMeminfo {
+        /// The machine's name in environment.json.
+        machine: String,
+        /// What it says.
+        meminfo: Meminfo,
+    },
+    /// The kubelet, `/stats/summary`: the node, or all nodes that are measured together.
     KubeletSummaryNode {
         /// When the kubelet read it.
         timestamp_ns: i64,
@@ -84,7 +94,8 @@ pub enum Reading {
         /// Anonymous memory.
         rss_bytes: u64,
     },
-    /// The kubelet, `/metrics/resource`: the node. It is what metrics-server scrapes.
+    /// The kubelet, `/metrics/resource`: the node, or all nodes that are measured together. It is
+    /// what metrics-server scrapes.
     KubeletResourceNode {
         /// When the kubelet read it.
         timestamp_ns: i64,
@@ -167,6 +178,35 @@ pub struct Meminfo {
     /// recorded without it.
     #[serde(default)]
     pub lab_bytes: u64,
+}
+
+impl std::iter::Sum for Meminfo {
+    /// That of several machines together.
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            total_bytes: sum.total_bytes.saturating_add(one.total_bytes),
+            free_bytes: sum.free_bytes.saturating_add(one.free_bytes),
+            available_bytes: sum.available_bytes.saturating_add(one.available_bytes),
+            buffers_bytes: sum.buffers_bytes.saturating_add(one.buffers_bytes),
+            cached_bytes: sum.cached_bytes.saturating_add(one.cached_bytes),
+            anon_bytes: sum.anon_bytes.saturating_add(one.anon_bytes),
+            shmem_bytes: sum.shmem_bytes.saturating_add(one.shmem_bytes),
+            slab_bytes: sum.slab_bytes.saturating_add(one.slab_bytes),
+            slab_reclaimable_bytes: sum
+                .slab_reclaimable_bytes
+                .saturating_add(one.slab_reclaimable_bytes),
+            kernel_stack_bytes: sum.kernel_stack_bytes.saturating_add(one.kernel_stack_bytes),
+            page_tables_bytes: sum.page_tables_bytes.saturating_add(one.page_tables_bytes),
+            percpu_bytes: sum.percpu_bytes.saturating_add(one.percpu_bytes),
+            per_cpu_lists_bytes: sum.per_cpu_lists_bytes.saturating_add(one.per_cpu_lists_bytes),
+            secondary_page_tables_bytes: sum
+                .secondary_page_tables_bytes
+                .saturating_add(one.secondary_page_tables_bytes),
+            vmalloc_bytes: sum.vmalloc_bytes.saturating_add(one.vmalloc_bytes),
+            sockets_bytes: sum.sockets_bytes.saturating_add(one.sockets_bytes),
+            lab_bytes: sum.lab_bytes.saturating_add(one.lab_bytes),
+        })
+    }
 }
 
 impl Meminfo {

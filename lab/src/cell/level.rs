@@ -1,9 +1,8 @@
 //! Waiting for level memory, and the samples taken meanwhile.
 
-use std::fs;
 use std::time::Duration;
 
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::Result;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use wamr_record::cell::{PhaseName, Pod};
@@ -59,18 +58,19 @@ pub async fn wait_level(
     mut running: impl FnMut() -> u32,
 ) -> Result<Waited> {
     let rule = Rule::new(&lab.experiment.timing, pods);
-    // `begins` has the place of each point among the samples.
+    // `begins` has the place among the samples where the readings of each point begin.
     let (mut samples, mut points, mut begins) = (Vec::new(), Vec::new(), Vec::new());
     let begun = Instant::now();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for sample in memory_samples(lab, phase, running())? {
+        let first = samples.len();
+        for sample in memory_samples(lab, phase, running()).await? {
             if let Reading::Meminfo(meminfo) = sample.reading {
                 let at_s = begun.elapsed().as_secs_f64();
                 points.push(Point { at_s, available_bytes: meminfo.all_available_bytes() });
-                begins.push(samples.len());
+                begins.push(first);
             }
             samples.push(sample);
         }
@@ -124,7 +124,7 @@ pub async fn kubelet_samples(
         }
     }
     let sample = |reading| Sample { taken_ns, phase, pods_running, reading };
-    readings.into_iter().map(sample).collect()
+    kubelet::together(readings).into_iter().map(sample).collect()
 }
 
 /// Drops caches as the experiment asks, then waits for level memory without pods.
@@ -132,7 +132,7 @@ pub async fn kubelet_samples(
 /// # Errors
 /// Memory cannot be read, caches cannot be dropped.
 pub async fn baseline(lab: &Lab<'_>, pods: u32) -> Result<Baseline> {
-    prepare_caches(lab.experiment.caches, lab.journal)?;
+    prepare_caches(lab).await?;
     let mut scrapes = Scrapes::after(now_ns());
     let waited = wait_level(lab, pods, PhaseName::Before, || 0).await?;
     let mut node_metrics = Vec::new();
@@ -147,30 +147,38 @@ pub async fn baseline(lab: &Lab<'_>, pods: u32) -> Result<Baseline> {
 ///
 /// # Errors
 /// `/proc/meminfo` cannot be read.
-pub fn walk_sample(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Result<Sample> {
-    let reading = Reading::MeminfoAtWalk(lab.read_meminfo()?);
+pub async fn walk_sample(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Result<Sample> {
+    let reading = Reading::MeminfoAtWalk(lab.observers.meminfo().await?);
     Ok(Sample { taken_ns: now_ns(), phase, pods_running, reading })
 }
 
 /// The control groups of the pods; one that is gone is left out.
-pub fn pod_cgroup_samples(lab: &Lab<'_>, pods: &[Pod], pods_running: u32) -> Vec<Sample> {
-    let Some(root) = &lab.root_cgroup else { return Vec::new() };
+///
+/// # Errors
+/// A node cannot be asked.
+pub async fn pod_cgroup_samples(
+    lab: &Lab<'_>,
+    pods: &[Pod],
+    pods_running: u32,
+) -> Result<Vec<Sample>> {
     let taken_ns = now_ns();
-    let reading = |pod: &Pod| root.read_pod(&pod.name, pod.cgroup.as_ref()?).ok();
     let sample = |reading| Sample { taken_ns, phase: PhaseName::Plateau, pods_running, reading };
-    pods.iter().filter_map(reading).map(sample).collect()
+    Ok(lab.observers.pod_cgroups(pods).await?.into_iter().map(sample).collect())
 }
 
-/// One reading of `/proc/meminfo`, then one of the node's control group.
+/// One reading of memory, as [`crate::observer::together::Observers::memory`].
 ///
 /// # Errors
 /// `/proc/meminfo` cannot be read. A control group that cannot be is left out.
-pub fn memory_samples(lab: &Lab<'_>, phase: PhaseName, pods_running: u32) -> Result<Vec<Sample>> {
-    let meminfo = Reading::Meminfo(lab.read_meminfo()?);
-    let cgroup = lab.node_cgroup.as_ref().and_then(|cgroup| cgroup.read().ok());
+pub async fn memory_samples(
+    lab: &Lab<'_>,
+    phase: PhaseName,
+    pods_running: u32,
+) -> Result<Vec<Sample>> {
+    let readings = lab.observers.memory().await?;
     let taken_ns = now_ns();
     let sample = |reading| Sample { taken_ns, phase, pods_running, reading };
-    Ok(std::iter::once(meminfo).chain(cgroup).map(sample).collect())
+    Ok(readings.into_iter().map(sample).collect())
 }
 
 /// metrics-server answers from memory; a slower answer must not delay the next sample.
@@ -185,8 +193,8 @@ pub async fn node_metrics_sample(
     pods_running: u32,
     scrapes: &mut Scrapes,
 ) -> Option<Sample> {
-    let object = timeout(metrics_timeout(lab), lab.cluster.node_metrics()).await.ok()?.ok()??;
-    let reading = scrapes.node(&object)?;
+    let objects = timeout(metrics_timeout(lab), lab.cluster.node_metrics()).await.ok()?.ok()?;
+    let reading = scrapes.nodes(&objects)?;
     Some(Sample { taken_ns: now_ns(), phase, pods_running, reading })
 }
 
@@ -212,20 +220,20 @@ pub async fn pod_metrics_samples(
 /// before it. The journal tells the mode.
 ///
 /// # Errors
-/// The kernel refuses.
-///
-/// Source: Documentation/admin-guide/sysctl/vm.rst, drop_caches.
-pub fn prepare_caches(caches: Caches, journal: &Journal) -> Result<()> {
+/// A kernel refuses.
+async fn prepare_caches(lab: &Lab<'_>) -> Result<()> {
+    if lab.experiment.caches == Caches::Cold {
+        lab.observers.drop_caches().await?;
+    }
+    note_caches(lab.experiment.caches, lab.journal);
+    Ok(())
+}
+
+/// Writes down what was done to page caches.
+pub fn note_caches(caches: Caches, journal: &Journal) {
     let mode = match caches {
         Caches::Warm => "warm",
-        Caches::Cold => {
-            nix::unistd::sync();
-            fs::write("/proc/sys/vm/drop_caches", "3")
-                .into_diagnostic()
-                .wrap_err("write 3 to /proc/sys/vm/drop_caches (caches = \"warm\" does without)")?;
-            "cold"
-        }
+        Caches::Cold => "cold",
     };
     journal.note("caches", None, json!({ "mode": mode }));
-    Ok(())
 }

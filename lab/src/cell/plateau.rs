@@ -71,7 +71,8 @@ pub async fn plateau(
         }
         ticks.tick().await;
         tick += 1;
-        samples.extend(memory_samples(lab, PhaseName::Plateau, watch.table().running())?);
+        let running = watch.table().running();
+        samples.extend(memory_samples(lab, PhaseName::Plateau, running).await?);
     }
 }
 

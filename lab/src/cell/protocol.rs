@@ -16,10 +16,8 @@ use super::plateau::{Plateau, plateau};
 use super::ramp::{self, Ramp};
 use super::record::{self, meminfo_median, node_median, phase, phases};
 use super::{events, failure, removal};
-use crate::attribution::{pod_processes, walk};
 use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
-use crate::evidence;
 use crate::gates::{Facts, judge};
 use crate::lab::Lab;
 use crate::matrix::{PlannedCell, cell_id};
@@ -82,9 +80,9 @@ pub async fn measure(
     let id = subject.id.as_str();
     let batch = lab.batch(format!("cell-{:04}", planned.order), series, planned.pods)?;
     lab.journal.note("cell-begin", Some(id), json!({ "batch": batch.name }));
-    let processes_before = pod_processes(lab.node);
-    let walk_before = walk_sample(lab, PhaseName::Before, 0)?;
-    let mut attribution = walk(lab.node, PhaseName::Before, &[]);
+    let processes_before = lab.observers.pod_processes().await?;
+    let walk_before = walk_sample(lab, PhaseName::Before, 0).await?;
+    let mut attribution = lab.observers.walk(PhaseName::Before, &[]).await?;
 
     let watch = lab.cluster.watch(&batch.name);
     step.set("pods start");
@@ -150,19 +148,22 @@ async fn live(
     let mut settle = wait_level(lab, pods, PhaseName::Settle, running).await?;
     step.set("plateau");
     let mut plateau = plateau(lab, watch, std::mem::take(&mut settle.level), last_start_ns).await?;
-    failures.extend(ramp::failures(lab, watch));
+    failures.extend(ramp::failures(lab, watch).await);
     step.set("attribution");
-    plateau.samples.push(walk_sample(lab, PhaseName::Plateau, running())?);
-    let attribution = walk(lab.node, PhaseName::Plateau, &ramp.pods);
+    plateau.samples.push(walk_sample(lab, PhaseName::Plateau, running()).await?);
+    let attribution = lab.observers.walk(PhaseName::Plateau, &ramp.pods).await?;
     step.set("control groups and the kubelet");
-    plateau.samples.extend(pod_cgroup_samples(lab, &ramp.pods, running()));
+    plateau.samples.extend(pod_cgroup_samples(lab, &ramp.pods, running()).await?);
     if lab.experiment.timing.metrics_scrapes > 0 {
         let wanted = |name: &str| ramp.pods.iter().any(|pod| pod.name == name);
         let samples = kubelet_samples(lab, PhaseName::Plateau, running(), wanted).await;
         plateau.samples.extend(samples);
     }
     step.set("evidence");
-    let evidence = evidence::collect(lab.node, subject.runtime, subject.image, &ramp.pods)
+    let evidence = lab
+        .observers
+        .evidence(subject.runtime, &subject.image.program.path, &ramp.pods)
+        .await
         .inspect_err(|error| {
             lab.journal.note("no-evidence", id, json!({ "error": format!("{error:?}") }));
         })

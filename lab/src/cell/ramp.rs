@@ -9,7 +9,7 @@ use wamr_record::cell::{PhaseName, Pod};
 use wamr_record::sample::Sample;
 
 use super::level::memory_samples;
-use super::start_stamp::{self, StartStamp};
+use super::start_stamp::StartStamp;
 use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
 use crate::cluster::manifest::Batch;
@@ -63,37 +63,43 @@ pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp
         if begun.elapsed() >= next_sample {
             next_sample += Duration::from_secs(1);
             let running = watch.table().running();
-            samples.extend(memory_samples(lab, PhaseName::Ramp, running)?);
+            samples.extend(memory_samples(lab, PhaseName::Ramp, running).await?);
         }
-        read_stamps(lab, watch, &mut stamps);
+        read_stamps(lab, watch, &mut stamps).await?;
         if started(watch, &stamps, batch.sandbox_only) >= batch.pods {
             break Vec::new();
         }
         if !watch.table().has_failed() {
             failed_at = None;
         } else if failed_at.get_or_insert_with(Instant::now).elapsed() > FAILURE_GRACE {
-            break failures(lab, watch);
+            break failures(lab, watch).await;
         }
         if begun.elapsed() > lab.pod_deadline() {
             break late(watch, &stamps, batch.pods, lab.experiment.timing.pod_deadline_s);
         }
         sleep(POLL).await;
     };
-    let pods = pods(lab, watch, &stamps, requested_ns);
+    let pods = pods(lab, watch, &stamps, requested_ns).await?;
     let (seen_end_ns, sandbox_only) = (now_ns(), batch.sandbox_only);
     Ok(Ramp { requested_ns, seen_end_ns, pods, samples, failures, sandbox_only })
 }
 
 /// Reads the logs of pods that run and have no stamp yet.
-fn read_stamps(lab: &Lab<'_>, watch: &PodWatch, stamps: &mut BTreeMap<String, StartStamp>) {
-    let table = watch.table();
-    for (name, pod) in table.pods.iter().filter(|(_, pod)| pod.runs) {
-        if !stamps.contains_key(name)
-            && let Some(stamp) = start_stamp::read(lab.node, name, &pod.uid)
-        {
-            stamps.insert(name.clone(), stamp);
-        }
+async fn read_stamps(
+    lab: &Lab<'_>,
+    watch: &PodWatch,
+    stamps: &mut BTreeMap<String, StartStamp>,
+) -> Result<()> {
+    let silent: Vec<(String, SeenPod)> = {
+        let table = watch.table();
+        let runs = table.pods.iter().filter(|(_, pod)| pod.runs);
+        let silent = runs.filter(|(name, _)| !stamps.contains_key(*name));
+        silent.map(|(name, pod)| (name.clone(), pod.clone())).collect()
+    };
+    if !silent.is_empty() {
+        stamps.extend(lab.observers.stamps(&silent).await?);
     }
+    Ok(())
 }
 
 /// Pods that run and have told when they began, if there is anything in them to tell.
@@ -107,8 +113,11 @@ fn started(watch: &PodWatch, stamps: &BTreeMap<String, StartStamp>, sandbox_only
 }
 
 /// Why pods will never run, or run no more.
-pub fn failures(lab: &Lab<'_>, watch: &PodWatch) -> Vec<String> {
-    watch.table().failures(|name, pod| start_stamp::last_words(lab.node, name, &pod.uid))
+pub async fn failures(lab: &Lab<'_>, watch: &PodWatch) -> Vec<String> {
+    let failed = watch.table().failed();
+    // A node that cannot be asked has no words to add; the reasons are Kubernetes'.
+    let words = lab.observers.last_words(&failed).await.unwrap_or_default();
+    watch.table().failures(|name, _| words.get(name).cloned())
 }
 
 /// What is missing when the time is over.
@@ -133,21 +142,23 @@ fn late(
 }
 
 /// The pods' lines, with process and control group of those that run.
-fn pods(
+async fn pods(
     lab: &Lab<'_>,
     watch: &PodWatch,
     stamps: &BTreeMap<String, StartStamp>,
     requested_ns: i64,
-) -> Vec<Pod> {
-    let seen = watch.table().pods.clone();
+) -> Result<Vec<Pod>> {
+    let seen: Vec<(String, SeenPod)> = watch.table().pods.clone().into_iter().collect();
+    let containers = lab.observers.containers(&seen).await?;
     let line = |(name, pod): (String, SeenPod)| {
-        let pid = pod.container_id.as_deref().and_then(|id| lab.node.container_pid(id));
+        let found = pod.container_id.as_ref().and_then(|id| containers.get(id));
         let stamp = stamps.get(&name);
         Pod {
             uid: pod.uid,
+            pid: found.map(|found| found.pid),
+            cgroup: found.and_then(|found| found.cgroup.clone()),
+            node: pod.node.filter(|_| lab.observers.are_several()),
             container_id: pod.container_id,
-            pid,
-            cgroup: pid.and_then(|pid| lab.node.cgroup(pid)),
             requested_ns,
             scheduled_ns: pod.scheduled_ns,
             running_ns: pod.running_ns,
@@ -156,5 +167,5 @@ fn pods(
             name,
         }
     };
-    seen.into_iter().map(line).collect()
+    Ok(seen.into_iter().map(line).collect())
 }

@@ -193,6 +193,7 @@ mod tests {
             container_id: None,
             pid: None,
             cgroup: None,
+            node: None,
             requested_ns: 30,
             scheduled_ns: None,
             running_ns: None,

@@ -1,13 +1,12 @@
 //! Deleting a batch, and waiting until nothing of it is left on the node.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use miette::Result;
 use tokio::time::{Instant, sleep};
 
-use crate::attribution::pod_processes;
 use crate::lab::Lab;
+use crate::observer::together::Processes;
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -16,16 +15,12 @@ const POLL: Duration = Duration::from_millis(200);
 /// before the batch.
 ///
 /// # Errors
-/// The API refuses.
-pub async fn remove(
-    lab: &Lab<'_>,
-    batch: &str,
-    before: &BTreeMap<u32, String>,
-) -> Result<Vec<String>> {
+/// The API refuses, or a node cannot be asked.
+pub async fn remove(lab: &Lab<'_>, batch: &str, before: &Processes) -> Result<Vec<String>> {
     lab.cluster.delete(batch).await?;
     let begun = Instant::now();
     loop {
-        let left = left_over(lab, before);
+        let left = left_over(lab, before).await?;
         let gone = left.is_empty() && lab.cluster.is_gone(batch).await?;
         if gone {
             return Ok(Vec::new());
@@ -38,10 +33,8 @@ pub async fn remove(
     }
 }
 
-fn left_over(lab: &Lab<'_>, before: &BTreeMap<u32, String>) -> Vec<String> {
-    pod_processes(lab.node)
-        .into_iter()
-        .filter(|(pid, _)| !before.contains_key(pid))
-        .map(|(pid, name)| format!("{name} ({pid})"))
-        .collect()
+async fn left_over(lab: &Lab<'_>, before: &Processes) -> Result<Vec<String>> {
+    let now = lab.observers.pod_processes().await?;
+    let new = now.into_iter().filter(|(process, _)| !before.contains_key(process));
+    Ok(new.map(|((_, pid), name)| format!("{name} ({pid})")).collect())
 }

@@ -4,6 +4,7 @@
 use std::io;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::cluster::kubernetes::pod_log_dir;
 use crate::cluster::manifest::CONTAINER;
@@ -11,7 +12,7 @@ use crate::node_view::NodeView;
 use crate::processes::open_in_root;
 
 /// Two clocks' word on one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartStamp {
     /// The workload's own `CLOCK_REALTIME`.
     pub first_instruction_ns: i64,

@@ -1,6 +1,7 @@
 //! The lab's pods on the nodes of a cluster, and running something in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -12,17 +13,20 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::foothold::{self, CONTAINER, LAB, MADE_BY, NAME, NODE_LABEL, POD_LABEL};
+use super::kubernetes::delete_namespace;
 use crate::host::installed::HANDLER;
 
 const POLL: Duration = Duration::from_millis(500);
 /// Image pulls are the slow part.
 const PODS_LIMIT: Duration = Duration::from_mins(5);
-const EXEC_LIMIT: Duration = Duration::from_mins(1);
-const GONE_LIMIT: Duration = Duration::from_mins(2);
+/// Longest wait for something run in a pod.
+pub const EXEC_LIMIT: Duration = Duration::from_mins(1);
+const FEED_LIMIT: Duration = Duration::from_mins(5);
 
 /// A cluster that the lab has, or wants, a foothold on.
 #[derive(Clone)]
@@ -48,6 +52,21 @@ impl Hands {
         let nodes = Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await;
         let nodes = nodes.into_diagnostic().wrap_err("list the nodes")?.items;
         Ok(nodes.into_iter().filter(foothold::takes_pods).collect())
+    }
+
+    /// Versions of kubelet and container runtime, by node.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn node_infos(&self) -> Result<BTreeMap<String, (String, String)>> {
+        let nodes = Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await;
+        let nodes = nodes.into_diagnostic().wrap_err("list the nodes")?.items;
+        let versions = |node: Node| {
+            let info = node.status?.node_info?;
+            let versions = (info.kubelet_version, info.container_runtime_version);
+            Some((node.metadata.name?, versions))
+        };
+        Ok(nodes.into_iter().filter_map(versions).collect())
     }
 
     /// Brings a pod to every node and waits until all run; their names by node.
@@ -117,16 +136,25 @@ impl Hands {
     /// # Errors
     /// It fails: the text has its standard error. Or it takes longer than a minute.
     pub async fn run(&self, pod: &str, arguments: &[&str]) -> Result<String> {
-        let shown = || format!("{} in {pod}", arguments.join(" "));
-        match timeout(EXEC_LIMIT, self.run_to_end(pod, arguments)).await {
-            Ok(outcome) => outcome.wrap_err_with(shown),
-            Err(_) => Err(miette!("{} took over {} s", shown(), EXEC_LIMIT.as_secs())),
-        }
+        within(EXEC_LIMIT, pod, arguments, self.run_to_end(pod, arguments, None)).await
     }
 
-    async fn run_to_end(&self, pod: &str, arguments: &[&str]) -> Result<String> {
+    /// As [`Self::run`], with a file as standard input.
+    ///
+    /// # Errors
+    /// As [`Self::run`], but after some minutes; the file cannot be read.
+    pub async fn feed(&self, pod: &str, arguments: &[&str], file: &Path) -> Result<String> {
+        within(FEED_LIMIT, pod, arguments, self.run_to_end(pod, arguments, Some(file))).await
+    }
+
+    async fn run_to_end(
+        &self,
+        pod: &str,
+        arguments: &[&str],
+        input: Option<&Path>,
+    ) -> Result<String> {
         let mut process = self.begin(pod, arguments).await?;
-        drop(process.stdin());
+        let stdin = process.stdin();
         let ended = process.take_status();
         let (mut output, mut errors) = (String::new(), String::new());
         let (mut stdout, mut stderr) = (process.stdout(), process.stderr());
@@ -140,7 +168,16 @@ impl Hands {
                 stream.read_to_string(&mut errors).await.ok();
             }
         };
-        tokio::join!(read_output, read_errors);
+        // The stream is closed at the end of the file: the program may be waiting for that.
+        let write_input = async move {
+            if let (Some(mut stdin), Some(path)) = (stdin, input) {
+                let mut file = File::open(path).await?;
+                tokio::io::copy(&mut file, &mut stdin).await?;
+                stdin.shutdown().await?;
+            }
+            Ok::<(), std::io::Error>(())
+        };
+        let (written, (), ()) = tokio::join!(write_input, read_output, read_errors);
         let status = match ended {
             Some(ended) => ended.await,
             None => None,
@@ -148,6 +185,9 @@ impl Hands {
         let success = status.as_ref().and_then(|status| status.status.as_deref());
         if success == Some("Success") {
             return Ok(output);
+        }
+        if let Err(error) = written {
+            bail!("its input broke off: {error}: {}", errors.trim());
         }
         let why = status.and_then(|status| status.message).unwrap_or_else(|| "broke off".into());
         bail!("{why}: {}", errors.trim())
@@ -176,6 +216,17 @@ impl Hands {
             self.apply(&classes, foothold::runc_class()).await?;
         }
         Ok(())
+    }
+
+    /// Handlers that pods can ask for: the names of the RuntimeClasses.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn classes(&self) -> Result<BTreeSet<String>> {
+        let classes = Api::<RuntimeClass>::all(self.client.clone());
+        let classes = classes.list(&ListParams::default()).await;
+        let classes = classes.into_diagnostic().wrap_err("list the RuntimeClasses")?.items;
+        Ok(classes.into_iter().filter_map(|class| class.metadata.name).collect())
     }
 
     /// Pods of the whole cluster that the runtime runs, `NAMESPACE/NAME`.
@@ -209,21 +260,7 @@ impl Hands {
         let deleted = classes.delete_collection(&DeleteParams::default(), &ours).await;
         deleted.into_diagnostic().wrap_err("delete the RuntimeClasses")?;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let begun = Instant::now();
-        loop {
-            match namespaces.delete(NAME, &DeleteParams::default()).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-                // It is being deleted already.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                other => {
-                    other.into_diagnostic().wrap_err_with(|| format!("delete namespace {NAME}"))?;
-                }
-            }
-            if begun.elapsed() > GONE_LIMIT {
-                bail!("the namespace {NAME} is still there after {} s", GONE_LIMIT.as_secs());
-            }
-            sleep(POLL).await;
-        }
+        delete_namespace(&namespaces, NAME).await
     }
 
     async fn apply<K>(&self, api: &Api<K>, object: Value) -> Result<()>
@@ -235,5 +272,19 @@ impl Hands {
         let how = PatchParams::apply(NAME).force();
         let applied = api.patch(&name, &how, &Patch::Apply(object)).await;
         applied.into_diagnostic().wrap_err(what).map(drop)
+    }
+}
+
+/// Waits for something that is run in a pod.
+async fn within<T>(
+    limit: Duration,
+    pod: &str,
+    arguments: &[&str],
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let shown = || format!("{} in {pod}", arguments.join(" "));
+    match timeout(limit, work).await {
+        Ok(outcome) => outcome.wrap_err_with(shown),
+        Err(_) => Err(miette!("{} took over {} s", shown(), limit.as_secs())),
     }
 }

@@ -1,5 +1,6 @@
 //! The Kubernetes API, as much of it as an experiment needs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use kube::api::{
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::foothold::MADE_BY;
 use super::manifest::{BATCH_LABEL, Batch, Controller};
 use super::pod_table::PodTable;
 use crate::clock::now_ns;
@@ -26,6 +28,8 @@ use crate::sample::metrics_server::MetricsObject;
 pub const NAMESPACE: &str = "density";
 /// A namespace's service account is made by a controller; without it no pod is admitted.
 const ACCOUNT_DEADLINE: Duration = Duration::from_mins(5);
+/// A namespace goes after its pods.
+const GONE_LIMIT: Duration = Duration::from_mins(2);
 /// Broken watches in a row before the cell is given up.
 const WATCH_ATTEMPTS: u32 = 10;
 
@@ -34,6 +38,8 @@ const WATCH_ATTEMPTS: u32 = 10;
 pub struct Cluster {
     client: Client,
     controller: Controller,
+    /// Whose kubelets and figures count; those of all without any.
+    nodes: BTreeSet<String>,
 }
 
 /// A running watch; it ends with this value.
@@ -74,7 +80,16 @@ impl Cluster {
             .into_diagnostic()
             .wrap_err_with(shown)?;
         let client = Client::try_from(config).into_diagnostic().wrap_err_with(shown)?;
-        Ok(Self { client, controller })
+        Ok(Self { client, controller, nodes: BTreeSet::new() })
+    }
+
+    /// Of a cluster the nodes that take the pods.
+    pub fn with_nodes(client: Client, controller: Controller, nodes: BTreeSet<String>) -> Self {
+        Self { client, controller, nodes }
+    }
+
+    fn counts(&self, node: Option<&String>) -> bool {
+        self.nodes.is_empty() || node.is_some_and(|node| self.nodes.contains(node))
     }
 
     fn api<K>(&self) -> Api<K>
@@ -85,6 +100,25 @@ impl Cluster {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
+    /// Deletes the namespace with all that is in it, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It is somebody else's; the API refuses, or it does not go.
+    pub async fn delete_namespace(&self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let there = namespaces.get_opt(NAMESPACE).await;
+        let there = there.into_diagnostic().wrap_err("look for the namespace")?;
+        let Some(namespace) = there else { return Ok(()) };
+        let label = namespace.metadata.labels.as_ref().and_then(|labels| labels.get(MADE_BY.0));
+        if label.map(String::as_str) != Some(MADE_BY.1) {
+            return Err(miette!(
+                help = "the lab deletes it at the end of a run: rename yours, or delete it",
+                "the cluster has a namespace {NAMESPACE} that the lab did not make"
+            ));
+        }
+        delete_namespace(&namespaces, NAMESPACE).await
+    }
+
     /// Makes the namespace and waits until pods can be admitted to it.
     ///
     /// # Errors
@@ -93,6 +127,8 @@ impl Cluster {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(NAMESPACE.to_owned());
+        let label = (MADE_BY.0.to_owned(), MADE_BY.1.to_owned());
+        namespace.metadata.labels = Some(BTreeMap::from([label]));
         match namespaces.create(&PostParams::default(), &namespace).await {
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             made => {
@@ -200,7 +236,7 @@ impl Cluster {
         deleted.into_diagnostic().wrap_err("delete the events").map(drop)
     }
 
-    /// What each node's kubelet answers to a GET, through the API server.
+    /// What the kubelet of each node answers to a GET, through the API server.
     ///
     /// # Errors
     /// The API server or a kubelet refuses.
@@ -208,7 +244,8 @@ impl Cluster {
         let asked = || format!("ask the kubelet for {path}");
         let nodes = Api::<Node>::all(self.client.clone()).list(&ListParams::default()).await;
         let mut answers = Vec::new();
-        for node in nodes.into_diagnostic().wrap_err("list the nodes")?.items {
+        let nodes = nodes.into_diagnostic().wrap_err("list the nodes")?.items;
+        for node in nodes.into_iter().filter(|node| self.counts(node.metadata.name.as_ref())) {
             let name = node.metadata.name.unwrap_or_default();
             let request = http::Request::get(format!("/api/v1/nodes/{name}/proxy/{path}"))
                 .body(Vec::new())
@@ -231,16 +268,23 @@ impl Cluster {
         PodWatch { table, task }
     }
 
-    /// The first node's object at metrics-server; `None` while it has no figure.
+    /// The nodes' objects at metrics-server, by node; none while one of them has no figure.
     ///
     /// # Errors
     /// metrics-server does not answer.
-    pub async fn node_metrics(&self) -> Result<Option<MetricsObject>> {
+    pub async fn node_metrics(&self) -> Result<BTreeMap<String, MetricsObject>> {
         let api: Api<DynamicObject> =
             Api::all_with(self.client.clone(), &metrics_resource("NodeMetrics", "nodes"));
         let nodes = api.list(&ListParams::default()).await;
         let nodes = nodes.into_diagnostic().wrap_err("ask metrics-server for nodes")?;
-        Ok(nodes.items.into_iter().find_map(|node| serde_json::from_value(node.data).ok()))
+        let named = |node: DynamicObject| {
+            let name = node.metadata.name.filter(|name| self.counts(Some(name)))?;
+            Some((name, serde_json::from_value(node.data).ok()?))
+        };
+        let objects: BTreeMap<String, MetricsObject> =
+            nodes.items.into_iter().filter_map(named).collect();
+        let complete = self.nodes.iter().all(|node| objects.contains_key(node));
+        Ok(if complete { objects } else { BTreeMap::new() })
     }
 
     /// The pods' objects at metrics-server, by pod.
@@ -256,6 +300,28 @@ impl Cluster {
         let named =
             |pod: DynamicObject| Some((pod.metadata.name?, serde_json::from_value(pod.data).ok()?));
         Ok(pods.items.into_iter().filter_map(named).collect())
+    }
+}
+
+/// Deletes a namespace and waits until it is gone.
+///
+/// # Errors
+/// The API refuses, or it does not go.
+pub async fn delete_namespace(namespaces: &Api<Namespace>, name: &str) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match namespaces.delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            // It is being deleted already.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            other => {
+                other.into_diagnostic().wrap_err_with(|| format!("delete namespace {name}"))?;
+            }
+        }
+        if begun.elapsed() > GONE_LIMIT {
+            bail!("the namespace {name} is still there after {} s", GONE_LIMIT.as_secs());
+        }
+        sleep(Duration::from_millis(500)).await;
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Batch {
     pub image: String,
     /// Annotations of the pods.
     pub annotations: BTreeMap<String, String>,
+    /// Only nodes with this label take them; any node without one.
+    pub node_label: Option<(&'static str, &'static str)>,
 }
 
 impl Batch {
@@ -96,6 +98,7 @@ impl Batch {
             },
             "spec": {
                 "runtimeClassName": self.handler,
+                "nodeSelector": self.node_label.map(|(key, value)| BTreeMap::from([(key, value)])),
                 "restartPolicy": restart_policy,
                 "terminationGracePeriodSeconds": 1,
                 "enableServiceLinks": false,
@@ -121,6 +124,7 @@ fn batch(controller: Controller) -> Batch {
         handler: "crun-wasmedge".to_owned(),
         image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
         annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        node_label: None,
     }
 }
 

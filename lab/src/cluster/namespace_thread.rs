@@ -7,22 +7,24 @@ use std::thread;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use nix::sched::{CloneFlags, setns};
 
-/// Runs `work` to its end on a thread of its own in `network_namespace`, with a single-threaded
-/// tokio runtime around it. The calling thread waits and stays where it is.
+/// Runs `work` to its end on a thread of its own in `network_namespace`, or where this process is,
+/// with a single-threaded tokio runtime around it. The calling thread waits and stays where it is.
 ///
 /// # Errors
 /// The namespace cannot be entered, or as `work` fails.
-pub fn block_on<T, Work, Running>(network_namespace: &OwnedFd, work: Work) -> Result<T>
+pub fn block_on<T, Work, Running>(network_namespace: Option<&OwnedFd>, work: Work) -> Result<T>
 where
     T: Send,
     Work: FnOnce() -> Running + Send,
     Running: Future<Output = Result<T>>,
 {
     let enter = || -> Result<T> {
-        let namespace = File::from(network_namespace.try_clone().into_diagnostic()?);
-        setns(namespace, CloneFlags::CLONE_NEWNET)
-            .into_diagnostic()
-            .wrap_err("setns(node's network namespace): this needs CAP_SYS_ADMIN")?;
+        if let Some(namespace) = network_namespace {
+            let namespace = File::from(namespace.try_clone().into_diagnostic()?);
+            setns(namespace, CloneFlags::CLONE_NEWNET)
+                .into_diagnostic()
+                .wrap_err("setns(node's network namespace): this needs CAP_SYS_ADMIN")?;
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -22,6 +22,8 @@ const HOPELESS: [&str; 9] = [
 pub struct SeenPod {
     /// The pod's UID.
     pub uid: String,
+    /// The node that it was given to.
+    pub node: Option<String>,
     /// Container id without its scheme.
     pub container_id: Option<String>,
     /// Receipt of the first event that had a node.
@@ -51,7 +53,8 @@ impl PodTable {
         let Some(name) = &pod.metadata.name else { return };
         let seen = self.pods.entry(name.clone()).or_default();
         seen.uid = pod.metadata.uid.clone().unwrap_or_default();
-        if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
+        if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) {
+            seen.node = Some(node.clone());
             seen.scheduled_ns.get_or_insert(now_ns);
         }
         let Some(status) = &pod.status else { return };
@@ -88,6 +91,12 @@ impl PodTable {
     /// Pods whose container runs.
     pub fn running(&self) -> u32 {
         self.pods.values().filter(|pod| pod.runs).count() as u32
+    }
+
+    /// Pods that will never run, or run no more.
+    pub fn failed(&self) -> Vec<(String, SeenPod)> {
+        let failed = self.pods.iter().filter(|(_, pod)| pod.failure.is_some());
+        failed.map(|(name, pod)| (name.clone(), pod.clone())).collect()
     }
 
     /// True if a pod will never run, or the watch can no longer tell.

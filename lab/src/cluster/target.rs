@@ -1,6 +1,5 @@
 //! Which cluster is meant: a kubeconfig with a context, or the cluster of a node of this machine.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -17,8 +16,8 @@ pub struct Target {
     context: Option<String>,
     /// The node of this machine whose cluster it is, if it is one.
     pub native: Option<NativeNode>,
-    /// Where its API server can be reached from.
-    pub network: OwnedFd,
+    /// Where its API server can be reached from, if not from here.
+    pub network: Option<OwnedFd>,
 }
 
 impl Target {
@@ -28,10 +27,7 @@ impl Target {
     /// It names a node of this machine that is not up.
     pub fn open(arguments: &TargetArgs) -> Result<Self> {
         let native = arguments.node.as_deref().map(NativeNode::attach).transpose()?;
-        let network = match &native {
-            Some(node) => node.network_namespace(),
-            None => File::open("/proc/self/ns/net").map(OwnedFd::from),
-        };
+        let network = native.as_ref().map(NativeNode::network_namespace).transpose();
         Ok(Self {
             kubeconfig: native
                 .as_ref()

@@ -42,14 +42,16 @@ pub fn cluster(context: &Context, command: &ClusterCommand) -> Result<ExitCode> 
                 import(context, node)?;
             }
             let image = image.clone().unwrap_or_else(reference);
-            namespace_thread::block_on(&target.network, || install(context, &target, &image))
+            namespace_thread::block_on(target.network.as_ref(), || {
+                install(context, &target, &image)
+            })
         }
         ClusterCommand::Uninstall { target, yes } => {
             let target = Target::open(target)?;
             if !yes {
                 return refuse(&target, &plan_of_uninstall());
             }
-            namespace_thread::block_on(&target.network, || uninstall(context, &target))?;
+            namespace_thread::block_on(target.network.as_ref(), || uninstall(context, &target))?;
             target.native.as_ref().map_or(Ok(()), forget_image)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -246,7 +248,7 @@ async fn restart(hands: &Hands, pod: &str, before: &Standing) -> Result<Standing
 
 fn status(target: &TargetArgs) -> Result<ExitCode> {
     let target = Target::open(target)?;
-    namespace_thread::block_on(&target.network, || async {
+    namespace_thread::block_on(target.network.as_ref(), || async {
         let hands = Hands::new(target.client().await?);
         let pods = hands.running().await?;
         for node in hands.nodes().await? {

@@ -1,17 +1,20 @@
 //! `wamr-lab host`: what runs in the lab's pod on a node of a cluster.
 
 use std::fs::File;
+use std::io::{BufReader, stdin, stdout};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
 use crate::cli::HostCommand;
 use crate::host;
 use crate::host::containerd;
 use crate::host::installed::{self, PROGRAMS};
 use crate::host::restart::{check_config, restart, standing};
+use crate::observer::eyes::Eyes;
+use crate::observer::question::serve;
 use crate::processes::Proc;
 
 /// Where the pod's image has the programs.
@@ -52,6 +55,14 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
             host::enter()?;
             print_standing()
         }
+        HostCommand::Observe => {
+            host::enter()?;
+            serve(&Eyes::of_host()?, BufReader::new(stdin()), stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        HostCommand::Images => ctr(&["list", "--quiet"], &[]),
+        HostCommand::Import => ctr(&["import", "-"], &[]),
+        HostCommand::Forget { references } => ctr(&["remove", "--sync"], references),
         HostCommand::Restart { now: true } => {
             host::enter()?;
             restart()?;
@@ -71,6 +82,25 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs containerd's own client on the host's images, with the streams of this process.
+fn ctr(verb: &[&str], references: &[String]) -> Result<ExitCode> {
+    host::enter()?;
+    let found = containerd::find(&Proc::new("/proc".into()))?;
+    let text = containerd::read(Path::new(&found.config))?;
+    let socket = containerd::socket(text.as_deref());
+    let status = Command::new(Path::new(&found.program).with_file_name("ctr"))
+        .args(["--address", &socket, "--namespace", "k8s.io", "images"])
+        .args(verb)
+        .args(references)
+        .status()
+        .into_diagnostic()
+        .wrap_err("start ctr beside containerd")?;
+    if !status.success() {
+        bail!("ctr images {}: {status}", verb.join(" "));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_standing() -> Result<ExitCode> {

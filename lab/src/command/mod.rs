@@ -2,6 +2,7 @@
 
 mod clean;
 mod cluster;
+mod cluster_run;
 mod demo;
 mod host;
 mod node;

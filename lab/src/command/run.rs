@@ -11,23 +11,24 @@ use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, MAX_PODS, MachineNode, NativeNode, Node, NodeConfig};
 use wamr_record::reader::read_run;
 
-use super::{Context, plan, require_root, virtual_run};
-use crate::cell::level::prepare_caches;
-use crate::cli::RunArgs;
+use super::{Context, cluster_run, plan, require_root, virtual_run};
+use crate::cell::level::note_caches;
+use crate::cli::{OnCluster, RunArgs};
 use crate::cluster::kubernetes::Cluster;
 use crate::cluster::namespace_thread;
 use crate::cri::pods::CriPods;
 use crate::environment;
-use crate::experiment::{self, ControlPlaneSpeed, Experiment, Provider};
+use crate::experiment::{self, Caches, ControlPlaneSpeed, Experiment, Provider};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::matrix::PlannedCell;
+use crate::observer::eyes::{Eyes, drop_caches};
+use crate::observer::together::Observers;
 use crate::place::Place;
 use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::session::{Session, default_dir};
-use crate::sample::meminfo::MeminfoFile;
 use crate::summary;
 use crate::sweep::{Tally, cell_name, planned_cells, sweep};
 
@@ -60,12 +61,12 @@ impl Outcome {
 /// The experiment is refused, the node does not come up or dies, the run cannot be written.
 pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
     if let Some(dir) = &arguments.resume {
-        require_root("run --resume DIR")?;
         // Read first: a directory that is no run must not be tidied.
         let experiment = experiment::read(&dir.join("experiment.toml"), &context.runtimes)?;
-        let here = here(arguments, &experiment)?;
-        let session = Session::resume(dir, arguments.only.clone())?;
-        return Ok(measure(context, &experiment, &session, here)?.exit_code());
+        require_root_for(&experiment, "run --resume DIR")?;
+        return execute(context, &experiment, arguments, || {
+            Session::resume(dir, arguments.only.clone())
+        });
     }
     // clap asks for one of both.
     let path = arguments.experiment.as_deref().unwrap_or(Path::new("demo"));
@@ -77,22 +78,49 @@ pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
         plan::print(&experiment, &arguments.only);
         return Ok(ExitCode::SUCCESS);
     }
-    require_root("run EXPERIMENT.toml")?;
+    require_root_for(&experiment, "run EXPERIMENT.toml")?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let dir = arguments.out.clone().unwrap_or_else(|| default_dir(&name));
     if experiment.provider == Provider::Vm && !arguments.here {
         return virtual_run::measure(context, &experiment, &dir, &arguments.only);
     }
-    let here = here(arguments, &experiment)?;
-    let session = Session::begin(&experiment, &dir, arguments.only.clone())?;
-    Ok(measure(context, &experiment, &session, here)?.exit_code())
+    execute(context, &experiment, arguments, || {
+        Session::begin(&experiment, &dir, arguments.only.clone())
+    })
+}
+
+/// Measures where the experiment wants it; `session` opens the run directory once nothing speaks
+/// against it.
+fn execute(
+    context: &Context,
+    experiment: &Experiment,
+    arguments: &RunArgs,
+    session: impl FnOnce() -> Result<Session>,
+) -> Result<ExitCode> {
+    let outcome = if experiment.provider == Provider::Cluster && !arguments.here {
+        let OnCluster { target, yes } = &arguments.cluster;
+        cluster_run::refuse_unless_meant(experiment, target, *yes)?;
+        cluster_run::measure(context, experiment, &session()?, target)?
+    } else {
+        let here = here(arguments, experiment)?;
+        measure(context, experiment, &session()?, here)?
+    };
+    Ok(outcome.exit_code())
+}
+
+/// On a cluster the lab's pods have the rights that reading a node needs.
+fn require_root_for(experiment: &Experiment, command: &str) -> Result<()> {
+    match experiment.provider {
+        Provider::Native | Provider::Vm => require_root(command),
+        Provider::Cluster => Ok(()),
+    }
 }
 
 /// The machine that this program runs on, if it is to be measured.
 fn here(arguments: &RunArgs, experiment: &Experiment) -> Result<Option<MachineNode>> {
     match (arguments.here, experiment.provider) {
         (true, _) => MachineNode::open().map(Some),
-        (false, Provider::Native) => Ok(None),
+        (false, Provider::Native | Provider::Cluster) => Ok(None),
         (false, Provider::Vm) => Err(miette!(
             help = "begin a new run; --only measures some of its cells",
             "a run in a virtual machine cannot be resumed: the machine is gone"
@@ -116,19 +144,15 @@ pub fn measure(
         Some(node) => node.spec().image.clone(),
         None => wamr_image::ensure(&context.cache, &context.progress)?,
     };
-    let (run, journal) = (&session.run, &session.journal);
-    let mut cells = planned_cells(experiment);
-    cells.retain(|cell| session.wants(&cell_name(experiment, cell)));
-    if cells.is_empty() {
-        return Err(miette!(
-            help = "see the cells' names: wamr-lab status DIR, wamr-lab run EXPERIMENT --dry-run",
-            "no cell of the experiment is chosen by --only"
-        ));
-    }
+    let journal = &session.journal;
+    let cells = chosen_cells(experiment, session)?;
     note_machine(context, journal);
     // The cache of a machine that just built something is large. Given back now, it is done with
     // long before the first baseline; dropped there, it would unsettle it.
-    prepare_caches(experiment.caches, journal)?;
+    if experiment.caches == Caches::Cold {
+        drop_caches()?;
+    }
+    note_caches(experiment.caches, journal);
     interrupt.arm();
     let up = match here {
         Some(node) => Ok(Place::Here(node)),
@@ -155,17 +179,49 @@ pub fn measure(
         (Ok(_), Err(cause)) => Err(cause),
         (swept, Ok(())) => swept,
     };
+    conclude(context, experiment, session, swept, down)
+}
+
+/// The cells that are asked for, done or not.
+///
+/// # Errors
+/// There are none.
+pub fn chosen_cells(experiment: &Experiment, session: &Session) -> Result<Vec<PlannedCell>> {
+    let mut cells = planned_cells(experiment);
+    cells.retain(|cell| session.wants(&cell_name(experiment, cell)));
+    if cells.is_empty() {
+        return Err(miette!(
+            help = "see the cells' names: wamr-lab status DIR, wamr-lab run EXPERIMENT --dry-run",
+            "no cell of the experiment is chosen by --only"
+        ));
+    }
+    Ok(cells)
+}
+
+/// Ends a run whose nodes have been left, which went as `left` says: writes the manifest and prints
+/// the table, or says how to go on.
+///
+/// # Errors
+/// The cells could not be measured, the nodes not be left, the run not be written.
+pub fn conclude(
+    context: &Context,
+    experiment: &Experiment,
+    session: &Session,
+    swept: Result<Option<Tally>>,
+    left: Result<()>,
+) -> Result<Outcome> {
+    let (run, journal) = (&session.run, &session.journal);
     let Some(tally) = swept.inspect_err(|error| {
         journal.note("broken", None, json!({ "error": format!("{error:?}") }));
     })?
     else {
         journal.note("interrupted", None, Value::Null);
-        down?;
+        left?;
         let dir = run.dir().display();
         context.progress.line(&format!("incomplete: {dir}; go on: wamr-lab run --resume {dir}"));
         return Ok(Outcome::Interrupted);
     };
-    down?;
+    left?;
     session.finish(&experiment.title)?;
     let record = read_run(run.dir()).into_diagnostic().wrap_err("read the finished run")?;
     anstream::print!("\n{}", summary::render(&record));
@@ -207,7 +263,7 @@ pub fn node_config(
     config.peers = peers;
     config.control_plane = match experiment.control_plane {
         ControlPlaneSpeed::Stock => ControlPlane::Stock,
-        ControlPlaneSpeed::Unthrottled => ControlPlane::Unthrottled,
+        ControlPlaneSpeed::Unthrottled | ControlPlaneSpeed::AsIs => ControlPlane::Unthrottled,
         ControlPlaneSpeed::None => ControlPlane::None,
     };
     let used = |name: &str| experiment.series.iter().any(|series| series.workload == name);
@@ -228,19 +284,16 @@ fn sweep_on(
     interrupt: &Interrupt,
 ) -> Result<Option<Tally>> {
     let view = node.view();
-    let environment = environment::gather(experiment, image, node, &context.programs_dir);
+    let environment = environment::of_place(experiment, image, node, &context.programs_dir);
     session.journal.note("virtual-machine", None, json!(node.virtual_machine()));
     session.record_environment(&environment)?;
     let network: OwnedFd =
         node.network_namespace().into_diagnostic().wrap_err("open the node's network namespace")?;
     let kubeconfig = node.kubeconfig();
-    namespace_thread::block_on(&network, || async {
-        let meminfo = MeminfoFile::open(view.proc.root())
-            .into_diagnostic()
-            .wrap_err("open the node's /proc/meminfo")?;
+    namespace_thread::block_on(Some(&network), || async {
         let cluster = match experiment.control_plane {
             ControlPlaneSpeed::None => PodMaker::Cri(CriPods::connect(view.root.clone()).await?),
-            ControlPlaneSpeed::Stock | ControlPlaneSpeed::Unthrottled => {
+            ControlPlaneSpeed::Stock | ControlPlaneSpeed::Unthrottled | ControlPlaneSpeed::AsIs => {
                 PodMaker::Kubernetes(Cluster::connect(&kubeconfig, experiment.controller).await?)
             }
         };
@@ -248,11 +301,8 @@ fn sweep_on(
             experiment,
             runtimes: node.runtimes().unwrap_or(&context.runtimes),
             image,
-            node: &view,
+            observers: Observers::one(Eyes::open(view, node.memory_cgroup(), node.root_cgroup())?),
             cluster,
-            meminfo,
-            node_cgroup: node.memory_cgroup(),
-            root_cgroup: node.root_cgroup(),
             run: &session.run,
             journal: &session.journal,
             progress: &context.progress,

@@ -103,6 +103,7 @@ fn a_pod_is_where_the_lab_looks_for_it() {
         handler: "h".to_owned(),
         image: "i".to_owned(),
         annotations: std::collections::BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        node_label: None,
     };
     let uid = uid(0x18a3_f0c2_d4e5_b6a7, 3);
     assert_eq!(uid, "18a3f0c2-d4e5-b6a7-0000-000000000003");

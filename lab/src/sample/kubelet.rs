@@ -161,6 +161,41 @@ pub fn resource(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Reading> {
     node.into_iter().chain(pods).collect()
 }
 
+/// The readings of several kubelets with those of their nodes made one each: sums, and the earliest
+/// time.
+pub fn together(readings: Vec<Reading>) -> Vec<Reading> {
+    let (mut of_nodes, mut all) = ((None, None), Vec::new());
+    for reading in readings {
+        match reading {
+            Reading::KubeletSummaryNode {
+                timestamp_ns: at_ns,
+                usage_bytes: usage,
+                working_set_bytes: working_set,
+                rss_bytes: rss,
+            } => {
+                let (first_ns, sum) = of_nodes.0.get_or_insert((at_ns, [0; 3]));
+                *first_ns = at_ns.min(*first_ns);
+                for (sum, bytes) in sum.iter_mut().zip([usage, working_set, rss]) {
+                    *sum += bytes;
+                }
+            }
+            Reading::KubeletResourceNode { timestamp_ns: at_ns, working_set_bytes } => {
+                let (first_ns, sum) = of_nodes.1.get_or_insert((at_ns, 0));
+                *first_ns = at_ns.min(*first_ns);
+                *sum += working_set_bytes;
+            }
+            other => all.push(other),
+        }
+    }
+    let summary = of_nodes.0.map(|(timestamp_ns, [usage_bytes, working_set_bytes, rss_bytes])| {
+        Reading::KubeletSummaryNode { timestamp_ns, usage_bytes, working_set_bytes, rss_bytes }
+    });
+    let resource = of_nodes.1.map(|(timestamp_ns, working_set_bytes)| {
+        Reading::KubeletResourceNode { timestamp_ns, working_set_bytes }
+    });
+    summary.into_iter().chain(resource).chain(all).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -208,6 +243,36 @@ mod tests {
         assert_eq!(readings, want);
         assert!(summary("{}", |_| true).is_err());
         assert!(summary("404 page not found", |_| true).is_err());
+    }
+
+    #[test]
+    fn kubelets_of_several_nodes_are_one() {
+        let node = |timestamp_ns, bytes| Reading::KubeletSummaryNode {
+            timestamp_ns,
+            usage_bytes: bytes + 2,
+            working_set_bytes: bytes + 1,
+            rss_bytes: bytes,
+        };
+        let resource = |timestamp_ns, working_set_bytes| Reading::KubeletResourceNode {
+            timestamp_ns,
+            working_set_bytes,
+        };
+        let pod = Reading::KubeletResourcePod {
+            timestamp_ns: 1,
+            pod: "p".into(),
+            working_set_bytes: 1,
+            containers_working_set_bytes: 1,
+        };
+        let all = vec![node(7, 10), pod.clone(), resource(9, 1), node(6, 20), resource(8, 2)];
+        let sum = Reading::KubeletSummaryNode {
+            timestamp_ns: 6,
+            usage_bytes: 34,
+            working_set_bytes: 32,
+            rss_bytes: 30,
+        };
+        assert_eq!(together(all), [sum, resource(8, 3), pod.clone()]);
+        assert_eq!(together(vec![node(7, 10)]), [node(7, 10)]);
+        assert_eq!(together(vec![pod.clone()]), [pod]);
     }
 
     #[test]

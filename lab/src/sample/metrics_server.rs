@@ -3,7 +3,7 @@
 //! metrics-server answers from its last scrape, so asking twice in 15 s gives one figure twice;
 //! and a scrape that ended before the pods had run for a whole interval stands for another moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -48,7 +48,9 @@ struct Figure {
 #[derive(Debug, Default)]
 pub struct Scrapes {
     not_before_ns: i64,
-    node_seen: BTreeSet<i64>,
+    /// The last figure of each node that was passed on.
+    nodes_seen: BTreeMap<String, i64>,
+    node_count: usize,
     pods_seen: BTreeSet<(String, i64)>,
 }
 
@@ -58,13 +60,28 @@ impl Scrapes {
         Self { not_before_ns, ..Self::default() }
     }
 
-    /// The reading of a NodeMetrics object, if it is a new one.
-    pub fn node(&mut self, object: &MetricsObject) -> Option<Reading> {
-        let figure = figure(object)?;
-        let Figure { timestamp_ns, window_s, working_set_bytes } = figure;
-        let fresh = timestamp_ns > self.not_before_ns && self.node_seen.insert(timestamp_ns);
-        let reading = Reading::MetricsServerNode { timestamp_ns, window_s, working_set_bytes };
-        fresh.then_some(reading)
+    /// The reading of NodeMetrics objects, of all nodes together, once each is a new one.
+    pub fn nodes(&mut self, objects: &BTreeMap<String, MetricsObject>) -> Option<Reading> {
+        let figures: BTreeMap<&String, Figure> = objects
+            .iter()
+            .map(|(node, object)| Some((node, figure(object)?)))
+            .collect::<Option<_>>()?;
+        let fresh = figures.iter().all(|(node, figure)| {
+            let seen_ns = self.nodes_seen.get(*node).copied().unwrap_or(self.not_before_ns);
+            figure.timestamp_ns > seen_ns
+        });
+        let timestamp_ns = figures.values().map(|figure| figure.timestamp_ns).min()?;
+        if !fresh {
+            return None;
+        }
+        self.node_count += 1;
+        let seen = figures.iter().map(|(node, figure)| ((*node).clone(), figure.timestamp_ns));
+        self.nodes_seen.extend(seen);
+        Some(Reading::MetricsServerNode {
+            timestamp_ns,
+            window_s: figures.values().map(|figure| figure.window_s).fold(0.0, f64::max),
+            working_set_bytes: figures.values().map(|figure| figure.working_set_bytes).sum(),
+        })
     }
 
     /// The reading of the PodMetrics object of `pod`, if it is a new one.
@@ -83,7 +100,7 @@ impl Scrapes {
 
     /// Distinct figures of the node so far.
     pub fn node_count(&self) -> usize {
-        self.node_seen.len()
+        self.node_count
     }
 
     /// Distinct figures so far of the pod that has the fewest of them.
@@ -123,28 +140,49 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn node_at(second: u32) -> MetricsObject {
-        object(json!({
-            "timestamp": format!("2026-01-01T00:00:{second:02}Z"),
-            "window": "15.036s",
-            "usage": { "cpu": "123456n", "memory": "1000Ki" },
-        }))
+    fn nodes_at(seconds: &[u32]) -> BTreeMap<String, MetricsObject> {
+        let node = |(at, second): (usize, &u32)| {
+            let object = object(json!({
+                "timestamp": format!("2026-01-01T00:00:{second:02}Z"),
+                "window": "15.036s",
+                "usage": { "cpu": "123456n", "memory": "1000Ki" },
+            }));
+            (format!("n{at}"), object)
+        };
+        seconds.iter().enumerate().map(node).collect()
     }
 
     #[test]
     fn a_scrape_counts_once_and_only_when_it_is_late_enough() {
         let begin: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
         let mut scrapes = Scrapes::after(begin.as_nanosecond() as i64);
-        assert_eq!(scrapes.node(&node_at(9)), None);
-        assert_eq!(scrapes.node(&node_at(10)), None);
+        assert_eq!(scrapes.nodes(&nodes_at(&[9])), None);
+        assert_eq!(scrapes.nodes(&nodes_at(&[10])), None);
         let Some(Reading::MetricsServerNode { window_s, working_set_bytes, .. }) =
-            scrapes.node(&node_at(11))
+            scrapes.nodes(&nodes_at(&[11]))
         else {
             panic!("a new scrape")
         };
         assert_eq!((window_s, working_set_bytes), (15.036, 1_024_000));
-        assert_eq!(scrapes.node(&node_at(11)), None);
-        assert!(scrapes.node(&node_at(26)).is_some());
+        assert_eq!(scrapes.nodes(&nodes_at(&[11])), None);
+        assert!(scrapes.nodes(&nodes_at(&[26])).is_some());
+        assert_eq!(scrapes.node_count(), 2);
+    }
+
+    #[test]
+    fn several_nodes_are_one_figure_once_each_has_a_new_one() {
+        let mut scrapes = Scrapes::default();
+        let Some(Reading::MetricsServerNode { timestamp_ns, working_set_bytes, .. }) =
+            scrapes.nodes(&nodes_at(&[12, 11]))
+        else {
+            panic!("new figures")
+        };
+        let earliest: Timestamp = "2026-01-01T00:00:11Z".parse().unwrap();
+        assert_eq!(i128::from(timestamp_ns), earliest.as_nanosecond());
+        assert_eq!(working_set_bytes, 2 * 1_024_000);
+        assert_eq!(scrapes.nodes(&nodes_at(&[27, 11])), None, "one is the old one");
+        assert!(scrapes.nodes(&nodes_at(&[27, 26])).is_some());
+        assert_eq!(scrapes.nodes(&BTreeMap::new()), None);
         assert_eq!(scrapes.node_count(), 2);
     }
 
@@ -181,7 +219,8 @@ mod tests {
             let value = json!({
                 "timestamp": timestamp, "window": window, "usage": { "memory": memory },
             });
-            assert_eq!(Scrapes::default().node(&object(value)), None, "{case}");
+            let nodes = BTreeMap::from([("n".to_owned(), object(value))]);
+            assert_eq!(Scrapes::default().nodes(&nodes), None, "{case}");
         }
         let empty = json!({
             "timestamp": "2026-01-01T00:00:11Z", "window": "15s", "containers": [],

@@ -56,6 +56,7 @@ fn pod(start_ns: i64) -> Pod {
         container_id: None,
         pid: None,
         cgroup: None,
+        node: None,
         requested_ns: 1_000_000_000,
         scheduled_ns: None,
         running_ns: None,
@@ -69,6 +70,7 @@ fn container(private_dirty_bytes: u64) -> ProcessMemory {
         role: Role::Container,
         phase: PhaseName::Plateau,
         pid: 7,
+        node: None,
         exe: "wamr-runner".into(),
         pod: None,
         rss_bytes: 0,
@@ -136,6 +138,7 @@ fn the_table_of_a_run() {
             versions: BTreeMap::new(),
             programs: vec![],
             images: BTreeMap::new(),
+            nodes: BTreeMap::new(),
         },
         cells: vec![
             record(cell(0, valid), samples),

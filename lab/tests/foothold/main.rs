@@ -1,5 +1,7 @@
-//! `wamr-lab cluster` on a cluster of two workers that lack the runtime: install, a Wasm pod,
-//! uninstall, and the workers' files are what they were.
+//! `wamr-lab cluster` on a cluster of two workers that lack the runtime: install, a Wasm pod, a
+//! sweep, uninstall, and the workers' files are what they were.
+
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -56,11 +58,15 @@ impl Cluster {
     }
 
     fn lab(&self, arguments: &[&str]) -> Output {
+        let table = self.dir.path().join("runtimes.toml").display().to_string();
+        self.lab_of_all(&[["--runtimes", &table].as_slice(), arguments].concat())
+    }
+
+    /// With the built-in table of runtimes.
+    fn lab_of_all(&self, arguments: &[&str]) -> Output {
         Command::new(LAB)
             .arg("--programs")
             .arg(&self.programs)
-            .arg("--runtimes")
-            .arg(self.dir.path().join("runtimes.toml"))
             .args(arguments)
             .stdin(Stdio::null())
             .output()
@@ -90,6 +96,13 @@ impl Cluster {
     fn kubectl(&self, arguments: &[&str]) -> String {
         let begin = ["node", "kubectl", "--name", &self.name, "--"];
         self.must(&begin.iter().chain(arguments).copied().collect::<Vec<_>>())
+    }
+
+    /// containerd's client on the images of a worker.
+    fn ctr(&self, worker: &str, arguments: &[&str]) -> String {
+        let begin = ["node", "exec", "--name", &self.name, "--node", worker, "--"];
+        let ctr = ["ctr", "--namespace", "k8s.io", "images"];
+        self.must(&begin.iter().chain(&ctr).chain(arguments).copied().collect::<Vec<_>>())
     }
 
     /// Path, kind, mode, target and, of plain files, size of all that is on the worker's disk. What
@@ -154,6 +167,7 @@ fn the_runtime_comes_to_a_cluster_and_goes_without_a_trace() {
     let refused = fail(yes("uninstall"));
     assert!(refused.contains("2 pods use it"), "{refused}");
     cluster.kubectl(&["delete", "pods", "w1", "w2"]);
+    sweep::ten_pods_are_measured_as_one(&cluster);
 
     run(yes("uninstall"));
     for (worker, before) in workers.iter().zip(&before) {

@@ -1,0 +1,290 @@
+//! A run on a cluster that exists: its nodes are read by the lab's pods, its pods are made by its
+//! own Kubernetes, and what the run brought along is taken away again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use miette::{Result, bail, miette};
+use serde_json::json;
+use wamr_image::{NodeImage, WorkloadImage};
+use wamr_record::environment::ClusterNode;
+
+use super::Context;
+use super::run::{Outcome, chosen_cells, conclude};
+use crate::cli::TargetArgs;
+use crate::cluster::hands::Hands;
+use crate::cluster::kubernetes::{Cluster, NAMESPACE};
+use crate::cluster::namespace_thread;
+use crate::cluster::target::Target;
+use crate::environment::{self, MachineFacts};
+use crate::experiment::Experiment;
+use crate::interrupt::Interrupt;
+use crate::lab::Lab;
+use crate::matrix::PlannedCell;
+use crate::observer::clocks;
+use crate::observer::eyes::Eyes;
+use crate::observer::node::{Observer, Sight};
+use crate::observer::pod::PodEyes;
+use crate::observer::question::boot_id;
+use crate::observer::together::Observers;
+use crate::place::{NativeSight, native_sight};
+use crate::pod_maker::PodMaker;
+use crate::run_dir::session::Session;
+use crate::sweep::{Tally, sweep};
+
+/// The nodes of a cluster, held for a run.
+struct Grip {
+    observers: Vec<Observer>,
+    facts: BTreeMap<String, (MachineFacts, ClusterNode)>,
+}
+
+/// Says what a run does to a cluster unless that is wanted.
+///
+/// # Errors
+/// It is not.
+pub fn refuse_unless_meant(
+    experiment: &Experiment,
+    target: &TargetArgs,
+    meant: bool,
+) -> Result<()> {
+    if meant {
+        return Ok(());
+    }
+    let target = Target::open(target)?;
+    anstream::println!("On {} this would be done:", target.name());
+    for line in plan(experiment) {
+        anstream::println!("  {line}");
+    }
+    Err(miette!(help = "say --yes if you mean it", "nothing was done to the cluster"))
+}
+
+fn plan(experiment: &Experiment) -> Vec<String> {
+    let most = experiment.densities.iter().max().copied().unwrap_or(0);
+    let images: BTreeSet<&str> =
+        experiment.series.iter().map(|series| series.workload.as_str()).collect();
+    let images: Vec<&str> = images.into_iter().collect();
+    vec![
+        "read the nodes through the pods that `cluster install` made".to_owned(),
+        format!("give containerd of these nodes what it lacks of the images {}", images.join(", ")),
+        format!("make the namespace {NAMESPACE}, and up to {most} pods at once in it"),
+        "drop the nodes' page caches before each measurement, unless caches = \"warm\"".to_owned(),
+        format!("at the end delete the namespace {NAMESPACE} and the images that were given"),
+    ]
+}
+
+/// Measures all cells that are left on a cluster, leaves it as it was, prints the table.
+///
+/// # Errors
+/// The cluster has no foothold of the lab, or lacks a handler, or cannot be read any more; the run
+/// cannot be written.
+pub fn measure(
+    context: &Context,
+    experiment: &Experiment,
+    session: &Session,
+    target: &TargetArgs,
+) -> Result<Outcome> {
+    let interrupt = Interrupt::listen()?;
+    let image = wamr_image::ensure(&context.cache, &context.progress)?;
+    let cells = chosen_cells(experiment, session)?;
+    let target = Target::open(target)?;
+    interrupt.arm();
+    let mut left = Ok(());
+    let swept = namespace_thread::block_on(target.network.as_ref(), || async {
+        let hands = Hands::new(target.client().await?);
+        let pods = hands.running().await?;
+        check_handlers(context, experiment, &hands, &pods).await?;
+        let grip = take_hold(&target, &hands, &pods).await?;
+        note_nodes(context, session, &grip);
+        let environment =
+            environment::of_cluster(experiment, &image, grip.facts.clone(), &context.programs_dir);
+        let environment = environment.ok_or_else(|| miette!("the cluster has no node"))?;
+        session.record_environment(&environment)?;
+        let nodes = pods.keys().cloned().collect();
+        let cluster = Cluster::with_nodes(target.client().await?, experiment.controller, nodes);
+        // What a run that was killed has left.
+        cluster.delete_namespace().await?;
+        let given = give_images(context, experiment, &image, &hands, &pods).await;
+        let swept = match &given {
+            Ok(_) => {
+                let pods = PodMaker::Kubernetes(cluster.clone());
+                sweep_on(context, experiment, &image, session, &cells, &interrupt, (grip, pods))
+                    .await
+            }
+            Err(error) => Err(miette!("{error:?}")),
+        };
+        left = leave(&hands, &cluster, &given.unwrap_or_default()).await;
+        swept
+    });
+    conclude(context, experiment, session, swept, left)
+}
+
+/// The runtime must be on the nodes, and pods must be able to ask for each handler.
+async fn check_handlers(
+    context: &Context,
+    experiment: &Experiment,
+    hands: &Hands,
+    pods: &BTreeMap<String, String>,
+) -> Result<()> {
+    if pods.is_empty() {
+        return Err(miette!(
+            help = "wamr-lab cluster install --yes, with the same --kubeconfig or --node",
+            "the lab has no pods on this cluster"
+        ));
+    }
+    let classes = hands.classes().await?;
+    let rows = experiment.series.iter().filter_map(|series| context.runtimes.get(&series.runtime));
+    let handlers: BTreeSet<&str> = rows.map(|row| row.handler.as_str()).collect();
+    let missing: Vec<&str> =
+        handlers.into_iter().filter(|handler| !classes.contains(*handler)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(miette!(
+        help = "`cluster install` makes wamr-crun and runc; other handlers are yours to install",
+        "the cluster has no RuntimeClass {}",
+        missing.join(", ")
+    ))
+}
+
+/// Opens eyes on every node with a pod of the lab. The control plane of a native cluster shares the
+/// machine of its workers and is read from here: else what it grows by would have no name.
+async fn take_hold(
+    target: &Target,
+    hands: &Hands,
+    pods: &BTreeMap<String, String>,
+) -> Result<Grip> {
+    let mut opened = Vec::new();
+    for (node, pod) in pods {
+        opened.push((node.clone(), Sight::Pod(PodEyes::open(hands, pod).await?)));
+    }
+    if let Some(native) = target.native.as_ref().filter(|node| !node.workers().is_empty()) {
+        let NativeSight { view, whole } = native_sight(native);
+        let eyes = Eyes::open(view, whole.clone(), whole)?;
+        opened.push((native.name().to_owned(), Sight::Files(eyes)));
+    }
+    let objects = hands.node_infos().await?;
+    let own = boot_id()?;
+    let (mut observers, mut facts) = (Vec::new(), BTreeMap::new());
+    let mut machines: Vec<String> = Vec::new();
+    for (name, sight) in opened {
+        let without_pods = matches!(sight, Sight::Files(_));
+        let mut observer = Observer { node: Some(name.clone()), machine: String::new(), sight };
+        let told = observer.facts().await?;
+        if told.boot_id != own {
+            clocks::check(&observer, &name).await?;
+        }
+        let at = machines.iter().position(|boot| *boot == told.boot_id).unwrap_or_else(|| {
+            machines.push(told.boot_id.clone());
+            machines.len() - 1
+        });
+        observer.machine = format!("machine{}", at + 1);
+        let (kubelet, container_runtime) = objects.get(&name).cloned().unwrap_or_default();
+        let node = ClusterNode {
+            machine: observer.machine.clone(),
+            without_pods,
+            kernel_release: told.machine.kernel_release.clone(),
+            cpu_model: told.machine.cpu_model.clone(),
+            cpus: told.machine.cpus,
+            memory_bytes: told.machine.memory_bytes,
+            cgroup_mode: told.machine.cgroup_mode.clone(),
+            kubelet,
+            container_runtime,
+        };
+        facts.insert(name, (told.machine, node));
+        observers.push(observer);
+    }
+    Ok(Grip { observers, facts })
+}
+
+/// Writes down what may disturb a measurement, and tells it.
+fn note_nodes(context: &Context, session: &Session, grip: &Grip) {
+    for (name, (facts, _)) in &grip.facts {
+        for warning in &facts.warnings {
+            tracing::info!(node = name, warning, "the machine moves memory by itself");
+        }
+        session.journal.note("node", None, json!({ "name": name, "facts": facts }));
+    }
+    context.progress.line(&format!("{} nodes are read", grip.observers.len()));
+}
+
+/// Gives each node the workloads that its containerd lacks; says which, by pod of the lab.
+async fn give_images(
+    context: &Context,
+    experiment: &Experiment,
+    image: &NodeImage,
+    hands: &Hands,
+    pods: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let names: BTreeSet<&str> =
+        experiment.series.iter().map(|series| series.workload.as_str()).collect();
+    let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (node, pod) in pods {
+        let there = hands.run(pod, &["images"]).await?;
+        for name in &names {
+            let Some(workload) = image.workloads.get(*name) else {
+                bail!("the node image has no workload {name:?}");
+            };
+            if there.lines().any(|line| line.trim() == workload.reference) {
+                continue;
+            }
+            give(context, hands, (node, pod), workload).await?;
+            given.entry(pod.clone()).or_default().push(workload.reference.clone());
+        }
+    }
+    Ok(given)
+}
+
+async fn give(
+    context: &Context,
+    hands: &Hands,
+    (node, pod): (&str, &str),
+    workload: &WorkloadImage,
+) -> Result<()> {
+    let step = context.progress.step(&format!("{} to {node}", workload.reference));
+    let fed = hands.feed(pod, &["import"], &workload.archive).await;
+    match &fed {
+        Ok(_) => step.done("is there"),
+        Err(_) => step.failed("was not taken"),
+    }
+    fed.map(drop)
+}
+
+/// Runs the cells; `None` if the user stopped it.
+async fn sweep_on(
+    context: &Context,
+    experiment: &Experiment,
+    image: &NodeImage,
+    session: &Session,
+    cells: &[PlannedCell],
+    interrupt: &Interrupt,
+    (grip, cluster): (Grip, PodMaker),
+) -> Result<Option<Tally>> {
+    let lab = Lab {
+        experiment,
+        runtimes: &context.runtimes,
+        image,
+        observers: Observers::several(grip.observers),
+        cluster,
+        run: &session.run,
+        journal: &session.journal,
+        progress: &context.progress,
+    };
+    tokio::select! {
+        tally = sweep(&lab, cells, &session.done) => tally.map(Some),
+        () = interrupt.asked() => Ok(None),
+    }
+}
+
+/// Takes away what the run brought along.
+async fn leave(
+    hands: &Hands,
+    cluster: &Cluster,
+    given: &BTreeMap<String, Vec<String>>,
+) -> Result<()> {
+    cluster.delete_namespace().await?;
+    for (pod, references) in given {
+        let arguments: Vec<&str> =
+            ["forget"].into_iter().chain(references.iter().map(String::as_str)).collect();
+        hands.run(pod, &arguments).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Who reads the nodes of a run. A node of this machine is read from its files; a node of a cluster
+//! by the same code in the lab's pod there. Several nodes are measured together: their pods are one
+//! batch, and their memory is one sum.
+//!
+//! Nodes may share a machine, as those of `node up --workers` do: then they have one kernel, and
+//! its memory counts once.
+
+pub mod clocks;
+pub mod eyes;
+pub mod node;
+pub mod pod;
+pub mod question;
+pub mod together;
