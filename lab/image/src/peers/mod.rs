@@ -202,7 +202,9 @@ fn part_folder(parts: &Parts, name: &str, cache: &Cache, progress: &Progress) ->
     let stage_name = format!("peer-{name}");
     let key = key(parts, name)?;
     let stage = Stage { name: &stage_name, title: &part.title, key: &key, pieces: 0 };
-    let target = cache.cargo_folder().join(name);
+    let compiled = cache.cargo_folder().join(name);
+    // wasmer's build script finds its way by this name.
+    let target = compiled.join("target");
     let (folder, Made {}) = cache.stage(stage, progress, |bench| {
         build::build(part, &needed, &target, bench)?;
         match part.files.iter().find(|file| !bench.out.join(file).exists()) {
@@ -211,10 +213,10 @@ fn part_folder(parts: &Parts, name: &str, cache: &Cache, progress: &Progress) ->
         }
     })?;
     // Gigabytes, of use to nobody but a build that was broken off.
-    match fs::remove_dir_all(&target) {
+    match fs::remove_dir_all(&compiled) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
             .into_diagnostic()
-            .with_context(|| format!("cannot remove {}", target.display())),
+            .with_context(|| format!("cannot remove {}", compiled.display())),
         _ => Ok(folder),
     }
 }
