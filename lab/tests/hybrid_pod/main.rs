@@ -4,18 +4,24 @@
 
 #[path = "../clients/image.rs"]
 mod image;
-mod node;
+#[path = "../test_node/mod.rs"]
+mod test_node;
 
 use std::fs;
+use std::path::Path;
 
-use node::Node;
+use image::Kind;
+use test_node::Node;
 
 const POD: &str = include_str!("pod.yaml");
 const TERMINATED: &str = "143";
 
 #[test]
 fn a_pod_of_both_kinds() {
-    let Some(node) = Node::up("a_pod_of_both_kinds") else { return };
+    let node = match up() {
+        Ok(node) => node,
+        Err(reason) => return println!("skipped: a_pod_of_both_kinds: {reason}"),
+    };
     node.kubectl_with_input(&["apply", "-f", "-"], POD);
     let waiting = field(&node, "hybrid", "{.status.phase}", "Running");
     assert_eq!(waiting, "Running");
@@ -27,6 +33,18 @@ fn a_pod_of_both_kinds() {
     limits_are_in_force(&node);
     exhausted_memory_is_told(&node);
     all_end_within_the_grace_period(&node);
+}
+
+/// A node with the images of the pod.
+fn up() -> Result<Node, String> {
+    let images = tempfile::tempdir().map_err(|error| error.to_string())?;
+    image::write_all(images.path())?;
+    let node = Node::up("http-wasm", &[])?;
+    for kind in Kind::ALL {
+        let archive = kind.archive();
+        node.import(&images.path().join(Path::new(&archive).file_name().expect("a name")));
+    }
+    Ok(node)
 }
 
 /// Waits until the field is what is wanted, and returns it.

@@ -3,14 +3,15 @@
 //!
 //! Nix is needed; root and the node image besides for the node. What is lacking is said.
 
-mod node;
+#[path = "../test_node/mod.rs"]
+mod test_node;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use node::Node;
 use serde_json::Value;
+use test_node::Node;
 use wamr_node::MachineSpec;
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
 
@@ -165,7 +166,12 @@ fn a_node_runs_a_pod_with_what_is_rendered() {
     let test = "a_node_runs_a_pod_with_what_is_rendered";
     let Some(rendered) = rendered(test) else { return };
     let dir = tempfile::tempdir().expect("a directory for the files");
-    let Some(node) = Node::up(test, &write_all(&rendered, dir.path())) else { return };
+    let given = write_all(&rendered, dir.path());
+    let given = given.to_str().expect("a path of this test");
+    let node = match Node::up("microservice-wasm", &["--config-from", given]) {
+        Ok(node) => node,
+        Err(reason) => return println!("skipped: {test}: {reason}"),
+    };
     containerd_has_the_handlers(&node);
     the_kubelet_has_the_settings(&node);
     let classes = node.kubectl(&["get", "runtimeclasses", "-o", "name"]);

@@ -1,15 +1,19 @@
-//! A node of the lab whose containerd, kubelet and network are configured by given files.
+//! A node of the lab for one test. It goes with the test: also if that panics or is killed.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// Nothing here takes that long unless it hangs; no limit of performance.
+const PATIENCE: Duration = Duration::from_mins(2);
 const LAB: &str = env!("CARGO_BIN_EXE_wamr-lab");
-const WORKLOAD: &str = "microservice-wasm";
 
 /// A node that is up. Dropping it takes it down.
 pub struct Node {
@@ -19,18 +23,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// `None`, with a line that says why, if this machine cannot run `test`.
-    pub fn up(test: &str, config: &Path) -> Option<Self> {
-        match Self::try_up(config) {
-            Ok(node) => Some(node),
-            Err(reason) => {
-                println!("skipped: {test}: {reason}");
-                None
-            }
-        }
-    }
-
-    fn try_up(config: &Path) -> Result<Self, String> {
+    /// A node with one workload's image, by `wamr-lab node up` with further arguments. `Err` says
+    /// why this machine cannot have one.
+    pub fn up(workload: &str, arguments: &[&str]) -> Result<Self, String> {
         if !nix::unistd::geteuid().is_root() {
             return Err("root is needed".to_owned());
         }
@@ -40,18 +35,18 @@ impl Node {
         let image: wamr_image::NodeImage =
             serde_json::from_str(&text).map_err(|error| format!("the node image: {error}"))?;
         let workload =
-            image.workloads.get(WORKLOAD).ok_or(format!("the node image has no {WORKLOAD}"))?;
+            image.workloads.get(workload).ok_or(format!("the node image has no {workload}"))?;
         let programs = programs_dir();
         for name in ["wamr-crun", "wamr-runner"] {
             if !programs.join(name).is_file() {
                 return Err(format!("{} has no {name}: make build", programs.display()));
             }
         }
-        let name = format!("rendered-{}", std::process::id());
+        let name = format!("test-{}", std::process::id());
         // The node goes with the lab, and the lab with this thread.
         let mut lab = Command::new("setpriv");
         lab.args(["--pdeathsig", "INT", LAB, "--programs"]).arg(&programs);
-        lab.args(["node", "up", "--name", &name, "--config-from"]).arg(config);
+        lab.args(["node", "up", "--name", &name]).args(arguments);
         let lab = lab.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut node = Self { name, lab: lab.spawn().expect("start wamr-lab"), programs };
         node.wait_until_up();
@@ -70,7 +65,8 @@ impl Node {
         }
     }
 
-    fn import(&self, archive: &Path) {
+    /// Gives an OCI archive to containerd.
+    pub fn import(&self, archive: &Path) {
         let file = File::open(archive).expect("open an image");
         let words = ["ctr", "-n", "k8s.io", "images", "import", "-"];
         let status = self.command("exec", &words).stdin(file).output().expect("import an image");
@@ -84,22 +80,7 @@ impl Node {
         command
     }
 
-    /// kubectl, which must succeed.
-    pub fn kubectl(&self, words: &[&str]) -> String {
-        self.kubectl_with_input(words, "")
-    }
-
-    /// As [`Node::kubectl`], with something on standard input.
-    pub fn kubectl_with_input(&self, words: &[&str], input: &str) -> String {
-        let (ok, text) = self.try_kubectl(words, input);
-        if ok {
-            return text;
-        }
-        let events = self.try_kubectl(&["get", "events"], "").1;
-        panic!("kubectl {words:?}: {text}\n{events}");
-    }
-
-    fn try_kubectl(&self, words: &[&str], input: &str) -> (bool, String) {
+    fn run_kubectl(&self, words: &[&str], input: &str) -> Output {
         let mut child = self
             .command("kubectl", words)
             .stdin(Stdio::piped())
@@ -111,9 +92,33 @@ impl Node {
         // kubectl may have ended without reading.
         drop(stdin.write_all(input.as_bytes()));
         drop(stdin);
-        let output = child.wait_with_output().expect("wait for kubectl");
-        let text = if output.status.success() { output.stdout } else { output.stderr };
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        child.wait_with_output().expect("wait for kubectl")
+    }
+
+    /// Exit status and both streams of kubectl.
+    pub fn try_kubectl(&self, words: &[&str], input: &str) -> (i32, String) {
+        let output = self.run_kubectl(words, input);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Standard output of kubectl, which must succeed.
+    pub fn kubectl(&self, words: &[&str]) -> String {
+        self.kubectl_with_input(words, "")
+    }
+
+    /// As [`Node::kubectl`], with something on standard input.
+    pub fn kubectl_with_input(&self, words: &[&str], input: &str) -> String {
+        let output = self.run_kubectl(words, input);
+        let events = || self.try_kubectl(&["get", "events"], "").1;
+        assert!(output.status.success(), "kubectl {words:?}: {output:?}\n{}", events());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts kubectl with its output in a file.
+    pub fn kubectl_into(&self, words: &[&str], file: File) -> Child {
+        let mut command = self.command("kubectl", words);
+        command.stdin(Stdio::null()).stdout(file).spawn().expect("start kubectl")
     }
 
     /// A shell in the node.
@@ -121,6 +126,19 @@ impl Node {
         let output = self.command("exec", &["sh", "-c", script]).output().expect("run a shell");
         assert!(output.status.success(), "{script}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Asks until there is an answer.
+    pub fn eventually<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            let pods = || self.try_kubectl(&["describe", "pods"], "").1;
+            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{}", pods());
+            sleep(Duration::from_millis(300));
+        }
     }
 }
 
@@ -132,7 +150,7 @@ impl Drop for Node {
 }
 
 /// Where the programs under test are: beside `WAMR_TEST_RUNTIME`, else `dist/bin`.
-fn programs_dir() -> PathBuf {
+pub fn programs_dir() -> PathBuf {
     let runtime = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
     let dir = runtime.as_deref().and_then(Path::parent).map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/bin"),
