@@ -42,6 +42,7 @@ BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
 
 .PHONY: help setup demo build image test check fuzz stress clean artifact report-cost
+.PHONY: reference reference-pack
 .PHONY: install uninstall manual deb clients
 .PHONY: fmt tidy clippy doc unit sweep totals vm vm-test vm-privileged scenarios
 .PHONY: nix-check nix-show nix-options
@@ -56,11 +57,11 @@ demo: setup build ## ten pods each of three systems on a node of this machine, a
 test: setup fmt tidy clippy doc scenarios nix-check build deb image ## everything; CI runs this
 	@rm -rf $(LOGS)
 	@status=0; \
-	$(SHIPPED) $(MAKE) unit && $(MAKE) conformance-gate && $(MAKE) sweep && \
+	$(SHIPPED) $(MAKE) unit && $(MAKE) reference && $(MAKE) conformance-gate && $(MAKE) sweep && \
 		$(MAKE) vm-test || status=$$?; \
 	$(MAKE) totals; exit $$status
 
-check: setup fmt tidy clippy doc scenarios nix-check unit ## all that needs no root and no node
+check: setup fmt tidy clippy doc scenarios nix-check unit reference ## what needs no root, no node
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
 build: ## the four programs into dist/bin
@@ -93,6 +94,20 @@ artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; 
 	@echo '== artifact'
 	@cargo build --locked --release --package wamr-report --bins
 	@analysis/artifact.sh $(abspath $(TARGET))/release/wamr-report dist
+
+reference: ## the recorded runs of data/: verified, and their reports made again and compared
+	@echo '== reference'
+	@cargo build --locked --release --quiet --package wamr-report --bins
+	@mkdir -p $(LOGS)
+	@if analysis/reference.sh check $(abspath $(TARGET))/release/wamr-report \
+		$(abspath $(TARGET))/reference; \
+	then echo 'test result: ok. 1 passed; 0 failed (reference)' | tee $(LOGS)/reference.log; \
+	else echo 'test result: FAILED. 0 passed; 1 failed (reference)' | \
+		tee $(LOGS)/reference.log; exit 1; fi
+
+reference-pack: ## RUN becomes data/NAME: an archive, and its report
+	@cargo build --locked --release --quiet --package wamr-report --bins
+	@analysis/reference.sh pack $(abspath $(TARGET))/release/wamr-report $(RUN)
 
 report-cost: ## time and memory of a report on nine systems, three densities, five repetitions
 	@cargo build --locked --release --package wamr-report --bins --examples

@@ -20,8 +20,13 @@ mkdir -p "$top" "$out"
 git archive --format=tar HEAD | tar -x -C "$top" -f -
 printf '%s\n' "$commit" > "$top/COMMIT"
 
-# A folder of data that holds a manifest is a run; its report is made anew from its raw data.
-find "$top/data" -name manifest.json | LC_ALL=C sort | while read -r manifest; do
+# A folder of data that holds a manifest is a run, and so is what an archive there holds: the report
+# of each is made anew from its raw data.
+mkdir -p "$stage/runs"
+find "$top/data" -name run.tar.gz | LC_ALL=C sort | while read -r packed; do
+    tar --extract --gzip --file "$packed" --directory "$stage/runs"
+done
+find "$top/data" "$stage/runs" -name manifest.json | LC_ALL=C sort | while read -r manifest; do
     run=$(dirname "$manifest")
     "$report" verify "$run"
     "$report" build "$run" --out "$top/reports/$(basename "$run")" > "$stage/log"

@@ -160,8 +160,9 @@ fn sockets(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) {
 /// the source looked earlier than it was asked.
 fn by_measure(reading: &Reading) -> (Option<i64>, Vec<(Measure, u64)>) {
     match reading {
-        Reading::NodeCgroup { usage_bytes, file_bytes, .. } => {
-            (None, vec![(Measure::NodeCgroup, usage_bytes.saturating_sub(*file_bytes))])
+        Reading::NodeCgroup { .. } => {
+            let kept = reading.node_cgroup_kept_bytes();
+            (None, kept.map(|bytes| (Measure::NodeCgroup, bytes)).into_iter().collect())
         }
         Reading::KubeletSummaryNode { timestamp_ns, working_set_bytes, .. } => {
             (Some(*timestamp_ns), vec![(Measure::SummaryNode, *working_set_bytes)])
@@ -272,6 +273,11 @@ fn start_up(pods: &[Pod], wanted: u32, values: &mut BTreeMap<Measure, f64>) {
         put(values, Measure::RunningLast, Some(running.last_ns));
     }
     put(values, Measure::LogLast, of(|pod| pod.log_ns).map(|log| log.last_ns));
+    let durations: Vec<Option<i64>> = pods.iter().map(|pod| pod.duration_ns).collect();
+    if let Some(work) = start::reached(0, &durations) {
+        put(values, Measure::WorkP50, Some(work.p50_ns));
+        put(values, Measure::WorkLast, Some(work.last_ns));
+    }
 }
 
 #[cfg(test)]
@@ -290,6 +296,7 @@ mod tests {
             order: 0,
             runtime: "x".to_owned(),
             runtime_title: "X".to_owned(),
+            runtime_remark: None,
             ours: false,
             language: "wasm".to_owned(),
             workload: "w".to_owned(),
@@ -345,6 +352,7 @@ mod tests {
             running_ns: None,
             first_instruction_ns: Some(9),
             log_ns: None,
+            duration_ns: None,
         }
     }
 
@@ -353,5 +361,10 @@ mod tests {
         let start = |pods| cell_figures(&record(Vec::new(), pods)).values;
         assert_eq!(start(vec![pod()]).get(&Measure::StartLast), None);
         assert_eq!(start(vec![pod(), pod()]).get(&Measure::StartLast), Some(&4.0));
+        let worked = |duration_ns| Pod { duration_ns, ..pod() };
+        let work = start(vec![worked(Some(7)), worked(Some(9))]);
+        assert_eq!((work[&Measure::WorkP50], work[&Measure::WorkLast]), (8.0, 9.0));
+        let half = start(vec![worked(Some(7)), worked(None)]);
+        assert_eq!(half.get(&Measure::WorkP50), None, "not until all have said so");
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub enum Unit {
     /// Bytes for each pod of the cell.
     BytesPerPod,
-    /// Nanoseconds after the call that creates the pods.
+    /// Nanoseconds, of a start after the call that creates the pods.
     Nanoseconds,
 }
 
@@ -95,6 +95,10 @@ measures! {
     RunningLast = "running_last_ns", Nanoseconds;
     /// containerd has read the first line of all workloads.
     LogLast = "log_last_ns", Nanoseconds;
+    /// A fixed amount of work, by the workload's own clock: half of the pods had done it by then.
+    WorkP50 = "work_p50_ns", Nanoseconds;
+    /// The same of the pod that took longest.
+    WorkLast = "work_last_ns", Nanoseconds;
     /// Memory that only the container's process maps.
     PartContainerPrivate = "part_container_private_bytes_per_pod", BytesPerPod;
     /// The container's share of pages that several processes map.

@@ -84,6 +84,9 @@ pub struct System {
     pub title: String,
     /// `wasm`, `python` or `native`.
     pub language: String,
+    /// What must stand beside its figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// True for what this project builds.
     pub ours: bool,
     /// Private memory of its idle containers in valid cells.
@@ -204,6 +207,7 @@ fn systems(run: &Run, plan: &Plan) -> Vec<System> {
             runtime: runtime.clone(),
             workload: workload.clone(),
             title: cell.map_or_else(|| clean(runtime), |cell| clean(&cell.runtime_title)),
+            remark: cell.and_then(|cell| cell.runtime_remark.as_deref()).map(clean),
             language: cell.map_or_else(String::new, |cell| clean(&cell.language)),
             ours: cell.is_some_and(|cell| cell.ours),
             private: None,

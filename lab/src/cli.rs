@@ -389,6 +389,8 @@ pub enum NodeProvider {
     Native,
     /// In a virtual machine, under QEMU.
     Vm,
+    /// On a cluster that exists: `cluster install`, `status` and `uninstall` are its verbs.
+    Cluster,
 }
 
 /// The node of `node up`; runs use names of their own, so both can be there at once.

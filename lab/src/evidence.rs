@@ -16,6 +16,16 @@ use crate::node_view::NodeView;
 use crate::processes::{open_in_root, program_name_of};
 use crate::smaps::executable_files;
 
+/// What a container's process is held against.
+struct Expected<'a> {
+    /// What the table demands.
+    demanded: &'a EngineEvidence,
+    /// The runtime's files on the node.
+    programs: &'a [Program],
+    /// The workload's program.
+    workload: &'a Program,
+}
+
 /// Reads the evidence of all `pods`, whose processes must be known; `program` is the workload's in
 /// its image.
 ///
@@ -28,27 +38,21 @@ pub fn collect(
     pods: &[Pod],
 ) -> Result<Evidence> {
     let programs = programs(node, runtime)?;
-    let mut digests = Digests::default();
-    let mut containers = Vec::new();
-    let mut workload = None;
-    for pod in pods {
-        let Some(pid) = pod.pid else { continue };
-        let Some(evidence) =
-            container_evidence(node, &runtime.evidence, &programs, pod, pid, &mut digests)
-        else {
-            continue;
-        };
-        if workload.is_none() {
-            workload = node.proc.open_inside(pid, program).ok();
-        }
-        containers.push(evidence);
-    }
-    let workload = workload
+    let inside = |pod: &Pod| node.proc.open_inside(pod.pid?, program).ok();
+    let workload = pods
+        .iter()
+        .find_map(inside)
         .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         .and_then(digest_reader)
         .into_diagnostic()
         .wrap_err_with(|| format!("read {program} inside a container"))?;
     let workload = Program { path: program.to_owned(), sha256: workload.sha256 };
+    let expected =
+        Expected { demanded: &runtime.evidence, programs: &programs, workload: &workload };
+    let mut digests = Digests::default();
+    let containers =
+        pods.iter().filter_map(|pod| container_evidence(node, &expected, pod, &mut digests));
+    let containers = containers.collect();
     Ok(Evidence { handler: runtime.handler.clone(), programs, workload, containers })
 }
 
@@ -81,16 +85,15 @@ fn open_program(root: &Path, path: &str) -> io::Result<File> {
 /// `None` if the process is gone.
 fn container_evidence(
     node: &NodeView,
-    demanded: &EngineEvidence,
-    programs: &[Program],
+    expected: &Expected<'_>,
     pod: &Pod,
-    pid: u32,
     digests: &mut Digests,
 ) -> Option<ContainerEvidence> {
+    let pid = pod.pid?;
     let exe = node.proc.exe(pid)?;
     let exe_sha256 = digests.of(File::open(node.proc.path(pid, "exe")).ok()?).ok()?;
     let mapped_programs = executable_files(&node.proc.text(pid, "maps")?);
-    let engine_proven = proves(demanded, programs, &exe, &exe_sha256, &mapped_programs);
+    let engine_proven = proves(expected, &exe, &exe_sha256, &mapped_programs);
     let cgroup_in_pod = pod.cgroup.as_ref().is_some_and(|cgroup| is_in_pod(cgroup, &pod.uid));
     let pod = pod.name.clone();
     Some(ContainerEvidence {
@@ -110,15 +113,16 @@ fn container_evidence(
 /// anything else. A program that the row does not list, like an interpreter inside the image, is
 /// told by its name.
 fn proves(
-    demanded: &EngineEvidence,
-    programs: &[Program],
+    expected: &Expected<'_>,
     exe: &str,
     exe_sha256: &str,
     mapped_programs: &[String],
 ) -> bool {
-    match demanded {
+    match expected.demanded {
+        EngineEvidence::Workload => exe_sha256 == expected.workload.sha256,
         EngineEvidence::Exe(name) => {
-            let listed = programs.iter().find(|program| program_name_of(&program.path) == name);
+            let listed =
+                expected.programs.iter().find(|program| program_name_of(&program.path) == name);
             match listed {
                 Some(program) => program.sha256 == exe_sha256,
                 None => program_name_of(exe) == name,
@@ -185,9 +189,13 @@ mod tests {
             ("unlisted, other name", exe("python3.13"), "/usr/bin/python3.11", "dd", &[], false),
             ("mapped", maps(), "/usr/bin/crun", "ee", &lib, true),
             ("not mapped", maps(), "/usr/bin/crun", "ee", &[], false),
+            ("the workload", EngineEvidence::Workload, "/", "ff", &[], true),
+            ("another program", EngineEvidence::Workload, "/app", "ee", &[], false),
         ];
+        let workload = Program { path: "/app".into(), sha256: "ff".into() };
         for (case, demanded, path, sha256, mapped, want) in table {
-            assert_eq!(proves(demanded, &programs, path, sha256, mapped), *want, "{case}");
+            let expected = Expected { demanded, programs: &programs, workload: &workload };
+            assert_eq!(proves(&expected, path, sha256, mapped), *want, "{case}");
         }
     }
 

@@ -220,6 +220,7 @@ mod tests {
             running_ns: None,
             first_instruction_ns: start_ns,
             log_ns: None,
+            duration_ns: None,
         }
     }
 

@@ -10,7 +10,7 @@ use wamr_record::cell::{PhaseName, ProcessMemory, Role, Verdict};
 use wamr_record::reader::{CellRecord, Run};
 use wamr_record::sample::{Meminfo, Reading};
 
-use crate::cell::record::{median, node_bytes};
+use crate::cell::record::median;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -157,7 +157,7 @@ fn less_mb(record: &CellRecord, field: impl Fn(&Meminfo) -> u64) -> Option<f64> 
 
 /// By how much the node's control group grew, page cache aside, divided by the pods.
 fn node_cgroup_mb(record: &CellRecord) -> Option<f64> {
-    per_pod_mb(record, node_bytes)
+    per_pod_mb(record, Reading::node_cgroup_kept_bytes)
 }
 
 /// Growth of a figure from the baseline to the plateau, medians, divided by the pods.

@@ -2,12 +2,24 @@
 //
 // The first argument, else $CPU_ROUNDS, else 64, says how many rounds. Prints how long that took
 // and a checksum, which depends on the number of rounds alone: the same in C, native or Wasm, and
-// in Python. Then it ends with status 0.
+// in Python. Then it ends with status 0; with `stay` as second argument it waits to be stopped, as
+// a pod whose memory is measured has to.
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#ifndef __wasi__
+#include <signal.h>
+
+static void stop(int signal_number) {
+    (void)signal_number;
+    _exit(0);
+}
+#endif
 
 #define WORDS 4096
 #define STEPS 65536
@@ -47,6 +59,11 @@ static uint64_t compute(unsigned long rounds) {
 int main(int count, char **arguments) {
     printf("start_ns=%llu\n", (unsigned long long)nanoseconds(CLOCK_REALTIME));
     fflush(stdout);
+#ifndef __wasi__
+    // WASI has no signals: there the runtime ends the guest. A native PID 1 needs a handler.
+    signal(SIGTERM, stop);
+    signal(SIGINT, stop);
+#endif
     const char *text = count > 1 ? arguments[1] : getenv("CPU_ROUNDS");
     char *end = NULL;
     unsigned long rounds = text == NULL ? 64 : strtoul(text, &end, 10);
@@ -59,5 +76,9 @@ int main(int count, char **arguments) {
     uint64_t duration = nanoseconds(CLOCK_MONOTONIC) - begin;
     printf("duration_ns=%llu\n", (unsigned long long)duration);
     printf("checksum=%016llx\n", (unsigned long long)checksum);
+    fflush(stdout);
+    while (count > 2 && strcmp(arguments[2], "stay") == 0) {
+        sleep(3600);
+    }
     return 0;
 }

@@ -1,6 +1,7 @@
-"""Computes, as cpu.c: the same arithmetic and the same checksum."""
+"""Computes, as cpu.c: the same arithmetic and the same checksum, and the same arguments."""
 
 import os
+import signal
 import sys
 import time
 
@@ -27,6 +28,9 @@ def compute(rounds):
 
 
 print(f"start_ns={time.time_ns()}", flush=True)
+# PID 1 gets no signal that it has no handler for.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: sys.exit(0))
 text = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CPU_ROUNDS", "64")
 if not (text.isascii() and text.isdigit()):
     print(f"{text}: is no number of rounds", file=sys.stderr)
@@ -34,4 +38,6 @@ if not (text.isascii() and text.isdigit()):
 begin = time.monotonic_ns()
 result = compute(int(text))
 print(f"duration_ns={time.monotonic_ns() - begin}")
-print(f"checksum={result:016x}")
+print(f"checksum={result:016x}", flush=True)
+while sys.argv[2:] == ["stay"]:
+    signal.pause()

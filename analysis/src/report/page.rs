@@ -89,6 +89,8 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
     figure_tables.extend(memory_tables::slopes(study));
     let mut container = vec![memory_tables::private(study)];
     container.extend(memory_tables::mappings(study));
+    let mut starts = vec![run_tables::start(study)];
+    starts.extend(run_tables::work(study));
     let mut validity = vec![run_tables::cells(study)];
     validity.extend(run_tables::defects(study));
     let section = |id, title, figures, tables| Section { id, title, figures, tables };
@@ -103,7 +105,7 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
             vec![memory_tables::parts(study), memory_tables::growth(study)],
         ),
         section("container", "The idle container", Vec::new(), container),
-        section("start-up", "Start-up", starting, vec![run_tables::start(study)]),
+        section("start-up", "Start-up", starting, starts),
         section("paper-figures", "The paper's figures with these numbers", paper, Vec::new()),
         section("validity", "Validity", Vec::new(), validity),
         section(

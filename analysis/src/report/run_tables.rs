@@ -1,5 +1,7 @@
 //! Tables of the run: the summary, start-up, validity of the cells.
 
+use std::fmt::Write;
+
 use super::memory_tables::{class, head};
 use super::table::{Cell, Table};
 use crate::attribution::is_open;
@@ -10,8 +12,14 @@ use crate::study::Study;
 
 /// The main table.
 pub fn summary(study: &Study) -> Table {
-    let note = "free and metrics-server: plateau minus before, as in the paper. available: plateau \
-                minus the mean of before and after.";
+    let mut note = "free and metrics-server: plateau minus before, as in the paper. available: \
+                    plateau minus the mean of before and after."
+        .to_owned();
+    for system in &study.systems {
+        if let Some(remark) = &system.remark {
+            write!(note, " {}: {}.", system.title, shorten(remark, 300)).unwrap_or_default();
+        }
+    }
     let mut table = Table::new("summary", "What a pod costs", note)
         .words("Runtime", "runtime")
         .number("Pods", "", "pods")
@@ -80,6 +88,33 @@ pub fn start(study: &Study) -> Table {
         table.row(class(&study.systems[group.key.system]), cells);
     }
     table
+}
+
+/// How long a fixed amount of work takes, if the run has a workload that does one.
+pub fn work(study: &Study) -> Option<Table> {
+    let note = if study.environment.emulated {
+        "By the workload's own clock. The processor was emulated: these times do not count."
+    } else {
+        "The same computation and checksum in every system, by the workload's own clock. Pods of a \
+         cell compute at the same time and share the processors."
+    };
+    let columns = [("half of the pods", Measure::WorkP50), ("the slowest pod", Measure::WorkLast)];
+    let mut table = Table::new("work", "A fixed computation", note)
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods");
+    for (title, measure) in columns {
+        table = table.spread(title, "ms", measure.key());
+    }
+    for group in &study.groups {
+        if group.median(Measure::WorkP50).is_none() {
+            continue;
+        }
+        let mut cells = head(study, group);
+        let values = columns.iter().map(|(_, measure)| group.values.get(measure));
+        cells.extend(values.map(|summary| Cell::summary(summary, ms)));
+        table.row(class(&study.systems[group.key.system]), cells);
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Every cell with what became of it, the missing ones last.

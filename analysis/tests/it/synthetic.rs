@@ -232,6 +232,7 @@ impl CellWriter<'_> {
             order: self.order,
             runtime: model.runtime.to_owned(),
             runtime_title: model.title.to_owned(),
+            runtime_remark: None,
             ours: model.ours,
             language: model.language.to_owned(),
             workload: model.workload.to_owned(),
@@ -382,6 +383,7 @@ impl CellWriter<'_> {
                 running_ns: Some(started_ns + 40_000_000),
                 first_instruction_ns: Some(started_ns),
                 log_ns: Some(started_ns + 1_000_000),
+                duration_ns: None,
             }
         };
         (0..self.pods).map(pod).collect()

@@ -21,6 +21,7 @@ mod digest;
 mod disk;
 pub mod host;
 mod layer;
+pub mod lock;
 pub mod peers;
 pub mod program_image;
 mod python;

@@ -54,6 +54,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "workloads/cpu.py",
     "workloads/http.c",
     "workloads/http.py",
+    "workloads/lock.toml",
     "workloads/memory.c",
     "workloads/memory.py",
     "workloads/microservice.c",

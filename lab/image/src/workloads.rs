@@ -70,6 +70,12 @@ pub fn read() -> Result<Workloads> {
 }
 
 impl Workload {
+    /// True if the program is a WebAssembly module.
+    #[cfg(test)]
+    pub fn is_wasm(&self) -> bool {
+        self.build == Build::Wasm
+    }
+
     /// The source and what it includes.
     fn files(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.source).chain(&self.headers)

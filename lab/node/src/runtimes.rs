@@ -44,6 +44,9 @@ pub struct RuntimeUnderTest {
     /// True for the runtime that this project builds.
     #[serde(default)]
     pub ours: bool,
+    /// What must stand beside its figures, in every report of them.
+    #[serde(default)]
+    pub remark: Option<String>,
     /// Why it cannot be had. Such a row is printed and never run.
     #[serde(default)]
     pub absent: Option<String>,
@@ -128,6 +131,8 @@ pub enum EngineEvidence {
     Exe(String),
     /// The file name of an executable mapping begins so.
     Maps(String),
+    /// No engine: the process is the workload's own program, by its digest.
+    Workload,
 }
 
 /// Reads the table at `path`.

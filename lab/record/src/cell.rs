@@ -17,6 +17,9 @@ pub struct Cell {
     pub runtime: String,
     /// The runtime's name as figures print it.
     pub runtime_title: String,
+    /// What must stand beside its figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_remark: Option<String>,
     /// True for the runtime that this project builds.
     pub ours: bool,
     /// `wasm`, `python`, `native`, or [`NO_CONTAINER`].
@@ -123,6 +126,9 @@ pub struct Pod {
     pub first_instruction_ns: Option<i64>,
     /// containerd's time stamp of that log line.
     pub log_ns: Option<i64>,
+    /// How long the workload's fixed amount of work took by its own monotonic clock, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<i64>,
 }
 
 /// A line of `attribution.ndjson`: memory of one process at the plateau.

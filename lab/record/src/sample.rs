@@ -56,6 +56,9 @@ pub enum Reading {
         anon_bytes: u64,
         /// Of it page cache, with shared memory.
         file_bytes: u64,
+        /// Of that shared memory: tmpfs and memfds, which no program can be given instead.
+        #[serde(default)]
+        shmem_bytes: u64,
         /// Of it kernel memory.
         kernel_bytes: u64,
     },
@@ -128,6 +131,17 @@ pub enum Reading {
         /// Of it kernel memory.
         kernel_bytes: u64,
     },
+}
+
+impl Reading {
+    /// What the control group of a node holds besides page cache that the kernel can take back;
+    /// `None` of any other reading.
+    pub fn node_cgroup_kept_bytes(&self) -> Option<u64> {
+        let Self::NodeCgroup { usage_bytes, file_bytes, shmem_bytes, .. } = self else {
+            return None;
+        };
+        Some(usage_bytes.saturating_sub(file_bytes.saturating_sub(*shmem_bytes)))
+    }
 }
 
 /// The lines of `/proc/meminfo` that are kept, in bytes.
@@ -221,4 +235,19 @@ impl Meminfo {
     pub fn all_available_bytes(&self) -> u64 {
         self.available_bytes.saturating_add(self.per_cpu_lists_bytes).saturating_add(self.lab_bytes)
     }
+}
+
+#[test]
+fn shared_memory_is_no_page_cache_that_can_be_taken_back() {
+    let group = |file_bytes, shmem_bytes| Reading::NodeCgroup {
+        usage_bytes: 100,
+        anon_bytes: 20,
+        file_bytes,
+        shmem_bytes,
+        kernel_bytes: 10,
+    };
+    assert_eq!(group(70, 0).node_cgroup_kept_bytes(), Some(30));
+    assert_eq!(group(70, 60).node_cgroup_kept_bytes(), Some(90), "memfds of a runtime");
+    assert_eq!(group(200, 0).node_cgroup_kept_bytes(), Some(0), "figures that contradict");
+    assert_eq!(Reading::Meminfo(Meminfo::default()).node_cgroup_kept_bytes(), None);
 }

@@ -113,6 +113,7 @@ pub async fn measure(
         order: planned.order,
         runtime: series.runtime.clone(),
         runtime_title: runtime.title.clone(),
+        runtime_remark: runtime.remark.clone(),
         ours: runtime.ours,
         language: runtime.language.clone(),
         workload: series.workload.clone(),
@@ -158,6 +159,10 @@ async fn live(
         let wanted = |name: &str| ramp.pods.iter().any(|pod| pod.name == name);
         let samples = kubelet_samples(lab, PhaseName::Plateau, running(), wanted).await;
         plateau.samples.extend(samples);
+    }
+    let durations_ns = lab.observers.durations_ns(&ramp.pods).await?;
+    for pod in &mut ramp.pods {
+        pod.duration_ns = durations_ns.get(&pod.name).copied();
     }
     step.set("evidence");
     let evidence = lab

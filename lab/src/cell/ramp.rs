@@ -164,6 +164,7 @@ async fn pods(
             running_ns: pod.running_ns,
             first_instruction_ns: stamp.map(|stamp| stamp.first_instruction_ns),
             log_ns: stamp.and_then(|stamp| stamp.log_ns),
+            duration_ns: None,
             name,
         }
     };

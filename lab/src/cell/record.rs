@@ -100,18 +100,8 @@ pub fn meminfo_median(samples: &[Sample], field: impl Fn(&Meminfo) -> u64) -> i6
 /// Median of what is charged to the node's control group, page cache aside; `None` without any
 /// reading of it.
 pub fn node_median(samples: &[Sample]) -> Option<i64> {
-    let value = |sample: &Sample| node_bytes(&sample.reading).map(|bytes| bytes as f64);
-    median(samples.iter().filter_map(value)).map(|bytes| bytes as i64)
-}
-
-/// What a reading says is charged to the node's control group, page cache aside.
-pub fn node_bytes(reading: &Reading) -> Option<u64> {
-    match reading {
-        Reading::NodeCgroup { usage_bytes, file_bytes, .. } => {
-            Some(usage_bytes.saturating_sub(*file_bytes))
-        }
-        _ => None,
-    }
+    let kept = samples.iter().filter_map(|sample| sample.reading.node_cgroup_kept_bytes());
+    median(kept.map(|bytes| bytes as f64)).map(|bytes| bytes as i64)
 }
 
 /// Median of `values`; `None` without any.
@@ -199,6 +189,7 @@ mod tests {
             running_ns: None,
             first_instruction_ns: None,
             log_ns: None,
+            duration_ns: None,
         }
     }
 

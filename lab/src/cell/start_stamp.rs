@@ -1,5 +1,5 @@
-//! The stamp that a workload prints as its first act, read from the container's log. Parsing is
-//! pure.
+//! What a workload prints of itself, read from the container's log: the stamp that is its first
+//! act, and how long its work took, if it does a fixed amount. Parsing is pure.
 
 use std::io;
 
@@ -30,6 +30,11 @@ pub fn read(node: &NodeView, pod: &str, uid: &str) -> Option<StartStamp> {
     log_begin(node, pod, uid)?.lines().find_map(parse_line)
 }
 
+/// How long the pod's work took, once it has said so.
+pub fn duration_ns(node: &NodeView, pod: &str, uid: &str) -> Option<i64> {
+    log_begin(node, pod, uid)?.lines().find_map(parse_duration)
+}
+
 /// The last line of a container that ended early, without containerd's prefix.
 pub fn last_words(node: &NodeView, pod: &str, uid: &str) -> Option<String> {
     let text = log_begin(node, pod, uid)?;
@@ -48,18 +53,40 @@ fn log_begin(node: &NodeView, pod: &str, uid: &str) -> Option<String> {
 ///
 /// Source: kubernetes/design-proposals, node/kubelet-cri-logging.md.
 fn parse_line(line: &str) -> Option<StartStamp> {
-    let mut fields = line.splitn(4, ' ');
-    let (time, stream, _tag, text) =
-        (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    if stream != "stdout" {
-        return None;
-    }
-    let first_instruction_ns = text.trim_end().strip_prefix("start_ns=")?.parse().ok()?;
+    let (time, text) = printed(line)?;
+    let first_instruction_ns = text.strip_prefix("start_ns=")?.parse().ok()?;
     let log_ns = time
         .parse::<Timestamp>()
         .ok()
         .and_then(|timestamp| i64::try_from(timestamp.as_nanosecond()).ok());
     Some(StartStamp { first_instruction_ns, log_ns })
+}
+
+/// Parses the line that tells how long the work took.
+fn parse_duration(line: &str) -> Option<i64> {
+    let (_, text) = printed(line)?;
+    text.strip_prefix("duration_ns=")?.parse().ok().filter(|duration_ns| *duration_ns >= 0)
+}
+
+/// Time and text of a line on the container's standard output.
+fn printed(line: &str) -> Option<(&str, &str)> {
+    let mut fields = line.splitn(4, ' ');
+    let (time, stream, _tag, text) =
+        (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    (stream == "stdout").then_some((time, text.trim_end()))
+}
+
+#[test]
+fn the_work_of_a_workload() {
+    for (line, want) in [
+        ("1970-01-01T00:00:02Z stdout F duration_ns=2000000001", Some(2_000_000_001)),
+        ("1970-01-01T00:00:02Z stderr F duration_ns=7", None),
+        ("1970-01-01T00:00:02Z stdout F duration_ns=-7", None),
+        ("1970-01-01T00:00:02Z stdout F start_ns=7", None),
+        ("duration_ns=7", None),
+    ] {
+        assert_eq!(parse_duration(line), want, "{line}");
+    }
 }
 
 #[test]

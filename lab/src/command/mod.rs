@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use wamr_image::lock::{self, Agreement};
 use wamr_node::runtimes::{RuntimeTable, parse_table, read_table};
 use wamr_progress::Progress;
 
@@ -56,6 +57,18 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
                 wamr_image::ensure_machine(&context.cache, &image, &context.progress)?;
             }
             anstream::println!("{}", image.rootfs.display());
+            match lock::read()?.agreement(&image) {
+                Agreement::OtherCompilers => context
+                    .progress
+                    .line("Wasm workloads: made by another compiler than the lock's"),
+                Agreement::Differing(names) if names.is_empty() => {
+                    context.progress.line("Wasm workloads: byte for byte those of the lock");
+                }
+                Agreement::Differing(names) => context.progress.line(&format!(
+                    "Wasm workloads: other bytes than the lock's: {}",
+                    names.join(", ")
+                )),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Peers(command) => peers::peers(&context, command),

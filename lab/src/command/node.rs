@@ -87,6 +87,10 @@ fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
             let wanted = Wanted { name, profile: &profile, experiment, no_wait, bare };
             virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
         }
+        NodeProvider::Cluster => Err(miette!(
+            help = "wamr-lab cluster install --help; then wamr-lab run with provider = \"cluster\"",
+            "a cluster that exists is not brought up"
+        )),
     };
     if node.is_err() && interrupt.is_asked() {
         return Ok(EXIT_INTERRUPTED.into());

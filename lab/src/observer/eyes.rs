@@ -127,6 +127,14 @@ impl Eyes {
         pods.iter().filter_map(stamp).collect()
     }
 
+    /// How long the work of pods took, by pod; of those that have said so.
+    pub fn durations_ns(&self, pods: &[PodName]) -> BTreeMap<String, i64> {
+        let duration = |pod: &PodName| {
+            Some((pod.name.clone(), start_stamp::duration_ns(&self.view, &pod.name, &pod.uid)?))
+        };
+        pods.iter().filter_map(duration).collect()
+    }
+
     /// The last lines of containers that ended, by pod.
     pub fn last_words(&self, pods: &[PodName]) -> BTreeMap<String, String> {
         let words = |pod: &PodName| {

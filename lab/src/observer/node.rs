@@ -91,6 +91,13 @@ impl Observer {
         }
     }
 
+    pub(super) async fn durations_ns(&self, pods: Vec<PodName>) -> Result<BTreeMap<String, i64>> {
+        match &self.sight {
+            Sight::Files(eyes) => Ok(eyes.durations_ns(&pods)),
+            Sight::Pod(pod) => pod.ask(&Question::Durations { pods }).await,
+        }
+    }
+
     pub(super) async fn last_words(&self, pods: Vec<PodName>) -> Result<BTreeMap<String, String>> {
         match &self.sight {
             Sight::Files(eyes) => Ok(eyes.last_words(&pods)),

@@ -23,6 +23,8 @@ struct Streams {
     process: AttachedProcess,
     questions: Box<dyn AsyncWrite + Unpin + Send>,
     answers: BufReader<Box<dyn AsyncRead + Unpin + Send>>,
+    /// A question was not answered whole: what comes next would be taken for another's answer.
+    torn: bool,
 }
 
 impl fmt::Debug for PodEyes {
@@ -52,6 +54,7 @@ impl PodEyes {
             process,
             questions: Box::new(questions),
             answers: BufReader::new(Box::new(answers)),
+            torn: false,
         };
         Ok(Self { pod: pod.to_owned(), streams: Mutex::new(streams) })
     }
@@ -79,8 +82,12 @@ impl PodEyes {
 
 impl Streams {
     async fn exchange(&mut self, question: &Question) -> Result<String> {
+        if self.torn {
+            return Err(miette!("an earlier question was not answered"));
+        }
         let mut text = serde_json::to_vec(question).into_diagnostic()?;
         text.push(b'\n');
+        self.torn = true;
         let mut line = String::new();
         let exchanged = async {
             self.questions.write_all(&text).await?;
@@ -89,7 +96,10 @@ impl Streams {
         };
         match exchanged.await {
             Ok(0) | Err(_) => Err(self.last_words().await),
-            Ok(_) => Ok(line),
+            Ok(_) => {
+                self.torn = false;
+                Ok(line)
+            }
         }
     }
 

@@ -53,6 +53,11 @@ pub enum Question {
         /// Pods of this node.
         pods: Vec<PodName>,
     },
+    /// Those of [`Eyes::durations_ns`].
+    Durations {
+        /// Pods of this node.
+        pods: Vec<PodName>,
+    },
     /// Those of [`Eyes::last_words`].
     LastWords {
         /// Pods of this node.
@@ -196,6 +201,7 @@ fn answer(eyes: &Eyes, question: &Question) -> Result<Value> {
         Question::PodProcesses => value(eyes.pod_processes()),
         Question::Containers { ids } => value(eyes.containers(ids)),
         Question::Stamps { pods } => value(eyes.stamps(pods)),
+        Question::Durations { pods } => value(eyes.durations_ns(pods)),
         Question::LastWords { pods } => value(eyes.last_words(pods)),
         Question::Evidence { runtime, program, pods } => {
             value(eyes.evidence(runtime, program, pods)?)

@@ -148,6 +148,16 @@ impl Observers {
         self.merged(async |node| node.stamps(node.own_names(pods)).await).await
     }
 
+    /// How long the work of pods took, by pod; of those that have said so.
+    ///
+    /// # Errors
+    /// A node cannot be asked.
+    pub async fn durations_ns(&self, pods: &[Pod]) -> Result<BTreeMap<String, i64>> {
+        let name = |pod: Pod| PodName { name: pod.name, uid: pod.uid };
+        let names = |node: &Observer| node.own(pods).into_iter().map(name).collect();
+        self.merged(async |node| node.durations_ns(names(node)).await).await
+    }
+
     /// The last lines of containers that ended, by pod.
     ///
     /// # Errors
@@ -236,23 +246,25 @@ impl Observers {
 
 /// The sum of the nodes' control groups; `None` if one has no figures.
 fn sum_of_cgroups<'a>(groups: impl Iterator<Item = Option<&'a Reading>>) -> Option<Reading> {
-    let (mut usage, mut anon, mut file, mut kernel) = (0, 0, 0, 0);
+    let mut sum = [0_u64; 5];
     for group in groups {
-        let Some(Reading::NodeCgroup { usage_bytes, anon_bytes, file_bytes, kernel_bytes }) = group
+        let Some(Reading::NodeCgroup {
+            usage_bytes,
+            anon_bytes,
+            file_bytes,
+            shmem_bytes,
+            kernel_bytes,
+        }) = group
         else {
             return None;
         };
-        usage += usage_bytes;
-        anon += anon_bytes;
-        file += file_bytes;
-        kernel += kernel_bytes;
+        let bytes = [usage_bytes, anon_bytes, file_bytes, shmem_bytes, kernel_bytes];
+        for (sum, bytes) in sum.iter_mut().zip(bytes) {
+            *sum += bytes;
+        }
     }
-    Some(Reading::NodeCgroup {
-        usage_bytes: usage,
-        anon_bytes: anon,
-        file_bytes: file,
-        kernel_bytes: kernel,
-    })
+    let [usage_bytes, anon_bytes, file_bytes, shmem_bytes, kernel_bytes] = sum;
+    Some(Reading::NodeCgroup { usage_bytes, anon_bytes, file_bytes, shmem_bytes, kernel_bytes })
 }
 
 #[cfg(test)]
@@ -320,6 +332,7 @@ mod tests {
             usage_bytes: bytes,
             anon_bytes: 1,
             file_bytes: 2,
+            shmem_bytes: 1,
             kernel_bytes: 3,
         };
         let (first, second) = (group(5), group(6));

@@ -14,6 +14,7 @@ struct Figures {
     inactive_file: u64,
     anon: u64,
     file: u64,
+    shmem: u64,
     kernel: u64,
 }
 
@@ -72,11 +73,12 @@ impl MemoryCgroup {
     /// # Errors
     /// The group is gone; `InvalidData` if a number is missing.
     pub fn read(&self) -> io::Result<Reading> {
-        let Figures { usage, anon, file, kernel, .. } = self.figures()?;
+        let Figures { usage, anon, file, shmem, kernel, .. } = self.figures()?;
         Ok(Reading::NodeCgroup {
             usage_bytes: usage,
             anon_bytes: anon,
             file_bytes: file,
+            shmem_bytes: shmem,
             kernel_bytes: kernel,
         })
     }
@@ -88,7 +90,8 @@ impl MemoryCgroup {
     /// As [`Self::read`].
     pub fn read_pod(&self, pod: &str, container: &str) -> io::Result<Reading> {
         let group = container.rsplit_once('/').map_or("", |(above, _)| above);
-        let Figures { usage, inactive_file, anon, file, kernel } = self.join(group).figures()?;
+        let Figures { usage, inactive_file, anon, file, kernel, .. } =
+            self.join(group).figures()?;
         Ok(Reading::PodCgroup {
             pod: pod.to_owned(),
             usage_bytes: usage,
@@ -113,6 +116,7 @@ impl MemoryCgroup {
                 inactive_file: field("total_inactive_file")?,
                 anon: field("total_rss")?,
                 file: field("total_cache")?,
+                shmem: field("total_shmem")?,
                 kernel: number("memory.kmem.usage_in_bytes")?,
             },
             Self::V2(_) => Figures {
@@ -120,6 +124,7 @@ impl MemoryCgroup {
                 inactive_file: field("inactive_file")?,
                 anon: field("anon")?,
                 file: field("file")?,
+                shmem: field("shmem")?,
                 kernel: field("kernel")?,
             },
         })
@@ -163,19 +168,22 @@ mod tests {
         let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
         write("memory.usage_in_bytes", "100\n");
         write("memory.kmem.usage_in_bytes", "7\n");
-        write("memory.stat", "cache 1\ntotal_cache 30\ntotal_rss 40\ntotal_inactive_file 9\n");
-        let want = |usage_bytes, anon_bytes, file_bytes, kernel_bytes| Reading::NodeCgroup {
-            usage_bytes,
-            anon_bytes,
-            file_bytes,
-            kernel_bytes,
+        write(
+            "memory.stat",
+            "cache 1\ntotal_cache 30\ntotal_shmem 3\ntotal_rss 40\ntotal_inactive_file 9\n",
+        );
+        let want = |usage_bytes, anon_bytes, (file_bytes, shmem_bytes), kernel_bytes| {
+            Reading::NodeCgroup { usage_bytes, anon_bytes, file_bytes, shmem_bytes, kernel_bytes }
         };
         let v1 = MemoryCgroup::V1(dir.path().to_owned());
-        assert_eq!(v1.read().unwrap(), want(100, 40, 30, 7));
+        assert_eq!(v1.read().unwrap(), want(100, 40, (30, 3), 7));
         write("memory.current", "200\n");
-        write("memory.stat", "anon 50\nfile 60\ninactive_file 1\nkernel 8\nkernel_stack 2\n");
+        write(
+            "memory.stat",
+            "anon 50\nfile 60\nshmem 4\ninactive_file 1\nkernel 8\nkernel_stack 2\n",
+        );
         let v2 = MemoryCgroup::V2(dir.path().to_owned());
-        assert_eq!(v2.read().unwrap(), want(200, 50, 60, 8));
+        assert_eq!(v2.read().unwrap(), want(200, 50, (60, 4), 8));
         assert_eq!(v1.read().unwrap_err().kind(), io::ErrorKind::InvalidData);
         let root = MemoryCgroup::V2(dir.path().parent().unwrap().to_owned());
         let name = dir.path().file_name().unwrap().to_str().unwrap();

@@ -15,6 +15,7 @@ fn cell(order: u32, verdict: Verdict) -> Cell {
         order,
         runtime: "wamr-crun".into(),
         runtime_title: "wamr-crun (WAMR)".into(),
+        runtime_remark: None,
         ours: true,
         language: "wasm".into(),
         workload: "microservice-wasm".into(),
@@ -39,7 +40,16 @@ fn meminfo(phase: PhaseName, free_mb: u64) -> Sample {
 fn cgroup(phase: PhaseName, anon_bytes: u64) -> Sample {
     let file_bytes = anon_bytes * 3;
     let usage_bytes = anon_bytes + file_bytes;
-    sample(phase, Reading::NodeCgroup { usage_bytes, anon_bytes, file_bytes, kernel_bytes: 0 })
+    sample(
+        phase,
+        Reading::NodeCgroup {
+            usage_bytes,
+            anon_bytes,
+            file_bytes,
+            shmem_bytes: 0,
+            kernel_bytes: 0,
+        },
+    )
 }
 
 fn metrics(pod: &str, working_set_bytes: u64) -> Sample {
@@ -62,6 +72,7 @@ fn pod(start_ns: i64) -> Pod {
         running_ns: None,
         first_instruction_ns: Some(start_ns),
         log_ns: None,
+        duration_ns: None,
     }
 }
 

@@ -116,11 +116,13 @@ fn a_cell_that_fails_is_explained_and_the_next_is_measured() {
     assert!(by_runtime("runc-python").evidence.is_some());
 }
 
-/// Without Kubernetes, and with pods that are sandboxes alone.
+/// Without Kubernetes, with pods that are sandboxes alone and with pods that do a fixed amount of
+/// work.
 #[test]
 fn pods_through_the_cri_are_measured() {
     let Some(fixture) = Fixture::new("pods_through_the_cri_are_measured") else { return };
-    let text = fs::read_to_string(fixture.experiment(&["pause:pause", SERIES_DEFAULT], 3)).unwrap();
+    let series = ["pause:pause", "wamr-crun:cpu-wasm", "runc-native:cpu-native"];
+    let text = fs::read_to_string(fixture.experiment(&series, 3)).unwrap();
     let text = text.replace("unthrottled", "none").replace("scrapes = 1", "scrapes = 0");
     let experiment = fixture.write("cri.toml", &text);
     let mut lab = fixture.start(&experiment, &[]);
@@ -129,7 +131,7 @@ fn pods_through_the_cri_are_measured() {
     let run = read_run(&fixture.run_dir()).unwrap_or_else(|error| {
         panic!("{error}: {:?}\n{}", finished.code, finished.text);
     });
-    assert_eq!((run.cells.len(), run.environment.control_plane.as_str()), (2, "none"));
+    assert_eq!((run.cells.len(), run.environment.control_plane.as_str()), (3, "none"));
     for record in &run.cells {
         let alone = record.cell.runtime == "pause";
         match &record.cell.verdict {
@@ -142,6 +144,7 @@ fn pods_through_the_cri_are_measured() {
         }
         assert_eq!(record.pods.len(), 3);
         assert!(record.pods.iter().all(|pod| pod.first_instruction_ns.is_none() == alone));
+        assert!(record.pods.iter().all(|pod| pod.duration_ns.is_none() == alone));
         assert!(record.pods.iter().all(|pod| pod.running_ns.is_some() && pod.pid.is_some()));
         let role = |role| record.attribution.iter().filter(|line| line.role == role).count();
         let containers = if alone { 0 } else { 3 };
