@@ -37,7 +37,7 @@ let
 in
 {
   inherit (packages) wamr-crun wamr-lab wamr-report;
-  inherit (packages) report-demo options;
+  inherit (packages) report-demo report-reference options;
 
   clippy-runtime = lint packages.wamr-crun;
   clippy-lab = lint packages.wamr-lab;

@@ -28,6 +28,8 @@ let
     wamr-demo = pkgs.callPackage ./wamr-demo.nix everywhere;
     workload-images = images;
     report-demo = pkgs.callPackage ./report-demo.nix { inherit (everywhere) wamr-report; };
+    report-reference =
+      pkgs.callPackage ./report-reference.nix { inherit (everywhere) wamr-report; };
     options = pkgs.callPackage ./options-doc.nix { inherit modules pkgs; };
     sweep = sweep [ ];
   }

@@ -9,10 +9,12 @@
     fileset = lib.fileset.unions [
       ../.cargo
       ../CLAIMS.md
+      ../README.md
       ../Cargo.lock
       ../Cargo.toml
       ../analysis
       ../data/demo
+      ../data/reference
       ../lab
       ../packaging
       ../runtime

@@ -91,6 +91,8 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
     container.extend(memory_tables::mappings(study));
     let mut starts = vec![run_tables::start(study)];
     starts.extend(run_tables::work(study));
+    let mut environment: Vec<Table> = proof_tables::nodes(study).into_iter().collect();
+    environment.extend([proof_tables::versions(study), proof_tables::stack(study)]);
     let mut validity = vec![run_tables::cells(study)];
     validity.extend(run_tables::defects(study));
     let section = |id, title, figures, tables| Section { id, title, figures, tables };
@@ -114,12 +116,7 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
             Vec::new(),
             vec![proof_tables::evidence(study), proof_tables::digests(study)],
         ),
-        section(
-            "environment",
-            "Environment",
-            Vec::new(),
-            vec![proof_tables::versions(study), proof_tables::stack(study)],
-        ),
+        section("environment", "Environment", Vec::new(), environment),
     ]
 }
 

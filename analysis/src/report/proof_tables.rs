@@ -99,6 +99,36 @@ pub fn machine_table(study: &Study) -> Table {
     table
 }
 
+/// The nodes of a run on a cluster.
+pub fn nodes(study: &Study) -> Option<Table> {
+    let note = "Nodes with the same machine share a kernel, and its memory counts once.";
+    let mut table = Table::new("nodes", "Nodes that were measured together", note)
+        .words("Node", "node")
+        .words("Machine", "machine")
+        .words("Takes pods", "takes_pods")
+        .words("Processors", "cpus")
+        .words("Memory", "memory_bytes")
+        .words("Kernel", "kernel_release")
+        .words("cgroups", "cgroup_mode")
+        .words("Kubelet", "kubelet")
+        .words("Container runtime", "container_runtime");
+    for (name, node) in &study.environment.nodes {
+        let cells = vec![
+            Cell::words(&clean(name)),
+            Cell::words(&clean(&node.machine)),
+            Cell::words(if node.without_pods { "no" } else { "yes" }),
+            Cell::words(&format!("{} × {}", node.cpus, clean(&node.cpu_model))),
+            Cell::words(&gb(node.memory_bytes)),
+            Cell::words(&clean(&node.kernel_release)),
+            Cell::words(&clean(&node.cgroup_mode)),
+            Cell::words(&clean(&node.kubelet)),
+            Cell::words(&clean(&node.container_runtime)),
+        ];
+        table.row("", cells);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
 /// Versions of the stack.
 pub fn versions(study: &Study) -> Table {
     let mut table = Table::new("versions", "Versions", "")

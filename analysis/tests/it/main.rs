@@ -6,6 +6,7 @@ mod compare;
 mod defects;
 mod golden;
 mod hostile;
+mod readme;
 mod recover;
 mod reference;
 mod surroundings;

@@ -1,6 +1,6 @@
 //! Puts the parts together: the order of the stages and the node's root file system.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -101,6 +101,25 @@ impl Recipes {
             images.insert(name, image);
         }
         Ok(NodeImage { rootfs, versions, programs, workloads: images })
+    }
+
+    /// The images of `names` without a node, for nodes that somebody else has made.
+    ///
+    /// # Errors
+    /// The first failure of a stage.
+    pub fn build_workloads(
+        &self,
+        names: &BTreeSet<&str>,
+        cache: &Cache,
+        progress: &Progress,
+    ) -> Result<NodeImage> {
+        let (mut versions, mut workloads) = (BTreeMap::new(), BTreeMap::new());
+        for (name, row) in self.workloads.iter().filter(|(name, _)| names.contains(name.as_str())) {
+            let (image, tools) = row.ensure(name, &self.debian.debian, cache, progress)?;
+            versions.extend(tools);
+            workloads.insert(name.clone(), image);
+        }
+        Ok(NodeImage { rootfs: PathBuf::new(), versions, programs: Vec::new(), workloads })
     }
 
     /// Two modules at a time: while one fetches or links, which keeps one processor busy at most,

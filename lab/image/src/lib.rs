@@ -4,7 +4,7 @@
 //! of what it is made from; a stage that is there is never built again. The recipes are the files
 //! in `vm-images/`; they are compiled in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -107,6 +107,24 @@ pub fn ensure(cache: &Path, progress: &Progress) -> Result<NodeImage> {
     let described = Described { key, image };
     cache::write_json(&description_path(&cache), &described)?;
     Ok(described.image)
+}
+
+/// The images of the workloads `names` in `cache`, with no root file system: what a run on a
+/// cluster needs. Those without an interpreter can be built by any user.
+///
+/// # Errors
+/// A compiler is missing or fails, or the cache cannot be written.
+pub fn ensure_workloads(
+    cache: &Path,
+    names: &BTreeSet<&str>,
+    progress: &Progress,
+) -> Result<NodeImage> {
+    let recipes = assembly::Recipes::read()?;
+    if let Some(image) = finished(cache, &recipes.key()?) {
+        return Ok(image);
+    }
+    let cache = std::path::absolute(cache).into_diagnostic()?;
+    recipes.build_workloads(names, &cache::Cache::open(&cache, progress)?, progress)
 }
 
 /// The image that `image.json` describes, if it is made from the same and its files are there.

@@ -57,11 +57,13 @@ pub fn refuse_unless_meant(
     Err(miette!(help = "say --yes if you mean it", "nothing was done to the cluster"))
 }
 
+fn workloads(experiment: &Experiment) -> BTreeSet<&str> {
+    experiment.series.iter().map(|series| series.workload.as_str()).collect()
+}
+
 fn plan(experiment: &Experiment) -> Vec<String> {
     let most = experiment.densities.iter().max().copied().unwrap_or(0);
-    let images: BTreeSet<&str> =
-        experiment.series.iter().map(|series| series.workload.as_str()).collect();
-    let images: Vec<&str> = images.into_iter().collect();
+    let images: Vec<&str> = workloads(experiment).into_iter().collect();
     vec![
         "read the nodes through the pods that `cluster install` made".to_owned(),
         format!("give containerd of these nodes what it lacks of the images {}", images.join(", ")),
@@ -83,7 +85,8 @@ pub fn measure(
     target: &TargetArgs,
 ) -> Result<Outcome> {
     let interrupt = Interrupt::listen()?;
-    let image = wamr_image::ensure(&context.cache, &context.progress)?;
+    let image =
+        wamr_image::ensure_workloads(&context.cache, &workloads(experiment), &context.progress)?;
     let cells = chosen_cells(experiment, session)?;
     let target = Target::open(target)?;
     interrupt.arm();
@@ -214,8 +217,7 @@ async fn give_images(
     hands: &Hands,
     pods: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Vec<String>>> {
-    let names: BTreeSet<&str> =
-        experiment.series.iter().map(|series| series.workload.as_str()).collect();
+    let names = workloads(experiment);
     let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, pod) in pods {
         let there = hands.run(pod, &["images"]).await?;
