@@ -9,7 +9,7 @@ use wamr_image::{NodeImage, WorkloadImage};
 use wamr_record::environment::ClusterNode;
 
 use super::Context;
-use super::run::{Outcome, chosen_cells, conclude};
+use super::run::{Outcome, chosen_cells, conclude, sweep_until};
 use crate::cli::TargetArgs;
 use crate::cluster::hands::Hands;
 use crate::cluster::kubernetes::{Cluster, NAMESPACE};
@@ -29,7 +29,7 @@ use crate::observer::together::Observers;
 use crate::place::{NativeSight, native_sight};
 use crate::pod_maker::PodMaker;
 use crate::run_dir::session::Session;
-use crate::sweep::{Tally, sweep};
+use crate::sweep::Tally;
 
 /// The nodes of a cluster, held for a run.
 struct Grip {
@@ -270,10 +270,7 @@ async fn sweep_on(
         journal: &session.journal,
         progress: &context.progress,
     };
-    tokio::select! {
-        tally = sweep(&lab, cells, &session.done) => tally.map(Some),
-        () = interrupt.asked() => Ok(None),
-    }
+    sweep_until(&lab, cells, session, interrupt).await
 }
 
 /// Takes away what the run brought along.

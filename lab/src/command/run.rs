@@ -307,9 +307,22 @@ fn sweep_on(
             journal: &session.journal,
             progress: &context.progress,
         };
-        tokio::select! {
-            tally = sweep(&lab, cells, &session.done) => tally.map(Some),
-            () = interrupt.asked() => Ok(None),
-        }
+        sweep_until(&lab, cells, session, interrupt).await
     })
+}
+
+/// Runs the cells that are not done yet; `None` if the user stopped it.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_until(
+    lab: &Lab<'_>,
+    cells: &[PlannedCell],
+    session: &Session,
+    interrupt: &Interrupt,
+) -> Result<Option<Tally>> {
+    tokio::select! {
+        tally = sweep(lab, cells, &session.done) => tally.map(Some),
+        () = interrupt.asked() => Ok(None),
+    }
 }
