@@ -161,12 +161,7 @@ fn notes(facts: &Facts) -> Vec<String> {
     if got < wanted {
         notes.push(format!("metrics-server gave {got} of {wanted} figures"));
     }
-    if let Some((bytes, share)) = facts.unexplained
-        && share > REST_REMARKED
-    {
-        let (bytes, percent) = (megabytes(bytes), 100.0 * share);
-        notes.push(format!("{bytes} ({percent:.0} % of what was taken) have no explanation"));
-    }
+    notes.extend(facts.unexplained.and_then(unexplained_note));
     if share(facts.drift_bytes, facts.cost_bytes) > DRIFT_REMARKED {
         notes.push(drift(facts));
     }
@@ -177,6 +172,20 @@ fn notes(facts: &Facts) -> Vec<String> {
         notes.push(format!("MemFree drifted by {drift}, by page cache: go by MemAvailable"));
     }
     notes
+}
+
+/// A rest has no share where free lost nothing at all, as with few pods whose files were cached
+/// before: then only one that any pod would show is remarked on.
+fn unexplained_note((bytes, share): (i64, f64)) -> Option<String> {
+    const WITHOUT_SHARE_BYTES: i64 = 1_000_000;
+    let shown = megabytes(bytes);
+    if share.is_infinite() {
+        let large = bytes.abs() > WITHOUT_SHARE_BYTES;
+        return large.then(|| format!("{shown} have no explanation, and free lost nothing"));
+    }
+    let percent = 100.0 * share;
+    (share > REST_REMARKED)
+        .then(|| format!("{shown} ({percent:.0} % of what was taken) have no explanation"))
 }
 
 /// Drift in relation to the cost; pods that seem to cost nothing have an infinite one.
@@ -342,4 +351,16 @@ mod tests {
         };
         assert!(!judge(&facts).is_valid());
     }
+}
+
+#[test]
+fn a_rest_of_nothing_is_no_remark() {
+    assert_eq!(unexplained_note((20_000, f64::INFINITY)), None);
+    assert_eq!(unexplained_note((20_000, 0.01)), None);
+    let note = |rest| unexplained_note(rest).unwrap();
+    assert_eq!(
+        note((-2_000_000, f64::INFINITY)),
+        "-2.0 MB have no explanation, and free lost nothing"
+    );
+    assert_eq!(note((2_000_000, 0.2)), "+2.0 MB (20 % of what was taken) have no explanation");
 }
