@@ -1,9 +1,10 @@
 // Computes: a fixed amount of arithmetic on 64-bit integers and on a table in memory.
 //
-// The first argument, else $CPU_ROUNDS, else 64, says how many rounds. Prints how long that took
-// and a checksum, which depends on the number of rounds alone: the same in C, native or Wasm, and
-// in Python. Then it ends with status 0; with `stay` as second argument it waits to be stopped, as
-// a pod whose memory is measured has to.
+// An argument, else $CPU_ROUNDS, else 64, says how many rounds. Prints how long that took and a
+// checksum, which depends on the number of rounds alone: the same in C, native or Wasm, and in
+// Python. Then it ends with status 0; with the argument `stay` it waits to be stopped, as a pod
+// whose memory is measured has to. The images give this one alone: crun hands wasmer all arguments
+// joined to one.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -64,7 +65,15 @@ int main(int count, char **arguments) {
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
 #endif
-    const char *text = count > 1 ? arguments[1] : getenv("CPU_ROUNDS");
+    const char *text = getenv("CPU_ROUNDS");
+    int stay = 0;
+    for (int index = 1; index < count; index++) {
+        if (strcmp(arguments[index], "stay") == 0) {
+            stay = 1;
+        } else {
+            text = arguments[index];
+        }
+    }
     char *end = NULL;
     unsigned long rounds = text == NULL ? 64 : strtoul(text, &end, 10);
     if (text != NULL && (*text < '0' || *text > '9' || *end != '\0')) {
@@ -77,7 +86,7 @@ int main(int count, char **arguments) {
     printf("duration_ns=%llu\n", (unsigned long long)duration);
     printf("checksum=%016llx\n", (unsigned long long)checksum);
     fflush(stdout);
-    while (count > 2 && strcmp(arguments[2], "stay") == 0) {
+    while (stay) {
         sleep(3600);
     }
     return 0;
