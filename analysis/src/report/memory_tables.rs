@@ -21,13 +21,24 @@ pub fn class(system: &System) -> &'static str {
     if system.ours { "ours" } else { "" }
 }
 
+/// Adds a row for each group.
 fn of_measures(study: &Study, mut table: Table, measures: &[Measure]) -> Table {
     for group in &study.groups {
-        let mut cells = head(study, group);
-        cells.extend(measures.iter().map(|measure| Cell::summary(group.values.get(measure), mb)));
-        table.row(class(&study.systems[group.key.system]), cells);
+        table.row(class(&study.systems[group.key.system]), row(study, group, measures, mb));
     }
     table
+}
+
+/// A group's row: system, density, and the measures.
+pub fn row(
+    study: &Study,
+    group: &Group,
+    measures: &[Measure],
+    show: fn(f64) -> String,
+) -> Vec<Cell> {
+    let mut cells = head(study, group);
+    cells.extend(measures.iter().map(|measure| Cell::summary(group.values.get(measure), show)));
+    cells
 }
 
 /// Memory per pod by every measure and both estimators.
@@ -209,10 +220,8 @@ pub fn growth(study: &Study) -> Table {
         table = table.spread(title, "kB", measure.key());
     }
     for group in &study.groups {
-        let mut cells = head(study, group);
-        let values = columns.iter().map(|(_, measure)| group.values.get(measure));
-        cells.extend(values.map(|summary| Cell::summary(summary, kb)));
-        table.row(class(&study.systems[group.key.system]), cells);
+        let measures = columns.map(|column| column.1);
+        table.row(class(&study.systems[group.key.system]), row(study, group, &measures, kb));
     }
     table
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::memory_tables::{class, head};
+use super::memory_tables::{class, head, row};
 use super::table::{Cell, Table};
 use crate::attribution::is_open;
 use crate::cell_figures::{CellFigures, State};
@@ -82,10 +82,8 @@ pub fn start(study: &Study) -> Table {
         table = table.spread(title, "ms", measure.key());
     }
     for group in &study.groups {
-        let mut cells = head(study, group);
-        let values = columns.iter().map(|(_, measure)| group.values.get(measure));
-        cells.extend(values.map(|summary| Cell::summary(summary, ms)));
-        table.row(class(&study.systems[group.key.system]), cells);
+        let measures = columns.map(|column| column.1);
+        table.row(class(&study.systems[group.key.system]), row(study, group, &measures, ms));
     }
     table
 }
@@ -109,10 +107,8 @@ pub fn work(study: &Study) -> Option<Table> {
         if group.median(Measure::WorkP50).is_none() {
             continue;
         }
-        let mut cells = head(study, group);
-        let values = columns.iter().map(|(_, measure)| group.values.get(measure));
-        cells.extend(values.map(|summary| Cell::summary(summary, ms)));
-        table.row(class(&study.systems[group.key.system]), cells);
+        let measures = columns.map(|column| column.1);
+        table.row(class(&study.systems[group.key.system]), row(study, group, &measures, ms));
     }
     (!table.rows.is_empty()).then_some(table)
 }

@@ -113,7 +113,11 @@ fn ctr(node: &NativeNode, arguments: &[&str], input: Stdio) -> Result<()> {
     bail!("{} on {}: {}", argv.join(" "), node.name(), said.trim())
 }
 
-fn refuse(target: &Target, plan: &[String]) -> Result<ExitCode> {
+/// Says what would be done to a cluster.
+///
+/// # Errors
+/// Always: it was not meant.
+pub fn refuse(target: &Target, plan: &[String]) -> Result<ExitCode> {
     anstream::println!("On {} this would be done:", target.name());
     for line in plan {
         anstream::println!("  {line}");

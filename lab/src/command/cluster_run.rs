@@ -9,6 +9,7 @@ use wamr_image::{NodeImage, WorkloadImage};
 use wamr_record::environment::ClusterNode;
 
 use super::Context;
+use super::cluster::refuse;
 use super::run::{Outcome, chosen_cells, conclude, sweep_until};
 use crate::cli::TargetArgs;
 use crate::cluster::hands::Hands;
@@ -49,12 +50,7 @@ pub fn refuse_unless_meant(
     if meant {
         return Ok(());
     }
-    let target = Target::open(target)?;
-    anstream::println!("On {} this would be done:", target.name());
-    for line in plan(experiment) {
-        anstream::println!("  {line}");
-    }
-    Err(miette!(help = "say --yes if you mean it", "nothing was done to the cluster"))
+    refuse(&Target::open(target)?, &plan(experiment)).map(drop)
 }
 
 fn workloads(experiment: &Experiment) -> BTreeSet<&str> {
