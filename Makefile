@@ -263,7 +263,8 @@ $(DEADNIX):
 	@cargo install deadnix --version $(DEADNIX_VERSION) --locked --root $(TARGET)/tools
 
 totals:
-	@echo; grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true
+	@echo; awk '/^failures:/ { on = 1 } on && n++ < 200; /^test result:/ { on = 0 }' $(LOGS)/*.log
+	@grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true
 	@awk '/^test result:/ { for (i = 2; i <= NF; i++) { \
 			if ($$i ~ /^passed/) passed += $$(i-1); if ($$i ~ /^failed/) failed += $$(i-1); \
 			if ($$i ~ /^ignored/) skipped += $$(i-1) } } \

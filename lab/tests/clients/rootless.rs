@@ -13,7 +13,13 @@ pub fn scenario(machine: &Machine) {
     let podman = |words: &[&str]| {
         let before = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "env"];
         let home = ["HOME=/home/tester", "XDG_RUNTIME_DIR=/run/user/1000", "podman"];
-        let flags = ["--cgroup-manager=cgroupfs", "--runtime=/opt/wamr/wamr-crun"];
+        let flags = [
+            "--cgroup-manager=cgroupfs",
+            // Overlay cannot be had over the box's overlay, and what Podman takes by itself turns
+            // on the folders that the command before has left.
+            "--storage-driver=vfs",
+            "--runtime=/opt/wamr/wamr-crun",
+        ];
         let all = before.iter().chain(&home).chain(&flags).chain(words);
         machine.run(&all.copied().collect::<Vec<_>>())
     };
