@@ -1,0 +1,220 @@
+//! A pod without a pause process: its namespaces are kept by descriptors of this process.
+//!
+//! Containers find them as `/proc/<shim>/fd/<number>`. There is nothing to unmount and nothing
+//! that a killed shim could leave. Pods that need a process, since they share their PID namespace
+//! or have a user namespace, get their pause container after all.
+
+use crate::error::{Code, Failure, Result};
+use crate::spec::Spec;
+use crate::sys;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{Pid, sethostname};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// Namespaces of a pod. What is not there is the node's.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    /// System V IPC and POSIX message queues.
+    pub ipc: Option<OwnedFd>,
+    /// The host name.
+    pub uts: Option<OwnedFd>,
+    /// Made and named by containerd.
+    pub network: Option<Box<str>>,
+    /// The pause process, once a container has asked for the pod's PID namespace.
+    pub pause: Option<u32>,
+}
+
+impl Namespaces {
+    /// Where a container finds the namespace; `None` for the node's.
+    ///
+    /// # Errors
+    /// The pod has none of that kind.
+    pub fn path(&self, kind: &str, shim_pid: u32) -> std::result::Result<Option<String>, String> {
+        let held = |fd: &OwnedFd| format!("/proc/{shim_pid}/fd/{}", fd.as_raw_fd());
+        match (kind, self.pause) {
+            ("ipc", _) => Ok(self.ipc.as_ref().map(held)),
+            ("uts", _) => Ok(self.uts.as_ref().map(held)),
+            ("network", _) => Ok(self.network.as_ref().map(ToString::to_string)),
+            ("pid", Some(pid)) => Ok(Some(format!("/proc/{pid}/ns/pid"))),
+            _ => Err(format!("a pod of this shim has no {kind} namespace to share")),
+        }
+    }
+}
+
+/// What is to be made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    new: CloneFlags,
+    network: Option<String>,
+    hostname: String,
+    sysctl: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// `None` if the sandbox needs a process of its own: what it asks for is more than namespaces
+    /// that a descriptor can keep.
+    pub fn of(spec: &Spec) -> Option<Self> {
+        let mut new = CloneFlags::empty();
+        let mut network = None;
+        for namespace in &spec.linux.namespaces {
+            match (namespace.kind.as_str(), namespace.path.as_str()) {
+                ("ipc", "") => new |= CloneFlags::CLONE_NEWIPC,
+                ("uts", "") => new |= CloneFlags::CLONE_NEWUTS,
+                ("network", path) if !path.is_empty() => network = Some(path.to_owned()),
+                ("pid" | "mount" | "cgroup", "") => {}
+                _ => return None,
+            }
+        }
+        let hostname = if new.contains(CloneFlags::CLONE_NEWUTS) {
+            spec.hostname.clone()
+        } else {
+            String::new()
+        };
+        let plan = Self { new, network, hostname, sysctl: spec.linux.sysctl.clone() };
+        plan.sysctl.keys().all(|key| plan.owns(key)).then_some(plan)
+    }
+
+    /// Whether the parameter is one of the pod's namespaces and not of the node.
+    fn owns(&self, key: &str) -> bool {
+        let dotted = key.replace('/', ".");
+        let in_ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+        if dotted.contains("..") {
+            false
+        } else if dotted.starts_with("net.") {
+            self.network.is_some()
+        } else {
+            self.new.contains(CloneFlags::CLONE_NEWIPC)
+                && in_ipc.iter().any(|prefix| dotted.starts_with(prefix))
+        }
+    }
+}
+
+/// A process that makes the namespaces, and ends when they are on their way here.
+#[derive(Debug)]
+pub struct Maker {
+    /// It ends soon.
+    pub pid: Pid,
+    answer: UnixStream,
+    network: Option<String>,
+}
+
+/// Makes the namespaces in a process of its own: this one never leaves the node's.
+///
+/// # Errors
+/// The process cannot be started.
+pub fn make(plan: Plan) -> Result<Maker> {
+    let failed = |error: std::io::Error| Failure::new(Code::Unknown, format!("fork: {error}"));
+    let (here, there) = UnixStream::pair().map_err(failed)?;
+    let pid = sys::in_child(|| {
+        let said = match enter(&plan).and_then(|()| hand_over(&plan, &there)) {
+            Ok(()) => return 0,
+            Err(message) => message,
+        };
+        drop(sys::send_with_fds(&there, said.as_bytes(), &[]));
+        1
+    });
+    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network: plan.network })
+}
+
+impl Maker {
+    /// What it has made. To be asked when it has ended.
+    ///
+    /// # Errors
+    /// What went wrong there.
+    pub fn namespaces(self) -> Result<Namespaces> {
+        let (text, fds) = sys::receive_with_fds(&self.answer)
+            .map_err(|error| Failure::new(Code::Unknown, format!("pod's namespaces: {error}")))?;
+        let said = String::from_utf8_lossy(&text);
+        let mut fds = fds.into_iter();
+        let Some(kinds) = said.strip_prefix("made ") else {
+            return Err(Failure::new(Code::Unknown, said));
+        };
+        let mut namespaces =
+            Namespaces { network: self.network.map(String::into_boxed_str), ..Default::default() };
+        for kind in kinds.split_whitespace() {
+            match kind {
+                "ipc" => namespaces.ipc = fds.next(),
+                _ => namespaces.uts = fds.next(),
+            }
+        }
+        Ok(namespaces)
+    }
+}
+
+/// In the child: into the network namespace and the new ones.
+fn enter(plan: &Plan) -> std::result::Result<(), String> {
+    let said = |what: String| move |error: &dyn std::fmt::Display| format!("pod: {what}: {error}");
+    if let Some(path) = &plan.network {
+        let file = File::open(path).map_err(|error| said(format!("open {path}"))(&error))?;
+        setns(file, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| said(format!("enter the network namespace {path}"))(&errno))?;
+    }
+    unshare(plan.new).map_err(|errno| said("new namespaces".to_owned())(&errno))?;
+    if !plan.hostname.is_empty() {
+        sethostname(&plan.hostname)
+            .map_err(|errno| said(format!("host name {}", plan.hostname))(&errno))?;
+    }
+    for (key, value) in &plan.sysctl {
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        fs::write(&path, value)
+            .map_err(|error| said(format!("write {value} to {path}"))(&error))?;
+    }
+    Ok(())
+}
+
+/// In the child: the descriptors go to the shim.
+fn hand_over(plan: &Plan, socket: &UnixStream) -> std::result::Result<(), String> {
+    let mut text = "made".to_owned();
+    let mut files = Vec::new();
+    for (flag, kind) in [(CloneFlags::CLONE_NEWIPC, "ipc"), (CloneFlags::CLONE_NEWUTS, "uts")] {
+        if plan.new.contains(flag) {
+            let path = format!("/proc/self/ns/{kind}");
+            files.push(File::open(&path).map_err(|error| format!("pod: open {path}: {error}"))?);
+            text = format!("{text} {kind}");
+        }
+    }
+    let fds: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+    let text = if files.is_empty() { "made ".to_owned() } else { text };
+    sys::send_with_fds(socket, text.as_bytes(), &fds).map_err(|error| format!("pod: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn plan(linux: &Value) -> Option<Plan> {
+        Plan::of(&serde_json::from_value(json!({"hostname": "h", "linux": linux})).unwrap())
+    }
+
+    #[test]
+    fn what_a_descriptor_can_keep() {
+        let own = |kind: &str| json!({ "type": kind });
+        let network = json!({"type": "network", "path": "/run/netns/x"});
+        let table = [
+            (json!({"namespaces": [own("pid"), own("ipc"), own("uts"), network]}), true),
+            (json!({"namespaces": [own("pid"), own("mount")]}), true),
+            (json!({"namespaces": [own("user")]}), false),
+            (json!({"namespaces": [own("network")]}), false),
+            (json!({"namespaces": [network], "sysctl": {"net.ipv4.tcp_syncookies": "1"}}), true),
+            (json!({"namespaces": [network], "sysctl": {"net/ipv4/conf/eth0.1/x": "1"}}), true),
+            (json!({"namespaces": [], "sysctl": {"net.ipv4.tcp_syncookies": "1"}}), false),
+            (json!({"namespaces": [own("ipc")], "sysctl": {"kernel.shmmax": "1"}}), true),
+            (json!({"namespaces": [], "sysctl": {"kernel.shmmax": "1"}}), false),
+            (json!({"namespaces": [own("ipc")], "sysctl": {"kernel.core_pattern": "x"}}), false),
+            (json!({"namespaces": [network], "sysctl": {"net/../kernel/core_pattern": ""}}), false),
+        ];
+        for (linux, want) in table {
+            assert_eq!(plan(&linux).is_some(), want, "{linux}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_only_set_in_a_namespace_of_its_own() {
+        assert_eq!(plan(&json!({"namespaces": [{"type": "ipc"}]})).unwrap().hostname, "");
+        assert_eq!(plan(&json!({"namespaces": [{"type": "uts"}]})).unwrap().hostname, "h");
+    }
+}

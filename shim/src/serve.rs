@@ -1,0 +1,207 @@
+//! `serve`: one thread, one loop, up to 128 pods.
+
+use crate::api::rpc::Response;
+use crate::arguments::Arguments;
+use crate::error::{Code, Failure, Result, Tried};
+use crate::events::Publisher;
+use crate::poll::{Poll, Source, When};
+use crate::runtime_cli::RuntimeCli;
+use crate::shard::Shard;
+use crate::sys;
+use crate::task::{ReplyTo, Tasks};
+use crate::ttrpc::connection::{Closed, Connection};
+use crate::ttrpc::frame::{REQUEST, RESPONSE};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use prost::Message;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A process that serves nothing ends after this time; the next pod finds it until then.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A pod that containerd has asked for, and has not had made after this time, will not come.
+const STALE: Duration = Duration::from_mins(2);
+
+/// The loop's state.
+struct Server {
+    listener: UnixListener,
+    children: SignalFd,
+    connections: BTreeMap<u32, Connection>,
+    next_connection: u32,
+    tasks: Tasks,
+    shard: Shard,
+    poll: Rc<Poll>,
+    idle_since: Instant,
+}
+
+/// Serves the shard in the directory that is given until it has been idle for a while. The socket
+/// to listen on is standard input.
+///
+/// # Errors
+/// This process cannot be what it has to be.
+pub fn serve(arguments: &Arguments) -> Result<()> {
+    let directory = arguments.directory.clone().ok_or_else(|| {
+        Failure::new(Code::InvalidArgument, "serve: a shard's directory is missing")
+    })?;
+    let shard = Shard::at(directory);
+    let mut server = prepare(arguments, shard)
+        .inspect_err(|failure| eprintln!("containerd-shim-wamr-v1: {}", failure.message))?;
+    loop {
+        let ready = server.poll.wait(server.patience());
+        for source in ready.tried("wait for", Path::new("containerd"))? {
+            server.handle(source);
+        }
+        server.answer();
+        if server.is_over() {
+            return Ok(());
+        }
+    }
+}
+
+fn prepare(arguments: &Arguments, shard: Shard) -> Result<Server> {
+    let own = Path::new("/proc/self");
+    let listener = sys::take_stdin().tried("take the socket from standard input of", own)?;
+    let listener = UnixListener::from(listener);
+    listener.set_nonblocking(true).tried("listen on", &shard.socket())?;
+    // Nothing that ends containerd's process group is meant for the pods.
+    nix::unistd::setsid().tried("start a session for", own)?;
+    // Containers that the runtime leaves become children of this process.
+    nix::sys::prctl::set_child_subreaper(true).tried("make a subreaper of", own)?;
+    yield_before_containerd();
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.thread_block().tried("block signals of", own)?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let children = SignalFd::with_flags(&signals, flags).tried("wait for children of", own)?;
+    let poll = Rc::new(Poll::new().tried("wait for events of", own)?);
+    poll.add(&listener, Source::Listener, When::Readable).tried("listen on", &shard.socket())?;
+    poll.add(&children, Source::Children, When::Readable).tried("wait for children of", own)?;
+    let address = std::env::var_os("TTRPC_ADDRESS").unwrap_or_default();
+    let publisher = Publisher::new(address.into(), arguments.namespace.clone());
+    let runtime = RuntimeCli::find(shard.home().containers())?;
+    let tasks = Tasks::new(runtime, shard.clone(), poll.clone(), publisher);
+    Ok(Server {
+        listener,
+        children,
+        connections: BTreeMap::new(),
+        next_connection: 0,
+        tasks,
+        shard,
+        poll,
+        idle_since: Instant::now(),
+    })
+}
+
+/// When memory is short the shim goes before containerd, and long after its containers, whose
+/// score the runtime sets. It is no error where the score cannot be changed.
+fn yield_before_containerd() {
+    let path = "/proc/self/oom_score_adj";
+    let score = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if let Some(score) = score {
+        drop(fs::write(path, (score + 1).min(1000).to_string()));
+    }
+}
+
+impl Server {
+    fn handle(&mut self, source: Source) {
+        match source {
+            Source::Listener => self.accept(),
+            Source::Children => {
+                while let Ok(Some(_)) = self.children.read_signal() {}
+                self.tasks.reap();
+            }
+            Source::Events => self.tasks.publisher.receive(),
+            Source::Connection(number) => self.receive(number),
+            Source::Terminal(number) => self.tasks.pump(number),
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let Ok(connection) = Connection::new(stream) else { continue };
+            let number = self.next_connection;
+            let source = Source::Connection(number);
+            if self.poll.add(&connection, source, When::Readable).is_ok() {
+                self.connections.insert(number, connection);
+                self.next_connection = number.wrapping_add(1);
+            }
+        }
+    }
+
+    fn receive(&mut self, number: u32) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let (frames, closed) = connection.receive();
+        for frame in frames.into_iter().filter(|frame| frame.kind == REQUEST) {
+            let reply = ReplyTo { connection: number, stream: frame.stream };
+            self.tasks.call(&frame.data, reply);
+        }
+        if closed.is_some() {
+            self.close(number);
+        } else {
+            self.send(number);
+        }
+    }
+
+    /// Sends all answers that have come, and events.
+    fn answer(&mut self) {
+        for (reply, answer) in std::mem::take(&mut self.tasks.replies) {
+            let Some(connection) = self.connections.get_mut(&reply.connection) else { continue };
+            let response = match answer {
+                Ok(payload) => Response { status: None, payload },
+                Err(failure) => Response { status: Some(failure.status()), payload: Vec::new() },
+            };
+            connection.queue(reply.stream, RESPONSE, &response.encode_to_vec());
+            self.send(reply.connection);
+        }
+        self.tasks.publisher.advance(&self.poll);
+        if !self.tasks.is_idle() {
+            self.idle_since = Instant::now();
+        }
+    }
+
+    fn send(&mut self, number: u32) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let when = match connection.send() {
+            Ok(true) => When::Both,
+            Ok(false) => When::Readable,
+            Err(Closed) => return self.close(number),
+        };
+        if self.poll.change(&*connection, Source::Connection(number), when).is_err() {
+            self.close(number);
+        }
+    }
+
+    fn close(&mut self, number: u32) {
+        self.connections.remove(&number);
+        self.tasks.forget(number);
+    }
+
+    /// How long the loop may sleep.
+    fn patience(&self) -> Option<Duration> {
+        let events = self.tasks.publisher.patience();
+        let idle = self.tasks.is_idle().then(|| IDLE.saturating_sub(self.idle_since.elapsed()));
+        events.into_iter().chain(idle).min()
+    }
+
+    /// Whether this process has nothing to do any more. Then its directory is gone, too.
+    fn is_over(&mut self) -> bool {
+        if !self.tasks.is_idle() || self.idle_since.elapsed() < IDLE {
+            return false;
+        }
+        // `start` holds the lock while it sends somebody here.
+        if let Some(_locked) = self.shard.try_lock() {
+            self.shard.leave_stale(STALE);
+            if self.shard.groups() == 0 {
+                self.shard.remove();
+                return true;
+            }
+        }
+        self.idle_since = Instant::now();
+        false
+    }
+}

@@ -1,0 +1,226 @@
+//! What the shim has to know of a bundle's config.json, and the one thing that it changes there.
+
+use crate::error::{Code, Failure, Result, Tried};
+use crate::sandbox::Namespaces;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What a container is to a pod, by the annotations of containerd's CRI plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The pod itself: the pause container.
+    Sandbox,
+    /// One of the pod's containers.
+    Member {
+        /// The pause container's id.
+        sandbox: String,
+    },
+    /// A container of no pod.
+    Alone,
+}
+
+const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
+const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
+
+/// The part of config.json that the shim acts on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    annotations: BTreeMap<String, String>,
+    /// Name of the UTS namespace.
+    pub hostname: String,
+    /// What is there on Linux alone.
+    pub linux: Linux,
+}
+
+/// The part of `linux` that the shim acts on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Linux {
+    /// In which namespaces the container is.
+    pub namespaces: Vec<Namespace>,
+    /// Kernel parameters.
+    pub sysctl: BTreeMap<String, String>,
+    /// A path, or `slice:prefix:name` for systemd.
+    cgroups_path: String,
+}
+
+/// An entry of `linux.namespaces`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Namespace {
+    /// `pid`, `network`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// An existing one, or empty for a new one.
+    #[serde(default)]
+    pub path: String,
+}
+
+impl Spec {
+    /// What the container is to a pod.
+    pub fn role(&self) -> Role {
+        let is_sandbox = self.annotations.get(CONTAINER_TYPE).is_some_and(|kind| kind == "sandbox");
+        match self.annotations.get(SANDBOX_ID) {
+            _ if is_sandbox => Role::Sandbox,
+            Some(sandbox) => Role::Member { sandbox: sandbox.clone() },
+            None => Role::Alone,
+        }
+    }
+
+    /// Whether systemd is to make its control groups.
+    pub fn is_for_systemd(&self) -> bool {
+        !self.linux.cgroups_path.contains('/') && self.linux.cgroups_path.split(':').count() == 3
+    }
+
+    /// Whether the kernel ends all of its processes with the first.
+    pub fn has_own_pids(&self) -> bool {
+        let pid = self.linux.namespaces.iter().find(|namespace| namespace.kind == "pid");
+        pid.is_some_and(|namespace| namespace.path.is_empty())
+    }
+}
+
+/// Reads config.json.
+///
+/// # Errors
+/// It is not there, or is no such JSON.
+pub fn read(bundle: &Path) -> Result<Spec> {
+    let path = bundle.join("config.json");
+    let text = fs::read(&path).tried("read", &path)?;
+    serde_json::from_slice(&text).tried("read", &path)
+}
+
+/// What the container of a bundle is to a pod.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_role(bundle: &Path) -> Result<Role> {
+    Ok(read(bundle)?.role())
+}
+
+/// Where the namespaces of a pod without a pause process are found.
+#[derive(Debug)]
+pub struct Rewrite<'a> {
+    /// The process that containerd took for the pause process: the shim.
+    pub shim_pid: u32,
+    /// The pod's.
+    pub namespaces: &'a Namespaces,
+    /// First processes of the pod's containers: a container for debugging may be among those of
+    /// another.
+    pub members: &'a [u32],
+}
+
+/// Names the pod's namespaces in config.json where containerd named those of the shim. Without
+/// this the container would be in the node's namespaces, so whatever is left of them is refused.
+///
+/// # Errors
+/// A namespace that the pod does not have, or the file cannot be read or written.
+pub fn rewrite(bundle: &Path, rewrite: &Rewrite<'_>) -> Result<()> {
+    let path = bundle.join("config.json");
+    let text = fs::read(&path).tried("read", &path)?;
+    let mut config: Value = serde_json::from_slice(&text).tried("read", &path)?;
+    let namespaces = config.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut);
+    rename(namespaces.unwrap_or(&mut Vec::new()), rewrite)?;
+    let text = serde_json::to_vec(&config).tried("write", &path)?;
+    fs::write(&path, text).tried("write", &path)
+}
+
+fn rename(entries: &mut Vec<Value>, rewrite: &Rewrite<'_>) -> Result<()> {
+    let of_shim = format!("/proc/{}/ns/", rewrite.shim_pid);
+    let mut kept = Vec::with_capacity(entries.len());
+    for mut entry in entries.drain(..) {
+        let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
+        if !path.starts_with("/proc/") {
+            kept.push(entry);
+            continue;
+        }
+        let kind = entry.get("type").and_then(Value::as_str).unwrap_or_default();
+        let of_member = |pid: &u32| path == format!("/proc/{pid}/ns/{kind}");
+        if rewrite.members.iter().any(of_member) {
+            kept.push(entry);
+            continue;
+        }
+        if !path.starts_with(&of_shim) {
+            let message = format!("the {kind} namespace {path} is not the pod's");
+            return Err(Failure::new(Code::InvalidArgument, message));
+        }
+        match rewrite.namespaces.path(kind, rewrite.shim_pid) {
+            Ok(Some(path)) => {
+                entry["path"] = path.into();
+                kept.push(entry);
+            }
+            // The pod is in the node's namespace, and so is the shim that makes the container.
+            Ok(None) => {}
+            Err(reason) => return Err(Failure::new(Code::Unimplemented, reason)),
+        }
+    }
+    *entries = kept;
+    Ok(())
+}
+
+/// Whether the container is to see the processes of its pod.
+pub fn shares_pids(spec: &Spec, shim_pid: u32) -> bool {
+    let of_shim = format!("/proc/{shim_pid}/ns/pid");
+    spec.linux.namespaces.iter().any(|namespace| namespace.path == of_shim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(value: Value) -> Spec {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn roles() {
+        let member = Role::Member { sandbox: "p".to_owned() };
+        for (annotations, want) in [
+            (json!({}), Role::Alone),
+            (json!({CONTAINER_TYPE: "sandbox", SANDBOX_ID: "p"}), Role::Sandbox),
+            (json!({CONTAINER_TYPE: "container", SANDBOX_ID: "p"}), member),
+        ] {
+            assert_eq!(spec(json!({ "annotations": annotations })).role(), want);
+        }
+    }
+
+    #[test]
+    fn drivers_are_told_by_the_path() {
+        for (path, want) in [
+            ("/kubepods/burstable/pod1/c", false),
+            ("kubepods-burstable-pod1.slice:cri-containerd:c", true),
+            ("", false),
+            ("/odd:with:colons", false),
+        ] {
+            let found = spec(json!({ "linux": { "cgroupsPath": path } }));
+            assert_eq!(found.is_for_systemd(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn namespaces_of_the_shim_become_those_of_the_pod() {
+        let network = Some("/run/netns/x".into());
+        let namespaces = Namespaces { network, ..Namespaces::default() };
+        let rewrite = Rewrite { shim_pid: 7, namespaces: &namespaces, members: &[9] };
+        let given = |path: &str, kind: &str| vec![json!({"type": kind, "path": path})];
+        let table = [
+            (given("/proc/7/ns/net", "network"), Ok(given("/run/netns/x", "network"))),
+            (given("/proc/7/ns/ipc", "ipc"), Ok(vec![])),
+            (given("/run/elsewhere", "ipc"), Ok(given("/run/elsewhere", "ipc"))),
+            (vec![json!({"type": "mount"})], Ok(vec![json!({"type": "mount"})])),
+            (given("/proc/7/ns/pid", "pid"), Err(Code::Unimplemented)),
+            (given("/proc/7/ns/mnt", "mount"), Err(Code::Unimplemented)),
+            (given("/proc/71/ns/net", "network"), Err(Code::InvalidArgument)),
+            (given("/proc/9/ns/pid", "pid"), Ok(given("/proc/9/ns/pid", "pid"))),
+            (given("/proc/1/ns/net", "network"), Err(Code::InvalidArgument)),
+        ];
+        for (mut entries, want) in table {
+            let text = format!("{entries:?}");
+            let found = rename(&mut entries, &rewrite).map_err(|failure| failure.code);
+            assert_eq!(found.map(|()| entries), want, "{text}");
+        }
+    }
+}

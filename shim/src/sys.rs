@@ -1,0 +1,108 @@
+//! The system calls for which there is no safe wrapper elsewhere.
+#![allow(unsafe_code)]
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::unistd::{ForkResult, Pid};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::process;
+
+/// Runs `work` in a process of its own, which ends with the code that it returns.
+///
+/// # Errors
+/// fork(2) failed.
+pub fn in_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: this process has one thread, so the child may do whatever the parent may.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => process::exit(work()),
+    }
+}
+
+/// Sends a message, and descriptors with it.
+///
+/// # Errors
+/// The other side is gone, or the message is empty.
+pub fn send_with_fds(socket: impl AsFd, text: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[][..] } else { &rights[..] };
+    let bytes = [IoSlice::new(text)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(socket.as_fd().as_raw_fd(), &bytes, control, flags, None)?;
+    Ok(())
+}
+
+/// Takes what has come, without waiting: bytes, and at most four descriptors.
+///
+/// # Errors
+/// Nothing is there.
+pub fn receive_with_fds(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut text = vec![0; 4096];
+    let mut space = nix::cmsg_space!([i32; 4]);
+    let mut bytes = [IoSliceMut::new(&mut text)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let socket = socket.as_fd().as_raw_fd();
+    let message = recvmsg::<()>(socket, &mut bytes, Some(&mut space), flags)?;
+    let count = message.bytes;
+    let mut fds = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            // SAFETY: the kernel has just made these descriptors for this process, and nobody
+            // else knows of them.
+            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    text.truncate(count);
+    Ok((text, fds))
+}
+
+/// Standard input, in whose place /dev/null then is.
+///
+/// # Errors
+/// There is none.
+pub fn take_stdin() -> io::Result<OwnedFd> {
+    let own = io::stdin().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok(own)
+}
+
+/// Sends a signal that has a number and no name.
+///
+/// # Errors
+/// There is no such process, or no such signal.
+pub fn send_real_time(pid: Pid, number: i32) -> nix::Result<()> {
+    // SAFETY: kill(2) touches no memory of this process.
+    nix::errno::Errno::result(unsafe { libc::kill(pid.as_raw(), number) }).map(drop)
+}
+
+nix::ioctl_write_ptr_bad!(set_window_size, libc::TIOCSWINSZ, libc::winsize);
+
+/// Tells a terminal how large it is.
+///
+/// # Errors
+/// It is none.
+pub fn resize_terminal(terminal: impl AsFd, columns: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads a winsize from where `size` is.
+    unsafe { set_window_size(terminal.as_fd().as_raw_fd(), &raw const size) }?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn descriptors_arrive_with_their_message() {
+        let (left, right) = UnixStream::pair().unwrap();
+        assert!(receive_with_fds(&right).is_err(), "nothing has come");
+        let null = std::fs::File::open("/dev/null").unwrap();
+        send_with_fds(&left, b"two", &[null.as_fd(), null.as_fd()]).unwrap();
+        let (text, fds) = receive_with_fds(&right).unwrap();
+        assert_eq!((text.as_slice(), fds.len()), (b"two".as_slice(), 2));
+        send_with_fds(&left, b"none", &[]).unwrap();
+        assert_eq!(receive_with_fds(&right).unwrap().1.len(), 0);
+    }
+}

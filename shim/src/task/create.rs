@@ -1,0 +1,181 @@
+//! Create: a container, a pod's namespaces, or a pause process after all.
+
+use super::jobs::{Created, Job};
+use super::table::{Find, Process, Sandbox, Task};
+use super::{Answer, ReplyTo, Tasks};
+use crate::api::task::{CreateTask, Status};
+use crate::arguments::is_name;
+use crate::error::{Code, Failure, Result, Tried};
+use crate::mounts;
+use crate::runtime_cli::Log;
+use crate::sandbox::{self, Plan};
+use crate::spec::{self, Rewrite, Role, Spec};
+use crate::stdio::{self, Wanted};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+impl Tasks {
+    pub(super) fn create(&mut self, request: CreateTask, reply: ReplyTo) -> Answer {
+        let invalid = |reason| {
+            Failure::new(Code::InvalidArgument, format!("container {:?}: {reason}", request.id))
+        };
+        is_name(&request.id).map_err(invalid)?;
+        if self.table.contains_key(&request.id) {
+            let message = format!("task {} is there already", request.id);
+            return Err(Failure::new(Code::AlreadyExists, message));
+        }
+        if !request.checkpoint.is_empty() {
+            let message = "this shim restores no checkpoint";
+            return Err(Failure::new(Code::Unimplemented, message));
+        }
+        let bundle = PathBuf::from(&request.bundle);
+        let spec = spec::read(&bundle)?;
+        match spec.role() {
+            Role::Sandbox => {
+                if let Some(plan) = Plan::of(&spec).filter(|_| !request.terminal) {
+                    return self.create_sandbox(request, plan, reply);
+                }
+            }
+            Role::Member { sandbox } => {
+                if self.must_have_pause(&sandbox, &spec)? {
+                    return self.create_pause(&sandbox, request, reply);
+                }
+                self.give_namespaces(&sandbox, &bundle)?;
+            }
+            Role::Alone => {}
+        }
+        self.create_container(request, &spec, reply)
+    }
+
+    /// A pod without a pause process.
+    fn create_sandbox(&mut self, request: CreateTask, plan: Plan, reply: ReplyTo) -> Answer {
+        let maker = sandbox::make(plan)?;
+        let task = Task::new(&request.bundle, wanted_of(&request));
+        self.table.insert(request.id.clone(), task);
+        self.jobs.insert(maker.pid.as_raw(), Job::Sandbox { request, maker, reply });
+        Ok(None)
+    }
+
+    /// Whether the container is to see its pod's processes, which has none yet.
+    fn must_have_pause(&self, sandbox: &str, spec: &Spec) -> Result<bool> {
+        let gone = |_| {
+            let message = format!("the sandbox {sandbox} is not with this shim");
+            Failure::new(Code::FailedPrecondition, message)
+        };
+        let pod = self.table.task(sandbox).map_err(gone)?;
+        let lacks = pod.sandbox.as_ref().is_some_and(|pod| pod.namespaces.pause.is_none());
+        Ok(lacks && spec::shares_pids(spec, std::process::id()))
+    }
+
+    /// Has the runtime make the pod's pause container; the other container is made after it.
+    fn create_pause(&mut self, sandbox: &str, request: CreateTask, reply: ReplyTo) -> Answer {
+        let bundle = self.table.task(sandbox)?.bundle.clone();
+        self.give_namespaces(sandbox, &bundle)?;
+        let spec = spec::read(&bundle)?;
+        if let Some(pod) = &self.table.task(sandbox)?.sandbox {
+            mounts::mount_all(&pod.rootfs, &bundle.join("rootfs"))?;
+        }
+        let (mut command, log) = self.for_driver(&bundle, &spec);
+        command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&bundle));
+        command.arg("--bundle").arg(&*bundle).arg(sandbox);
+        let sandbox = sandbox.to_owned();
+        let pid = self.spawn(command, stdio::none())?;
+        self.jobs.insert(pid, Job::Pause { sandbox, request: Box::new(request), log, reply });
+        Ok(None)
+    }
+
+    /// Writes the pod's namespaces into a bundle, if there is no pause process to find them by.
+    fn give_namespaces(&self, sandbox: &str, bundle: &Path) -> Result<()> {
+        let Some(pod) = &self.table.task(sandbox)?.sandbox else { return Ok(()) };
+        let members: Vec<u32> = self.table.values().map(|task| task.init.pid).collect();
+        let shim_pid = std::process::id();
+        spec::rewrite(bundle, &Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
+    }
+
+    fn create_container(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Answer {
+        let root = Path::new(&request.bundle).join("rootfs");
+        mounts::mount_all(&request.rootfs, &root)?;
+        let made = self.run_create(&request, spec);
+        let (pid, process, created) = made.inspect_err(|_| mounts::unmount(&root))?;
+        let mut task = Task::new(&request.bundle, Wanted::default());
+        task.init = process;
+        task.has_own_pids = spec.has_own_pids();
+        self.table.insert(request.id.clone(), task);
+        self.jobs.insert(pid, Job::Create { request, created, reply });
+        Ok(None)
+    }
+
+    fn run_create(&self, request: &CreateTask, spec: &Spec) -> Result<(i32, Process, Created)> {
+        let bundle = Path::new(&request.bundle);
+        let mut process = Process::new(wanted_of(request));
+        let (mut command, log) = self.for_driver(bundle, spec);
+        command.args(["create", "--pid-file"]).arg(pid_file(bundle));
+        command.arg("--bundle").arg(bundle);
+        let console = self.console(&mut command, process.wanted.terminal)?;
+        let mut streams =
+            if console.is_some() { stdio::none() } else { stdio::open(&process.wanted)? };
+        process.keep_input = streams.keep_input.take();
+        command.arg(&request.id);
+        let pid = self.spawn(command, streams)?;
+        Ok((pid, process, Created { pid_file: pid_file(bundle), log, console }))
+    }
+
+    /// A call of the runtime with who makes the control groups.
+    fn for_driver(&self, bundle: &Path, spec: &Spec) -> (Command, Log) {
+        let (mut command, log) = self.runtime.command_for(bundle);
+        if spec.is_for_systemd() {
+            command.arg("--systemd-cgroup");
+        }
+        (command, log)
+    }
+
+    /// A socket for the terminal of what `command` makes, if it is to have one.
+    pub(super) fn console(&self, command: &mut Command, terminal: bool) -> Result<Option<Console>> {
+        if !terminal {
+            return Ok(None);
+        }
+        // No two jobs have the same number of terminals and jobs before them.
+        let name = format!("terminal-{}-{}", self.next_terminal, self.jobs.len());
+        let path = self.shard.directory().join(name);
+        drop(std::fs::remove_file(&path));
+        let socket = UnixListener::bind(&path).tried("listen on", &path)?;
+        command.arg("--console-socket").arg(&path);
+        Ok(Some(Console { socket, path }))
+    }
+}
+
+/// Where the runtime sends a terminal to. The file goes with it.
+#[derive(Debug)]
+pub struct Console {
+    /// It listens.
+    pub socket: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// Where the runtime writes the first process of a container; others look for it there, too.
+pub(super) fn pid_file(bundle: &Path) -> PathBuf {
+    bundle.join("init.pid")
+}
+
+fn wanted_of(request: &CreateTask) -> Wanted {
+    Wanted {
+        stdin: request.stdin.as_str().into(),
+        stdout: request.stdout.as_str().into(),
+        stderr: request.stderr.as_str().into(),
+        terminal: request.terminal,
+    }
+}
+
+/// A pod's process stands for one that is not there: the shim's own, as in VM-based runtimes.
+pub(super) fn stand_in(task: &mut Task, sandbox: Sandbox) {
+    task.init.pid = std::process::id();
+    task.init.status = Status::Created;
+    task.sandbox = Some(Box::new(sandbox));
+}

@@ -1,0 +1,62 @@
+//! Exec: further processes of a container.
+
+use super::jobs::{Created, Job};
+use super::table::{Exec, Find, Process};
+use super::{Answer, ReplyTo, Tasks, encoded};
+use crate::api::Empty;
+use crate::api::event::TaskExecAdded;
+use crate::api::task::ExecProcess;
+use crate::arguments::is_name;
+use crate::error::{Code, Failure, Tried};
+use crate::stdio::{self, Wanted};
+use std::fs;
+
+impl Tasks {
+    /// Describes a process; `Start` starts it.
+    pub(super) fn exec(&mut self, request: ExecProcess) -> Answer {
+        let ExecProcess { id, exec_id, terminal, stdin, stdout, stderr, spec } = request;
+        let task = self.table.task_mut(&id)?;
+        is_name(&exec_id).map_err(|reason| {
+            Failure::new(Code::InvalidArgument, format!("process {exec_id:?}: {reason}"))
+        })?;
+        if task.sandbox.is_some() {
+            let message = "a pod of this shim has no process of its own to run others beside";
+            return Err(Failure::new(Code::FailedPrecondition, message));
+        }
+        if task.execs.contains_key(exec_id.as_str()) {
+            let message = format!("process {exec_id} is there already");
+            return Err(Failure::new(Code::AlreadyExists, message));
+        }
+        let wanted =
+            Wanted { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into(), terminal };
+        let spec = spec.map(|any| any.value).unwrap_or_default().into();
+        task.execs.insert(exec_id.as_str().into(), Exec { process: Process::new(wanted), spec });
+        self.publish(&TaskExecAdded { container_id: id, exec_id });
+        encoded(&Empty {})
+    }
+
+    pub(super) fn start_exec(&mut self, id: &str, exec_id: &str, reply: ReplyTo) -> Answer {
+        let task = self.table.task(id)?;
+        let process = task.process(exec_id)?;
+        let bundle = &task.bundle;
+        let file = bundle.join(format!("exec-{exec_id}.json"));
+        let pid_file = bundle.join(format!("exec-{exec_id}.pid"));
+        let spec = task.execs.get(exec_id).map(|exec| &*exec.spec).unwrap_or_default();
+        fs::write(&file, spec).tried("write", &file)?;
+        let (mut command, log) = self.runtime.command_for(bundle);
+        command.args(["exec", "--detach", "--process"]).arg(&file);
+        command.arg("--pid-file").arg(&pid_file);
+        let console = self.console(&mut command, process.wanted.terminal)?;
+        let mut streams =
+            if console.is_some() { stdio::none() } else { stdio::open(&process.wanted)? };
+        let keep_input = streams.keep_input.take();
+        command.arg(id);
+        let pid = self.spawn(command, streams)?;
+        let process = self.table.task_mut(id)?.process_mut(exec_id)?;
+        process.keep_input = keep_input;
+        let created = Created { pid_file, log, console };
+        let (id, exec_id) = (id.to_owned(), exec_id.to_owned());
+        self.jobs.insert(pid, Job::Exec { id, exec_id, created, spec: file, reply });
+        Ok(None)
+    }
+}

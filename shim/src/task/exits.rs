@@ -1,0 +1,98 @@
+//! Ends of children, in whatever order the kernel tells them.
+
+use super::Tasks;
+use super::jobs::Job;
+use super::table::{Exit, Find};
+use crate::api::Timestamp;
+use crate::api::event::{TaskExit, TaskOom};
+use crate::api::task::{Exited, Status};
+use crate::stats;
+use crate::stdio;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use prost::Message;
+
+/// What a process that a signal has ended has for an exit code.
+const SIGNALLED: u32 = 128;
+
+impl Tasks {
+    /// Takes all children that have ended. Orphans of containers without a PID namespace of their
+    /// own are among them.
+    pub fn reap(&mut self) {
+        loop {
+            let (pid, status) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid.as_raw(), code as u32),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    (pid.as_raw(), SIGNALLED + signal as u32)
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => break,
+                Ok(_) => continue,
+            };
+            let exit = Exit { status, at: Timestamp::now() };
+            if let Some(job) = self.jobs.remove(&pid) {
+                self.finish(job, exit);
+            } else if let Some((id, exec_id)) = self.process_of(pid as u32) {
+                self.ended(&id, &exec_id, exit);
+            } else {
+                self.early.insert(pid, exit);
+            }
+        }
+        if self.jobs.is_empty() {
+            self.early.clear();
+        }
+    }
+
+    fn process_of(&self, pid: u32) -> Option<(String, String)> {
+        self.table.iter().find_map(|(id, task)| {
+            if task.init.pid == pid {
+                return Some((id.clone(), String::new()));
+            }
+            let exec = task.execs.iter().find(|(_, exec)| exec.process.pid == pid)?;
+            Some((id.clone(), exec.0.to_string()))
+        })
+    }
+
+    /// A process has ended: containerd is told, and whoever waits.
+    pub(super) fn ended(&mut self, id: &str, exec_id: &str, exit: Exit) {
+        let Ok(task) = self.table.task_mut(id) else { return };
+        let of_memory = exec_id.is_empty()
+            && exit.status == SIGNALLED + libc::SIGKILL as u32
+            && task.groups.as_ref().is_some_and(stats::oom_killed);
+        let kills_others = exec_id.is_empty() && !task.has_own_pids && task.sandbox.is_none();
+        let Ok(process) = task.process_mut(exec_id) else { return };
+        if process.exit.is_some() {
+            return;
+        }
+        if process.is_starting {
+            process.held_exit = Some(exit);
+            return;
+        }
+        process.status = Status::Stopped;
+        process.exit = Some(exit);
+        process.keep_input = None;
+        let (pid, waiters) = (process.pid, std::mem::take(&mut process.waiters));
+        if let Some(terminal) = process.terminal {
+            self.pump(terminal);
+        }
+        let container_id = id.to_owned();
+        if of_memory {
+            self.publish(&TaskOom { container_id: container_id.clone() });
+        }
+        let name = if exec_id.is_empty() { id } else { exec_id };
+        let (exit_status, exited_at) = (exit.status, Some(exit.at));
+        self.publish(&TaskExit { container_id, id: name.to_owned(), pid, exit_status, exited_at });
+        let answer = Exited { exit_status, exited_at }.encode_to_vec();
+        self.replies.extend(waiters.into_iter().map(|waiter| (waiter, Ok(answer.clone()))));
+        if kills_others {
+            self.kill_others(id);
+        }
+    }
+
+    /// In the PID namespace of others the kernel leaves a container's further processes alone.
+    fn kill_others(&mut self, id: &str) {
+        let mut command = self.runtime.command();
+        command.args(["kill", "--all", id, "KILL"]);
+        if let Ok(pid) = self.spawn(command, stdio::none()) {
+            self.jobs.insert(pid, Job::Forgotten);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Start, Kill, Wait and Delete.
+
+use super::jobs::Job;
+use super::table::{Exit, Find};
+use super::{Answer, ReplyTo, Tasks, encoded};
+use crate::api::event::TaskStart;
+use crate::api::task::{Deleted, Exited, Kill, Pid, ProcessRequest, Status};
+use crate::api::{Empty, Timestamp};
+use crate::error::{Code, Failure};
+use crate::stdio;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid as ProcessId;
+
+/// Signals that end a pod without a pause process; the pause process ends with them, too.
+const ENDING: [Signal; 5] =
+    [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP];
+
+impl Tasks {
+    pub(super) fn start(&mut self, request: &ProcessRequest, reply: ReplyTo) -> Answer {
+        let ProcessRequest { id, exec_id } = request;
+        let process = self.table.task(id)?.process(exec_id)?;
+        let startable = if exec_id.is_empty() { Status::Created } else { Status::Unknown };
+        if process.status != startable || process.is_starting {
+            let message = format!("task {id} {exec_id}: not to be started, it is started already");
+            return Err(Failure::new(Code::FailedPrecondition, message));
+        }
+        if !exec_id.is_empty() {
+            return self.start_exec(id, exec_id, reply);
+        }
+        let task = self.table.task_mut(id)?;
+        if task.sandbox.is_some() {
+            task.init.status = Status::Running;
+            let pid = task.init.pid;
+            self.publish(&TaskStart { container_id: id.clone(), pid });
+            return encoded(&Pid { pid });
+        }
+        task.init.is_starting = true;
+        let (mut command, log) = self.runtime.command_for(&self.table.task(id)?.bundle);
+        command.args(["start", id]);
+        let pid = self.spawn(command, stdio::none())?;
+        self.jobs.insert(pid, Job::Start { id: id.clone(), log, reply });
+        Ok(None)
+    }
+
+    pub(super) fn kill(&mut self, request: &Kill, reply: ReplyTo) -> Answer {
+        let Kill { id, exec_id, signal, all } = request;
+        let task = self.table.task(id)?;
+        let process = task.process(exec_id)?;
+        if process.exit.is_some() || process.pid == 0 {
+            return Err(Failure::not_found(format_args!("a process of {id} that runs")));
+        }
+        let number = i32::try_from(*signal).unwrap_or(-1);
+        if let Some(pod) = &task.sandbox {
+            if let Some(signal) = ENDING.iter().find(|signal| **signal as i32 == number) {
+                if let Some(pause) = pod.namespaces.pause {
+                    // It may have ended by itself.
+                    kill(ProcessId::from_raw(pause as i32), *signal).ok();
+                }
+                let status = 128 + *signal as u32;
+                self.ended(id, "", Exit { status, at: Timestamp::now() });
+            }
+            return encoded(&Empty {});
+        }
+        // What is frozen has to be thawed, and what is many to be found: the runtime does both.
+        if *all || process.status == Status::Paused {
+            let (mut command, log) = self.runtime.command_for(&task.bundle);
+            command.arg("kill").args(all.then_some("--all")).arg(id).arg(signal.to_string());
+            let pid = self.spawn(command, stdio::none())?;
+            self.jobs.insert(pid, Job::Change { id: id.clone(), status: None, log, reply });
+            return Ok(None);
+        }
+        // The number is still that process': it is reaped by nobody but this thread.
+        match send(process.pid, number) {
+            Ok(()) => encoded(&Empty {}),
+            Err(Errno::ESRCH) => Err(Failure::not_found(format_args!("process {}", process.pid))),
+            Err(errno) => {
+                let message = format!("signal {signal} to process {}: {errno}", process.pid);
+                Err(Failure::new(Code::InvalidArgument, message))
+            }
+        }
+    }
+
+    pub(super) fn wait(&mut self, request: &ProcessRequest, reply: ReplyTo) -> Answer {
+        let process = self.table.task_mut(&request.id)?.process_mut(&request.exec_id)?;
+        let Some(exit) = process.exit else {
+            process.waiters.push(reply);
+            return Ok(None);
+        };
+        encoded(&Exited { exit_status: exit.status, exited_at: Some(exit.at) })
+    }
+
+    pub(super) fn delete(&mut self, request: &ProcessRequest, reply: ReplyTo) -> Answer {
+        let ProcessRequest { id, exec_id } = request;
+        let task = self.table.task_mut(id)?;
+        let process = task.process(exec_id)?;
+        if process.exit.is_none() && !matches!(process.status, Status::Created | Status::Unknown) {
+            let message = format!("task {id} {exec_id} still runs");
+            return Err(Failure::new(Code::FailedPrecondition, message));
+        }
+        if !exec_id.is_empty() {
+            let process = task.execs.remove(exec_id.as_str()).map(|exec| exec.process);
+            let exit = process.as_ref().and_then(|process| process.exit);
+            if let Some(terminal) = process.as_ref().and_then(|process| process.terminal) {
+                self.terminals.remove(&terminal);
+            }
+            return encoded(&Deleted {
+                pid: process.map_or(0, |process| process.pid),
+                exit_status: exit.map_or(0, |exit| exit.status),
+                exited_at: exit.map(|exit| exit.at),
+            });
+        }
+        let pause = task.sandbox.as_ref().and_then(|pod| pod.namespaces.pause);
+        if task.sandbox.is_some() && pause.is_none() {
+            return self.removed(id).map(Some);
+        }
+        // What has not ended was never started, or is the process of a pod.
+        let forced = task.init.exit.is_none() || pause.is_some();
+        let (mut command, log) = self.runtime.command_for(&task.bundle);
+        command.arg("delete").args(forced.then_some("--force")).arg(id);
+        let pid = self.spawn(command, stdio::none())?;
+        self.jobs.insert(pid, Job::Delete { id: id.clone(), log, reply });
+        Ok(None)
+    }
+}
+
+/// Sends a signal, among them those that have no name.
+fn send(pid: u32, number: i32) -> Result<(), Errno> {
+    let pid = ProcessId::from_raw(pid as i32);
+    match Signal::try_from(number) {
+        Ok(signal) => kill(pid, signal),
+        Err(_) if number == 0 => kill(pid, None),
+        Err(_) => crate::sys::send_real_time(pid, number),
+    }
+}

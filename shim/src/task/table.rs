@@ -1,0 +1,170 @@
+//! What is known of a container and its processes. There is one of these per container for as long
+//! as it lives, so they are small.
+
+use super::ReplyTo;
+use crate::api::Timestamp;
+use crate::api::task::{Mount, Status};
+use crate::error::{Failure, Result};
+use crate::sandbox::Namespaces;
+use crate::stats::Groups;
+use crate::stdio::Wanted;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// A container, or a pod without a pause process.
+#[derive(Debug)]
+pub struct Task {
+    /// Directory with config.json.
+    pub bundle: Box<Path>,
+    /// There if it is a pod without a pause process.
+    pub sandbox: Option<Box<Sandbox>>,
+    /// The container's first process; for such a pod it stands for one.
+    pub init: Process,
+    /// Further processes, by their own names.
+    pub execs: BTreeMap<Box<str>, Exec>,
+    /// Its control groups, from when it was made.
+    pub groups: Option<Groups>,
+    /// Whether the kernel ends all its processes with the first.
+    pub has_own_pids: bool,
+}
+
+/// A pod without a pause process.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Those of the pod.
+    pub namespaces: Namespaces,
+    /// From which its root file system could be made, if it needs a process after all.
+    pub rootfs: Vec<Mount>,
+}
+
+/// A further process of a container.
+#[derive(Debug)]
+pub struct Exec {
+    /// The process.
+    pub process: Process,
+    /// `process` of config.json, until it is started.
+    pub spec: Box<[u8]>,
+}
+
+/// A process.
+#[derive(Debug)]
+pub struct Process {
+    /// 0 as long as there is none.
+    pub pid: u32,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its streams.
+    pub wanted: Wanted,
+    /// Keeps its standard input open.
+    pub keep_input: Option<OwnedFd>,
+    /// Its terminal.
+    pub terminal: Option<u32>,
+    /// Whether the runtime is just starting it.
+    pub is_starting: bool,
+    /// How it has ended, to be told when the runtime has started it.
+    pub held_exit: Option<Exit>,
+    /// How it has ended.
+    pub exit: Option<Exit>,
+    /// Who waits for that.
+    pub waiters: Vec<ReplyTo>,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code, or 128 and the signal's number.
+    pub status: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Process {
+    /// One that is to be made.
+    pub fn new(wanted: Wanted) -> Self {
+        Self {
+            pid: 0,
+            status: Status::Unknown,
+            wanted,
+            keep_input: None,
+            terminal: None,
+            is_starting: false,
+            held_exit: None,
+            exit: None,
+            waiters: Vec::new(),
+        }
+    }
+}
+
+impl Task {
+    /// One that is to be made.
+    pub fn new(bundle: &str, wanted: Wanted) -> Self {
+        Self {
+            bundle: Path::new(bundle).into(),
+            sandbox: None,
+            init: Process::new(wanted),
+            execs: BTreeMap::new(),
+            groups: None,
+            has_own_pids: true,
+        }
+    }
+
+    /// All of its processes.
+    pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        let execs = self.execs.values_mut().map(|exec| &mut exec.process);
+        std::iter::once(&mut self.init).chain(execs)
+    }
+
+    /// The process of that name; empty is the first.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn process(&self, exec_id: &str) -> Result<&Process> {
+        match exec_id {
+            "" => Ok(&self.init),
+            _ => match self.execs.get(exec_id) {
+                Some(exec) => Ok(&exec.process),
+                None => Err(Failure::not_found(format_args!("process {exec_id}"))),
+            },
+        }
+    }
+
+    /// As [`Task::process`].
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn process_mut(&mut self, exec_id: &str) -> Result<&mut Process> {
+        match exec_id {
+            "" => Ok(&mut self.init),
+            _ => match self.execs.get_mut(exec_id) {
+                Some(exec) => Ok(&mut exec.process),
+                None => Err(Failure::not_found(format_args!("process {exec_id}"))),
+            },
+        }
+    }
+}
+
+/// The tasks of this process, looked up.
+pub trait Find {
+    /// The container's.
+    ///
+    /// # Errors
+    /// There is none.
+    fn task(&self, id: &str) -> Result<&Task>;
+
+    /// As [`Find::task`].
+    ///
+    /// # Errors
+    /// There is none.
+    fn task_mut(&mut self, id: &str) -> Result<&mut Task>;
+}
+
+impl Find for BTreeMap<String, Task> {
+    fn task(&self, id: &str) -> Result<&Task> {
+        self.get(id).ok_or_else(|| Failure::not_found(format_args!("task {id}")))
+    }
+
+    fn task_mut(&mut self, id: &str) -> Result<&mut Task> {
+        self.get_mut(id).ok_or_else(|| Failure::not_found(format_args!("task {id}")))
+    }
+}
