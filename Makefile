@@ -10,8 +10,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 LOGS := $(TARGET)/test-logs
 DIST := $(CURDIR)/dist/bin
 
-# wamr-crun and wamr-runner are static; RUSTFLAGS reach them alone because --target is given.
-RESIDENT := wamr-crun wamr-runner
+# RESIDENT programs are static; RUSTFLAGS reach them alone because --target is given.
+RESIDENT := wamr-crun wamr-runner containerd-shim-wamr-v1
 HOSTED := wamr-lab wamr-report
 TRIPLE := $(shell uname -m)-unknown-linux-gnu
 STATIC := LIBSECCOMP_LINK_TYPE=static \
@@ -19,7 +19,8 @@ STATIC := LIBSECCOMP_LINK_TYPE=static \
 	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static"
 
 # With these, tests drive the programs that are shipped instead of those that cargo just built.
-SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner
+SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner \
+	WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
 
 DESTDIR :=
 PREFIX := /usr/local
@@ -64,7 +65,7 @@ test: setup fmt tidy clippy doc scenarios nix-check build deb image ## everythin
 check: setup fmt tidy clippy doc scenarios nix-check unit reference ## what needs no root, no node
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
-build: ## the four programs into dist/bin
+build: ## the five programs into dist/bin
 	@echo '== build: $(RESIDENT), static; $(HOSTED)'
 	@($(STATIC) cargo build --locked --profile resident --target $(TRIPLE) \
 		$(addprefix --package ,$(RESIDENT)) --bins) & status=0; \

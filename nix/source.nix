@@ -18,6 +18,7 @@
       ../lab
       ../packaging
       ../runtime
+      ../shim
       ../vm-images
     ];
   };

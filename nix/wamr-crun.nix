@@ -1,5 +1,6 @@
-# The OCI runtime and the runner that it execs, both static: the runner enters containers whose
-# root holds no library, and neither pays for a dynamic loader at every container start.
+# The OCI runtime, the runner that it execs, and the containerd shim that looks for the runtime
+# beside itself. All are static: the runner enters containers whose root holds no library, and none
+# pays for a dynamic loader at every container start.
 {
   cmake,
   glibc,
@@ -22,11 +23,14 @@ rustPlatform.buildRustPackage {
   cargoBuildFlags = [
     "--package=wamr-crun"
     "--package=wamr-runner"
+    "--package=containerd-shim-wamr-v1"
   ];
   cargoTestFlags = [
     "--package=wamr-plan"
     "--package=wamr-crun"
+    "--package=containerd-shim-wamr-v1"
     "--lib"
+    "--bins"
   ];
   buildType = "resident";
   checkType = "debug";

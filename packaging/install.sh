@@ -15,28 +15,38 @@ zsh=${ZSH_FUNCTIONS:-zsh/site-functions}
 # Every file once: MODE SOURCE TARGET. Sources in packaging/ name their own place by @bindir@.
 files() {
     echo "755 $PROGRAMS/wamr-crun $prefix/bin/wamr-crun"
+    # It looks for wamr-crun beside itself.
+    echo "755 $PROGRAMS/containerd-shim-wamr-v1 $prefix/bin/containerd-shim-wamr-v1"
     echo "755 $PROGRAMS/wamr-runner $prefix/libexec/wamr-crun/wamr-runner"
     echo "644 $here/containerd.toml $etc/containerd/conf.d/wamr-crun.toml"
     echo "644 $here/crio.conf $etc/crio/crio.conf.d/50-wamr-crun.conf"
     echo "644 $here/containerd-1.toml $share/wamr-crun/containerd-1.toml"
     echo "644 $here/runtimeclass.yaml $share/wamr-crun/runtimeclass.yaml"
     local document
-    for document in README.md CHANGELOG.md SECURITY.md docs/annotations.md docs/clients.md; do
+    for document in README.md CHANGELOG.md SECURITY.md docs/annotations.md docs/clients.md \
+        docs/shim.md; do
         echo "644 $root/$document $share/doc/wamr-crun/${document##*/}"
     done
-    manual wamr-crun 8
+    page wamr-crun 8
+    completions wamr-crun
+    # Nobody but containerd types its name, so it has no completions.
+    page containerd-shim-wamr-v1 8
     [ "${LAB:-0}" = 1 ] || return 0
     local program
     for program in wamr-lab wamr-report; do
         echo "755 $PROGRAMS/$program $prefix/bin/$program"
-        manual "$program" 1
+        page "$program" 1
+        completions "$program"
     done
 }
 
-manual() {
+page() {
+    echo "644 $MANUAL/man/man$2/$1.$2 $share/man/man$2/$1.$2"
+}
+
+completions() {
     local file
-    for file in "man/man$2/$1.$2" "bash-completion/completions/$1" \
-        "fish/vendor_completions.d/$1.fish"; do
+    for file in "bash-completion/completions/$1" "fish/vendor_completions.d/$1.fish"; do
         echo "644 $MANUAL/$file $share/$file"
     done
     echo "644 $MANUAL/zsh/site-functions/_$1 $share/$zsh/_$1"

@@ -14,7 +14,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 
-    /// Where wamr-crun, wamr-runner and wamr-report are [default: beside this program]
+    /// Where the other programs of this project are [default: beside this program]
     #[arg(long, global = true, value_name = "DIR")]
     pub programs: Option<PathBuf>,
 

@@ -54,9 +54,8 @@ pub fn doctor(cache: &Path, programs_dir: &Path) -> bool {
         image(cache),
     ];
     findings.extend(quiet(&Machine::read(Path::new("/"))));
-    findings.extend(
-        ["wamr-crun", "wamr-runner", "wamr-report"].map(|name| program(programs_dir, name)),
-    );
+    let programs = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1", "wamr-report"];
+    findings.extend(programs.map(|name| program(programs_dir, name)));
     let image_missing =
         findings.iter().any(|finding| finding.what == "node image" && finding.level != Level::Ok);
     findings.extend(build_tools(image_missing));

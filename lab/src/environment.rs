@@ -16,7 +16,7 @@ use crate::machine::Machine;
 use crate::place::Place;
 
 /// Programs of this workspace that take part.
-const OWN_PROGRAMS: [&str; 3] = ["wamr-crun", "wamr-runner", "wamr-lab"];
+const OWN_PROGRAMS: [&str; 4] = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1", "wamr-lab"];
 
 /// What a machine is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

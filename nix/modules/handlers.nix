@@ -19,6 +19,8 @@ let
     {
       "dist:wamr-crun" = "${packages.wamr-crun}/bin/wamr-crun";
       "dist:wamr-runner" = "${packages.wamr-crun}/libexec/wamr-crun/wamr-runner";
+      # Beside wamr-crun, where it looks for it.
+      "dist:containerd-shim-wamr-v1" = "${packages.wamr-crun}/bin/containerd-shim-wamr-v1";
       "/usr/local/bin/runc" = "${pkgs.runc}/bin/runc";
       "/usr/bin/crun" = "${packages.crun-wasmedge}/bin/crun-wasmedge";
       "/usr/lib/x86_64-linux-gnu/libwasmedge.so.0" =
@@ -114,9 +116,13 @@ in
       default = [ "wamr-crun" ];
       example = [
         "wamr-crun"
-        "runc-python"
+        "wamr-shim"
       ];
-      description = "Rows of lab/runtimes.toml. Each gets a handler and a RuntimeClass.";
+      description = ''
+        Rows of lab/runtimes.toml. Each gets a handler and a RuntimeClass. `wamr-shim` is the
+        handler `wamr`: the containers of wamr-crun by containerd-shim-wamr-v1, of which one process
+        serves up to 128 pods.
+      '';
     };
     programs = mkOption {
       type = types.attrsOf types.str;

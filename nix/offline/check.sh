@@ -110,6 +110,7 @@ if [ -n "${NIXPKGS_LIB:-}" ]; then
 else
     echo 'skipped: evaluation with the real lib of nixpkgs: NIXPKGS_LIB does not name it'
 fi
+expect 'the shim is a handler beside that of the runtime' evaluate "$here/shim.nix"
 names=$(evaluate --expr "builtins.attrNames (import ./$here/refused.nix)")
 for name in $(tr -d '[]"' <<<"$names" | tr ',' ' '); do
     expect "refused: $name" refused "$name"

@@ -12,12 +12,15 @@ use crate::program::Program;
 
 /// The page in roff.
 pub fn render(program: &Program) -> String {
-    let mut command = program.command.clone();
-    command.build();
-    let mut page = head(program, &command);
-    page.push_str(".SH COMMANDS\n");
-    for (path, each) in commands(&command) {
-        push_command(&mut page, &path, each);
+    let mut page = title(program);
+    if let Some(command) = &program.command {
+        let mut command = command.clone();
+        command.build();
+        push_head(&mut page, program.name, &command);
+        page.push_str(".SH COMMANDS\n");
+        for (path, each) in commands(&command) {
+            push_command(&mut page, &path, each);
+        }
     }
     for (section, document) in &program.documents {
         page.push_str(&markdown::to_roff(document, section));
@@ -26,22 +29,24 @@ pub fn render(program: &Program) -> String {
     page
 }
 
-/// Title, name, synopsis, description and the options of all commands.
-fn head(program: &Program, command: &Command) -> String {
+fn title(program: &Program) -> String {
     let Program { name, section, .. } = program;
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let long = command.get_long_about().map_or_else(|| about.clone(), ToString::to_string);
     let version = env!("CARGO_PKG_VERSION");
     let title = text(&name.to_uppercase());
-    let mut page = format!(".TH {title} {section} \"\" \"{name} {version}\" \"\"\n");
-    push(&mut page, &format!(".SH NAME\n{} \\- {}", text(name), text(&about)));
-    push(&mut page, &format!(".SH SYNOPSIS\n.B {} [OPTIONS] COMMAND", text(name)));
-    push(&mut page, &format!(".SH DESCRIPTION\n{}.", text(long.trim_end_matches('.'))));
+    format!(".TH {title} {section} \"\" \"{name} {version}\" \"\"\n")
+}
+
+/// Name, synopsis, description and the options of all commands.
+fn push_head(page: &mut String, name: &str, command: &Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let long = command.get_long_about().map_or_else(|| about.clone(), ToString::to_string);
+    push(page, &format!(".SH NAME\n{} \\- {}", text(name), text(&about)));
+    push(page, &format!(".SH SYNOPSIS\n.B {} [OPTIONS] COMMAND", text(name)));
+    push(page, &format!(".SH DESCRIPTION\n{}.", text(long.trim_end_matches('.'))));
     page.push_str(".SH OPTIONS\nBefore the command:\n");
     for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-        push_argument(&mut page, arg);
+        push_argument(page, arg);
     }
-    page
 }
 
 /// Every command that can be called, with the words that call it, in the order of `--help`.
@@ -180,7 +185,8 @@ mod tests {
     #[test]
     fn help_and_page_list_the_same_commands() {
         for program in programs() {
-            let help = program.command.clone().term_width(80).render_help().to_string();
+            let Some(command) = &program.command else { continue };
+            let help = command.clone().term_width(80).render_help().to_string();
             let mut wanted = listed(&help);
             wanted.retain(|name| name != "help");
             assert!(wanted.len() > 2, "{help}");

@@ -5,7 +5,7 @@
 use crate::api::Timestamp;
 use crate::api::task::Deleted;
 use crate::arguments::Arguments;
-use crate::error::{Result, Tried};
+use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::RuntimeCli;
 use crate::shard::Home;
@@ -18,7 +18,7 @@ const KILLED: u32 = 128 + 9;
 /// Ends the container and unmounts its root file system. What is not there any more is no error.
 ///
 /// # Errors
-/// The runtime cannot be run.
+/// The runtime cannot be run, or cannot end the container.
 pub fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
     let current = std::env::current_dir().tried("find", Path::new("."))?;
     let bundle = arguments.bundle.clone().unwrap_or(current);
@@ -27,7 +27,12 @@ pub fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
     // A sandbox without a process is unknown to the runtime, for which --force is no error.
     let mut command = runtime.command();
     command.args(["delete", "--force", &arguments.id]);
-    command.output().tried("run", runtime.program())?;
+    let output = command.output().tried("run", runtime.program())?;
+    if !output.status.success() {
+        // containerd is not to take for gone what may still run.
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(Code::Unknown, said.trim()));
+    }
     mounts::unmount(&bundle.join("rootfs"));
     let locked = home.lock()?;
     if let Some(shard) = home.shard_of(&arguments.id) {

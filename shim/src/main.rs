@@ -1,37 +1,9 @@
-//! A containerd shim that serves many pods from one process.
-//!
-//! containerd runs `containerd-shim-wamr-v1 start` for every container and is told the socket of a
-//! process that serves up to 128 pods (`shard`, `start`, `serve`). That process answers the task
-//! service (`task/`) on one thread (`ttrpc/`, one epoll loop) and has the OCI runtime wamr-crun
-//! make each container (`runtime_cli`), as a process of its own in its own control group. For a
-//! pod's pause container there is no process: its namespaces are held by descriptors (`sandbox`).
-//!
-//! docs/shim.md has the protocol's facts and what happens when something ends unexpectedly.
+//! The command line of the shim; what it does is in the library.
 
-mod api;
-mod arguments;
-mod delete;
-mod error;
-mod events;
-mod info;
-mod mounts;
-mod poll;
-mod runtime_cli;
-mod sandbox;
-mod serve;
-mod shard;
-mod spec;
-mod start;
-mod stats;
-mod stdio;
-mod sys;
-mod task;
-mod terminal;
-mod ttrpc;
-
-use arguments::{Action, Arguments};
 use std::io::Write;
 use std::process::ExitCode;
+use wamr_shim::arguments::{self, Action, Arguments};
+use wamr_shim::{delete, info, serve, start};
 
 const USAGE: &str = "containerd-shim-wamr-v1: a containerd shim that serves many pods from one \
 process

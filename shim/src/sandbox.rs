@@ -23,22 +23,50 @@ pub struct Namespaces {
     pub uts: Option<OwnedFd>,
     /// Made and named by containerd.
     pub network: Option<Box<str>>,
-    /// The pause process, once a container has asked for the pod's PID namespace.
-    pub pause: Option<u32>,
+    /// Whose processes its containers see if they are to see each other's.
+    pub pids: Pids,
+}
+
+/// The PID namespace of a pod.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Pids {
+    /// The node's.
+    #[default]
+    Node,
+    /// Its own, in which there is no process yet: no container has asked for it.
+    Unused,
+    /// Its own, in which this pause process is.
+    Of(u32),
 }
 
 impl Namespaces {
+    /// The pause process, if there is one.
+    pub fn pause(&self) -> Option<u32> {
+        match self.pids {
+            Pids::Of(pid) => Some(pid),
+            Pids::Node | Pids::Unused => None,
+        }
+    }
+
+    /// The pause process has ended, and the PID namespace with it.
+    pub fn forget_pause(&mut self) {
+        if let Pids::Of(_) = self.pids {
+            self.pids = Pids::Unused;
+        }
+    }
+
     /// Where a container finds the namespace; `None` for the node's.
     ///
     /// # Errors
     /// The pod has none of that kind.
     pub fn path(&self, kind: &str, shim_pid: u32) -> std::result::Result<Option<String>, String> {
         let held = |fd: &OwnedFd| format!("/proc/{shim_pid}/fd/{}", fd.as_raw_fd());
-        match (kind, self.pause) {
+        match (kind, self.pids) {
             ("ipc", _) => Ok(self.ipc.as_ref().map(held)),
             ("uts", _) => Ok(self.uts.as_ref().map(held)),
             ("network", _) => Ok(self.network.as_ref().map(ToString::to_string)),
-            ("pid", Some(pid)) => Ok(Some(format!("/proc/{pid}/ns/pid"))),
+            ("pid", Pids::Node) => Ok(None),
+            ("pid", Pids::Of(pid)) => Ok(Some(format!("/proc/{pid}/ns/pid"))),
             _ => Err(format!("a pod of this shim has no {kind} namespace to share")),
         }
     }
@@ -49,6 +77,7 @@ impl Namespaces {
 pub struct Plan {
     new: CloneFlags,
     network: Option<String>,
+    pids: Pids,
     hostname: String,
     sysctl: BTreeMap<String, String>,
 }
@@ -59,12 +88,14 @@ impl Plan {
     pub fn of(spec: &Spec) -> Option<Self> {
         let mut new = CloneFlags::empty();
         let mut network = None;
+        let mut pids = Pids::Node;
         for namespace in &spec.linux.namespaces {
             match (namespace.kind.as_str(), namespace.path.as_str()) {
                 ("ipc", "") => new |= CloneFlags::CLONE_NEWIPC,
                 ("uts", "") => new |= CloneFlags::CLONE_NEWUTS,
                 ("network", path) if !path.is_empty() => network = Some(path.to_owned()),
-                ("pid" | "mount" | "cgroup", "") => {}
+                ("pid", "") => pids = Pids::Unused,
+                ("mount" | "cgroup", "") => {}
                 _ => return None,
             }
         }
@@ -73,7 +104,7 @@ impl Plan {
         } else {
             String::new()
         };
-        let plan = Self { new, network, hostname, sysctl: spec.linux.sysctl.clone() };
+        let plan = Self { new, network, pids, hostname, sysctl: spec.linux.sysctl.clone() };
         plan.sysctl.keys().all(|key| plan.owns(key)).then_some(plan)
     }
 
@@ -99,6 +130,7 @@ pub struct Maker {
     pub pid: Pid,
     answer: UnixStream,
     network: Option<String>,
+    pids: Pids,
 }
 
 /// Makes the namespaces in a process of its own: this one never leaves the node's.
@@ -116,7 +148,8 @@ pub fn make(plan: Plan) -> Result<Maker> {
         drop(sys::send_with_fds(&there, said.as_bytes(), &[]));
         1
     });
-    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network: plan.network })
+    let Plan { network, pids, .. } = plan;
+    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network, pids })
 }
 
 impl Maker {
@@ -132,8 +165,8 @@ impl Maker {
         let Some(kinds) = said.strip_prefix("made ") else {
             return Err(Failure::new(Code::Unknown, said));
         };
-        let mut namespaces =
-            Namespaces { network: self.network.map(String::into_boxed_str), ..Default::default() };
+        let network = self.network.map(String::into_boxed_str);
+        let mut namespaces = Namespaces { network, pids: self.pids, ..Default::default() };
         for kind in kinds.split_whitespace() {
             match kind {
                 "ipc" => namespaces.ipc = fds.next(),

@@ -16,6 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use prost::Message;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
@@ -23,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// A process that serves nothing ends after this time; the next pod finds it until then.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// Time between two attempts to take a connection where there is no descriptor for it.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// A pod that containerd has asked for, and has not had made after this time, will not come.
 const STALE: Duration = Duration::from_mins(2);
@@ -56,6 +60,7 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
         for source in ready.tried("wait for", Path::new("containerd"))? {
             server.handle(source);
         }
+        server.tasks.reap_missed();
         server.answer();
         if server.is_over() {
             return Ok(());
@@ -122,7 +127,18 @@ impl Server {
     }
 
     fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    eprintln!("containerd-shim-wamr-v1: take a connection: {error}");
+                    // Without descriptors nothing gets better by asking at once.
+                    std::thread::sleep(BREATH);
+                    return;
+                }
+            };
+            self.tasks.open_files.make_room(&stream);
             let Ok(connection) = Connection::new(stream) else { continue };
             let number = self.next_connection;
             let source = Source::Connection(number);
@@ -192,6 +208,10 @@ impl Server {
     fn is_over(&mut self) -> bool {
         if !self.tasks.is_idle() || self.idle_since.elapsed() < IDLE {
             return false;
+        }
+        // Somebody has removed it: no `start` finds this process any more.
+        if !self.shard.directory().exists() {
+            return true;
         }
         // `start` holds the lock while it sends somebody here.
         if let Some(_locked) = self.shard.try_lock() {

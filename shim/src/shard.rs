@@ -12,8 +12,9 @@
 
 use crate::error::{Result, Tried};
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,9 +28,6 @@ const SHARDS: usize = 1024;
 /// Where all shims of the machine have their files.
 const ROOT: &str = "/run/wamr-shim";
 
-/// The longest part of a path to a socket that the address may be: sun_path has 108 bytes.
-const ADDRESS_BYTES: usize = 48;
-
 /// The shards of one containerd and one of its namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
@@ -38,7 +36,11 @@ impl Home {
     /// # Errors
     /// There is no such directory and it cannot be made.
     pub fn open(address: &str, namespace: &str) -> Result<Self> {
-        let home = Self(Path::new(ROOT).join(file_name(address)).join(namespace));
+        let root = Path::new(ROOT);
+        // Who could open the lock could keep it, and who could open a socket commands the shim.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
+        made.tried("make the directory", root)?;
+        let home = Self(root.join(file_name(address)).join(namespace));
         fs::create_dir_all(&home.0).tried("make the directory", &home.0)?;
         Ok(home)
     }
@@ -182,15 +184,12 @@ fn lock(path: &Path) -> Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).tried("lock", path)
 }
 
-/// `/run/containerd/containerd.sock` as the name of a directory.
+/// `/run/containerd/containerd.sock` as the name of a directory, which no other address has.
 fn file_name(address: &str) -> String {
     let plain = address.strip_prefix("unix://").unwrap_or(address).trim_matches('/');
-    let name: String = plain.chars().map(|c| if c == '/' { '-' } else { c }).collect();
-    let cut = name.len().saturating_sub(ADDRESS_BYTES);
-    let start = (cut..=name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(0);
-    match &name[start..] {
+    match plain.replace('-', "--").replace('/', "-").as_str() {
         "" | "." | ".." => "containerd".to_owned(),
-        tail => tail.to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -201,13 +200,13 @@ mod tests {
 
     #[test]
     fn addresses_are_names_of_directories() {
-        let long = format!("/{}/containerd.sock", "d".repeat(90));
         for (address, want) in [
             ("/run/containerd/containerd.sock", "run-containerd-containerd.sock"),
             ("unix:///run/c.sock", "run-c.sock"),
             ("", "containerd"),
             ("/..", "containerd"),
-            (&long, &format!("{}-containerd.sock", "d".repeat(32))),
+            ("/run/a/b.sock", "run-a-b.sock"),
+            ("/run/a-b.sock", "run-a--b.sock"),
         ] {
             assert_eq!(file_name(address), want, "{address}");
         }

@@ -137,12 +137,12 @@ fn rename(entries: &mut Vec<Value>, rewrite: &Rewrite<'_>) -> Result<()> {
             continue;
         }
         let kind = entry.get("type").and_then(Value::as_str).unwrap_or_default();
-        let of_member = |pid: &u32| path == format!("/proc/{pid}/ns/{kind}");
-        if rewrite.members.iter().any(of_member) {
-            kept.push(entry);
-            continue;
-        }
         if !path.starts_with(&of_shim) {
+            let of_member = |pid: &u32| path == format!("/proc/{pid}/ns/{kind}");
+            if rewrite.members.iter().any(of_member) {
+                kept.push(entry);
+                continue;
+            }
             let message = format!("the {kind} namespace {path} is not the pod's");
             return Err(Failure::new(Code::InvalidArgument, message));
         }
@@ -169,6 +169,7 @@ pub fn shares_pids(spec: &Spec, shim_pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Pids;
     use serde_json::json;
 
     fn spec(value: Value) -> Spec {
@@ -203,8 +204,8 @@ mod tests {
     #[test]
     fn namespaces_of_the_shim_become_those_of_the_pod() {
         let network = Some("/run/netns/x".into());
-        let namespaces = Namespaces { network, ..Namespaces::default() };
-        let rewrite = Rewrite { shim_pid: 7, namespaces: &namespaces, members: &[9] };
+        let namespaces = Namespaces { network, pids: Pids::Unused, ..Namespaces::default() };
+        let rewrite = Rewrite { shim_pid: 7, namespaces: &namespaces, members: &[7, 9] };
         let given = |path: &str, kind: &str| vec![json!({"type": kind, "path": path})];
         let table = [
             (given("/proc/7/ns/net", "network"), Ok(given("/run/netns/x", "network"))),
@@ -222,5 +223,9 @@ mod tests {
             let found = rename(&mut entries, &rewrite).map_err(|failure| failure.code);
             assert_eq!(found.map(|()| entries), want, "{text}");
         }
+        let mut entries = given("/proc/7/ns/pid", "pid");
+        let namespaces = Namespaces::default();
+        rename(&mut entries, &Rewrite { namespaces: &namespaces, ..rewrite }).unwrap();
+        assert!(entries.is_empty(), "a pod that sees the node's processes");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Arguments, is_name};
 use crate::error::{Code, Failure, Result, Tried};
+use crate::runtime_cli::RuntimeCli;
 use crate::shard::{Home, Shard};
 use crate::spec::{self, Role};
 use std::fs::{self, OpenOptions};
@@ -49,6 +50,8 @@ pub fn start(arguments: &Arguments) -> Result<String> {
 
 /// Starts the process of a shard. Its socket is there before it runs, so nobody has to wait.
 fn spawn(shard: Shard, arguments: &Arguments) -> Result<Shard> {
+    // What it would end with at once is better said here, where containerd reads it.
+    RuntimeCli::find(shard.home().containers())?;
     let socket = shard.socket();
     let listener = UnixListener::bind(&socket).tried("listen on", &socket)?;
     let path = shard.log();

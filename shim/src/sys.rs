@@ -57,6 +57,29 @@ pub fn receive_with_fds(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)
     Ok((text, fds))
 }
 
+/// Takes a child that has ended, if there is one: its number, and its exit code or 128 and the
+/// signal's number. nix knows no signals without a name, and would lose who ended by one.
+pub fn reap() -> Option<(i32, u32)> {
+    let mut status = 0;
+    // SAFETY: the kernel writes an int to where `status` is.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let code = if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    };
+    (pid > 0).then_some((pid, code as u32))
+}
+
+/// Has `command` start with at most so many descriptors.
+pub fn limit_open_files(command: &mut process::Command, soft: u64, hard: u64) {
+    use nix::sys::resource::{Resource, setrlimit};
+    use std::os::unix::process::CommandExt;
+    let limit = move || setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(io::Error::from);
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(limit) };
+}
+
 /// Standard input, in whose place /dev/null then is.
 ///
 /// # Errors
@@ -76,17 +99,16 @@ pub fn send_real_time(pid: Pid, number: i32) -> nix::Result<()> {
     nix::errno::Errno::result(unsafe { libc::kill(pid.as_raw(), number) }).map(drop)
 }
 
-nix::ioctl_write_ptr_bad!(set_window_size, libc::TIOCSWINSZ, libc::winsize);
-
 /// Tells a terminal how large it is.
 ///
 /// # Errors
 /// It is none.
 pub fn resize_terminal(terminal: impl AsFd, columns: u16, rows: u16) -> io::Result<()> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let fd = terminal.as_fd().as_raw_fd();
     // SAFETY: the kernel reads a winsize from where `size` is.
-    unsafe { set_window_size(terminal.as_fd().as_raw_fd(), &raw const size) }?;
-    Ok(())
+    let answer = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) };
+    Ok(nix::errno::Errno::result(answer).map(drop)?)
 }
 
 #[cfg(test)]

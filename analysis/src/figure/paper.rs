@@ -26,11 +26,15 @@ struct Template {
     averaged: bool,
 }
 
+/// What is not the paper's, and on top.
+const OURS: [&str; 2] = ["wamr-shim", "wamr-crun"];
 const IN_CRUN: &[&str] =
-    &["wamr-crun", "crun-wamr", "crun-wasmtime", "crun-wasmer", "crun-wasmedge"];
-const SHIMS: &[&str] = &["wamr-crun", "crun-wamr", "shim-wasmtime", "shim-wasmer", "shim-wasmedge"];
-const PYTHON: &[&str] = &["wamr-crun", "crun-wamr", "crun-python", "runc-python"];
+    &["wamr-shim", "wamr-crun", "crun-wamr", "crun-wasmtime", "crun-wasmer", "crun-wasmedge"];
+const SHIMS: &[&str] =
+    &["wamr-shim", "wamr-crun", "crun-wamr", "shim-wasmtime", "shim-wasmer", "shim-wasmedge"];
+const PYTHON: &[&str] = &["wamr-shim", "wamr-crun", "crun-wamr", "crun-python", "runc-python"];
 const ALL: &[&str] = &[
+    "wamr-shim",
     "wamr-crun",
     "crun-wamr",
     "crun-wasmtime",
@@ -102,8 +106,8 @@ pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
         let number = number.split('-').next().unwrap_or(number);
         let title = format!("As Figure {number}: {}", template.title);
         let words = format!(
-            "The paper's systems in its order, and wamr-crun on top; what this run lacks is \
-             printed as absent.{}",
+            "The paper's systems in its order, and on top wamr-crun with its own shim and with \
+             containerd's; what this run lacks is printed as absent.{}",
             if template.averaged {
                 " Each bar is the mean over the densities."
             } else {
@@ -201,13 +205,13 @@ fn row(
     if system.is_none() {
         bars.truncate(1);
     }
-    BarRow { label: title.to_owned(), ours: name == "wamr-crun", bars, lack }
+    BarRow { label: title.to_owned(), ours: OURS.contains(&name), bars, lack }
 }
 
 /// The paper's system, ours, Python and the others are told apart.
 fn family(name: &str) -> Ink {
     match name {
-        "wamr-crun" => Ink::Vermilion,
+        name if OURS.contains(&name) => Ink::Vermilion,
         "crun-wamr" => Ink::Orange,
         "crun-python" | "runc-python" => Ink::Grey,
         _ => Ink::Blue,

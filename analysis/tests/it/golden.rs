@@ -156,13 +156,13 @@ fn no_label_leaves_its_figure() {
 fn the_papers_figures_show_what_is_there_and_name_what_is_not() {
     let files = report(&Recipe::demo());
     let figure = text(&files, "figures/paper-04.svg");
-    assert_eq!(figure.matches("absent from this run").count(), 3, "{figure}");
+    assert_eq!(figure.matches("absent from this run").count(), 4, "{figure}");
     assert!(figure.contains("16.00") && figure.contains("crun-WAMR"));
     assert!(files.contains_key("figures/paper-08.svg"), "ten pods were started");
     assert!(!files.contains_key("figures/paper-09.svg"), "400 were not");
     assert!(!files.contains_key("figures/memory-over-pods.svg"), "one density has no slope");
     let shims = text(&files, "figures/paper-05.svg");
-    assert_eq!(shims.matches("absent from this run").count(), 4);
+    assert_eq!(shims.matches("absent from this run").count(), 5);
     let emulated = report(&Recipe { emulated: true, ..Recipe::demo() });
     assert!(!emulated.contains_key("figures/paper-08.svg"));
     assert!(!emulated.contains_key("figures/start-distribution.svg"));

@@ -65,13 +65,13 @@ pub fn daemon_set(image: &str) -> Value {
     })
 }
 
-/// The class of pods for the runtime: they go to nodes that have it.
-pub fn runtime_class() -> Value {
+/// A class of pods for one of the handlers: they go to nodes that have it.
+pub fn runtime_class(handler: &str) -> Value {
     json!({
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",
-        "metadata": { "name": HANDLER, "labels": { MADE_BY.0: MADE_BY.1 } },
-        "handler": HANDLER,
+        "metadata": { "name": handler, "labels": { MADE_BY.0: MADE_BY.1 } },
+        "handler": handler,
         "scheduling": { "nodeSelector": { NODE_LABEL.0: NODE_LABEL.1 } },
     })
 }
@@ -104,10 +104,12 @@ pub fn takes_pods(node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::installed::HANDLERS;
 
     #[test]
     fn the_objects() {
-        let all = [namespace(), daemon_set("registry/node:1"), runtime_class(), runc_class()];
+        let classes = HANDLERS.map(runtime_class);
+        let all = [namespace(), daemon_set("registry/node:1"), json!(classes), runc_class()];
         let text: Vec<String> = all.iter().map(|object| format!("{object:#}")).collect();
         insta::assert_snapshot!(text.join("\n"));
     }

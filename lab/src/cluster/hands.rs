@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::foothold::{self, CONTAINER, LAB, MADE_BY, NAME, NODE_LABEL, POD_LABEL};
 use super::kubernetes::delete_namespace;
-use crate::host::installed::HANDLER;
+use crate::host::installed::HANDLERS;
 
 const POLL: Duration = Duration::from_millis(500);
 /// Image pulls are the slow part.
@@ -211,7 +211,9 @@ impl Hands {
     /// The API refuses.
     pub async fn make_classes(&self) -> Result<()> {
         let classes: Api<RuntimeClass> = Api::all(self.client.clone());
-        self.apply(&classes, foothold::runtime_class()).await?;
+        for handler in HANDLERS {
+            self.apply(&classes, foothold::runtime_class(handler)).await?;
+        }
         if classes.get_opt("runc").await.into_diagnostic()?.is_none() {
             self.apply(&classes, foothold::runc_class()).await?;
         }
@@ -237,7 +239,8 @@ impl Hands {
         let pods = Api::<Pod>::all(self.client.clone()).list(&ListParams::default()).await;
         let pods = pods.into_diagnostic().wrap_err("list the pods")?.items;
         let ours = |pod: &Pod| {
-            pod.spec.as_ref().and_then(|spec| spec.runtime_class_name.as_deref()) == Some(HANDLER)
+            let class = pod.spec.as_ref().and_then(|spec| spec.runtime_class_name.as_deref());
+            class.is_some_and(|class| HANDLERS.contains(&class))
         };
         let name = |pod: Pod| {
             let metadata = pod.metadata;

@@ -16,7 +16,7 @@ use crate::cluster::foothold::{LAB, NAME, NODE_LABEL};
 use crate::cluster::hands::Hands;
 use crate::cluster::namespace_thread;
 use crate::cluster::target::Target;
-use crate::host::installed::{HANDLER, PROGRAMS};
+use crate::host::installed::{HANDLER, HANDLERS, PROGRAMS};
 use crate::host::restart::Standing;
 
 const RESTART_LIMIT: Duration = Duration::from_mins(3);
@@ -130,9 +130,9 @@ fn plan_of_install(target: &Target, image: Option<&str>) -> Vec<String> {
     let mut plan = vec![
         format!("make the namespace {NAME} and a DaemonSet of privileged pods of {image} in it"),
         format!("on each node that takes pods: copy {} to /usr/local/bin,", PROGRAMS.join(", ")),
-        format!("  write a handler {HANDLER} for containerd, and restart containerd"),
+        format!("  write the handlers {} for it, and restart containerd", HANDLERS.join(", ")),
         format!("label these nodes {}={}", NODE_LABEL.0, NODE_LABEL.1),
-        format!("make the RuntimeClass {HANDLER}, and runc where there is none"),
+        format!("make the RuntimeClasses {}, and runc where there is none", HANDLERS.join(", ")),
     ];
     if target.native.is_some() {
         plan.insert(0, format!("import {image} into the nodes"));
@@ -142,8 +142,8 @@ fn plan_of_install(target: &Target, image: Option<&str>) -> Vec<String> {
 
 fn plan_of_uninstall() -> Vec<String> {
     vec![
-        format!("see that no pod uses the RuntimeClass {HANDLER}"),
-        "on each node with a pod of the lab: remove the programs and the handler,".to_owned(),
+        format!("see that no pod uses the RuntimeClasses {}", HANDLERS.join(", ")),
+        "on each node with a pod of the lab: remove the programs and the handlers,".to_owned(),
         "  and restart containerd".to_owned(),
         "remove the nodes' label".to_owned(),
         format!("delete the RuntimeClasses that were made, and the namespace {NAME}"),
@@ -169,7 +169,11 @@ async fn install(context: &Context, target: &Target, image: &str) -> Result<Exit
         done.wrap_err_with(|| format!("install on {node}; `cluster uninstall` undoes the rest"))?;
     }
     hands.make_classes().await?;
-    anstream::println!("pods with runtimeClassName: {HANDLER} run on {} nodes", pods.len());
+    anstream::println!(
+        "pods with runtimeClassName: {} run on {} nodes",
+        HANDLERS.join(" or "),
+        pods.len()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::installed::{HANDLER, HANDLERS, SHIM_HANDLER};
 use crate::processes::Proc;
 
 const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";
@@ -114,18 +115,18 @@ impl Change {
     }
 }
 
-/// Decides how to tell containerd of the handler `name` that runs `binary`; `text` is its present
-/// configuration. Pure.
+/// Decides how to tell containerd of the handlers, whose programs are in the directory `programs`; `text` is its
+/// present configuration. Pure.
 ///
 /// A file of its own is used only where the configuration imports some and is of version 3: before
 /// that, an imported table of plugins took the place of the whole one.
 ///
 /// # Errors
-/// The configuration is none, is too old, or has a handler of that name already.
-pub fn plan(config: &str, text: Option<&str>, name: &str, binary: &str) -> Result<Change> {
+/// The configuration is none, is too old, or has a handler of such a name already.
+pub fn plan(config: &str, text: Option<&str>, programs: &str) -> Result<Change> {
     let Some(text) = text else {
         // Both containerd 1 and 2 read version 2.
-        let text = format!("version = 2\n{}", handler(2, name, binary, false));
+        let text = format!("version = 2\n{}", handlers(2, programs, false));
         return Ok(Change::File { path: config.to_owned(), text });
     };
     let table: Table = text.parse().into_diagnostic().wrap_err_with(|| config.to_owned())?;
@@ -139,7 +140,8 @@ pub fn plan(config: &str, text: Option<&str>, name: &str, binary: &str) -> Resul
     let runtimes = table
         .get("plugins")
         .and_then(|plugins| plugins.get(plugin(version))?.get("containerd")?.get("runtimes"));
-    if runtimes.is_some_and(|runtimes| runtimes.get(name).is_some()) {
+    let taken = |name: &&str| runtimes.is_some_and(|runtimes| runtimes.get(name).is_some());
+    if let Some(name) = HANDLERS.iter().find(|name| taken(name)) {
         bail!("{config} has a handler {name} already");
     }
     // Containers of one pod must be in groups of one driver.
@@ -151,11 +153,11 @@ pub fn plan(config: &str, text: Option<&str>, name: &str, binary: &str) -> Resul
     let directory = patterns.find_map(|pattern| pattern.strip_suffix("/*.toml"));
     if let (3, Some(directory)) = (version, directory) {
         let path = format!("{directory}/{DROP_IN}");
-        let text = format!("version = 3\n{}", handler(version, name, binary, systemd));
+        let text = format!("version = 3\n{}", handlers(version, programs, systemd));
         return Ok(Change::File { path, text });
     }
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let block = format!("{newline}{}", handler(version, name, binary, systemd));
+    let block = format!("{newline}{}", handlers(version, programs, systemd));
     let whole = format!("{text}{block}");
     whole.parse::<Table>().into_diagnostic().wrap_err_with(|| {
         format!("{config} has tables in a form that nothing can be appended to")
@@ -171,13 +173,18 @@ fn plugin(version: i64) -> &'static str {
     }
 }
 
-fn handler(version: i64, name: &str, binary: &str, systemd: bool) -> String {
-    let table = format!("plugins.\"{}\".containerd.runtimes.{name}", plugin(version));
+/// The runtime behind containerd's own shim, and the shim that runs it by itself.
+fn handlers(version: i64, programs: &str, systemd: bool) -> String {
+    let tables = format!("plugins.\"{}\".containerd.runtimes", plugin(version));
+    let annotations =
+        "pod_annotations = [\"*\", \"*/*\"]\ncontainer_annotations = [\"*\", \"*/*\"]\n";
     format!(
         "\n# Written by wamr-lab cluster install; wamr-lab cluster uninstall removes it.\n\
-         [{table}]\nruntime_type = \"io.containerd.runc.v2\"\n\
-         pod_annotations = [\"*\", \"*/*\"]\ncontainer_annotations = [\"*\", \"*/*\"]\n\n\
-         [{table}.options]\nBinaryName = \"{binary}\"\nSystemdCgroup = {systemd}\n"
+         [{tables}.{HANDLER}]\nruntime_type = \"io.containerd.runc.v2\"\n{annotations}\n\
+         [{tables}.{HANDLER}.options]\nBinaryName = \"{programs}/wamr-crun\"\n\
+         SystemdCgroup = {systemd}\n\n\
+         [{tables}.{SHIM_HANDLER}]\nruntime_type = \"io.containerd.wamr.v1\"\n\
+         runtime_path = \"{programs}/containerd-shim-wamr-v1\"\n{annotations}"
     )
 }
 
@@ -212,7 +219,7 @@ mod tests {
     #[test]
     fn each_configuration_gets_what_it_reads() {
         let show = |title: &str, text: Option<&str>| {
-            let change = plan("/etc/containerd/config.toml", text, "wamr-crun", "/b/wamr-crun");
+            let change = plan("/etc/containerd/config.toml", text, "/b");
             format!("== {title}\n{}\n", serde_json::to_string_pretty(&change.unwrap()).unwrap())
         };
         let all = [
@@ -236,7 +243,7 @@ mod tests {
             (&inline, "appended"),
             (&taken, "already"),
         ] {
-            let error = plan("c", Some(text), "wamr-crun", "/b").unwrap_err();
+            let error = plan("c", Some(text), "/b").unwrap_err();
             assert!(format!("{error:?}").contains(want), "{text}: {error:?}");
         }
     }

@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::containerd::{self, Change, Containerd};
 
-/// The handler, and the program that containerd calls for it.
+/// The handler of containerd's own shim, and the runtime that it calls.
 pub const HANDLER: &str = "wamr-crun";
-/// What is installed, the handler's program first.
-pub const PROGRAMS: [&str; 2] = [HANDLER, "wamr-runner"];
+/// The handler of the shim for many pods.
+pub const SHIM_HANDLER: &str = "wamr";
+/// Handlers, and RuntimeClasses of the same names.
+pub const HANDLERS: [&str; 2] = [HANDLER, SHIM_HANDLER];
+/// What is installed.
+pub const PROGRAMS: [&str; 3] = [HANDLER, "wamr-runner", "containerd-shim-wamr-v1"];
 const PROGRAM_DIR: &str = "/usr/local/bin";
 /// What was done to the host. It is written before anything else, so that a half-done installation
 /// can be undone.
@@ -53,8 +57,7 @@ pub fn install(
         bail!("it is installed on this node already: uninstall it first");
     }
     let text = containerd::read(&below(root, &containerd.config))?;
-    let binary = format!("{PROGRAM_DIR}/{HANDLER}");
-    let change = containerd::plan(&containerd.config, text.as_deref(), HANDLER, &binary)?;
+    let change = containerd::plan(&containerd.config, text.as_deref(), PROGRAM_DIR)?;
     let targets: Vec<String> =
         programs.iter().map(|(name, _)| format!("{PROGRAM_DIR}/{name}")).collect();
     let new = match &change {

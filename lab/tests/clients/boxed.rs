@@ -53,7 +53,7 @@ impl Machine {
             return Err("root is needed".to_owned());
         }
         let programs = programs_dir();
-        for name in ["wamr-crun", "wamr-runner"] {
+        for name in ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"] {
             if !programs.join(name).is_file() {
                 return Err(format!("{} has no {name}: make build", programs.display()));
             }

@@ -1,4 +1,4 @@
-//! containerd by its own client `ctr`, which names the OCI runtime with `--runc-binary`.
+//! containerd by its own client `ctr`, with its own shim and with ours.
 
 use std::fs;
 
@@ -8,8 +8,25 @@ use crate::image::Kind;
 const LIMIT_BYTES: u64 = 64 << 20;
 const TERMINATED: i32 = 128 + 15;
 const KILLED: i32 = 128 + 9;
-/// `ctr run` as every case calls it.
-const RUN: [&str; 3] = ["ctr", "run", "--runc-binary=/opt/wamr/wamr-crun"];
+
+/// What is between containerd and the runtime.
+#[derive(Debug, Clone, Copy)]
+pub enum Shim {
+    /// containerd's for runc, told of another binary.
+    Runc,
+    /// containerd-shim-wamr-v1.
+    Wamr,
+}
+
+impl Shim {
+    /// `ctr run` as every case calls it.
+    fn run(self) -> [&'static str; 3] {
+        match self {
+            Self::Runc => ["ctr", "run", "--runc-binary=/opt/wamr/wamr-crun"],
+            Self::Wamr => ["ctr", "run", "--runtime=io.containerd.wamr.v1"],
+        }
+    }
+}
 
 /// Starts containerd and waits until it answers.
 pub fn start(machine: &Machine) {
@@ -18,39 +35,48 @@ pub fn start(machine: &Machine) {
 }
 
 /// Everything that is asked of containerd, for both kinds of image.
-pub fn scenario(machine: &Machine) {
+pub fn scenario(machine: &Machine, shim: Shim) {
+    // containerd looks for shims in PATH.
+    machine.done(&["ln", "-s", "/opt/wamr/containerd-shim-wamr-v1", "/usr/local/bin/"]);
     start(machine);
     // From the beginning, so that it listens when something is to be heard.
     machine.daemon(&["ctr", "events"]);
     for kind in Kind::ALL {
         machine.done(&["ctr", "images", "import", &kind.archive()]);
         let image = kind.reference();
-        runs_and_reports_the_status(machine, &image);
-        serves(machine, &image);
-        has_a_terminal(machine, &image);
-        tells_of_exhausted_memory(machine, &image, &format!("greedy-{kind:?}"));
+        runs_and_reports_the_status(machine, shim, &image);
+        serves(machine, shim, &image);
+        has_a_terminal(machine, shim, &image);
+        tells_of_exhausted_memory(machine, shim, &image, &format!("greedy-{kind:?}"));
         assert_eq!(machine.done(&["ctr", "containers", "ls", "-q"]).trim(), "", "{kind:?}");
     }
 }
 
-fn run(machine: &Machine, flags: &[&str], image: &str, name: &str, program: &[&str]) -> Said {
-    let words = RUN.iter().chain(flags).copied().chain([image, name, "/guest"]);
+fn run(
+    machine: &Machine,
+    shim: Shim,
+    flags: &[&str],
+    image: &str,
+    name: &str,
+    program: &[&str],
+) -> Said {
+    let words = shim.run().into_iter().chain(flags.iter().copied()).chain([image, name, "/guest"]);
     let words: Vec<&str> = words.chain(program.iter().copied()).collect();
     machine.run(&words)
 }
 
 /// One container by this client, to the end.
-pub fn runs_and_reports_the_status(machine: &Machine, image: &str) {
-    let said = run(machine, &["--rm", "--env=SAID=world"], image, "short", &["exit", "7"]);
+pub fn runs_and_reports_the_status(machine: &Machine, shim: Shim, image: &str) {
+    let said = run(machine, shim, &["--rm", "--env=SAID=world"], image, "short", &["exit", "7"]);
     assert_eq!(said.code, 7, "{said:?}\n{}", machine.logs());
     assert_eq!(said.out, "hello world\n", "{said:?}");
     assert!(said.err.contains("leaving"), "{said:?}");
 }
 
-fn serves(machine: &Machine, image: &str) {
+fn serves(machine: &Machine, shim: Shim, image: &str) {
     let limit = format!("--memory-limit={LIMIT_BYTES}");
     let flags = ["--detach", "--log-uri=file:///share/c.log", limit.as_str()];
-    let said = run(machine, &flags, image, "c", &["serve"]);
+    let said = run(machine, shim, &flags, image, "c", &["serve"]);
     assert_eq!(said.code, 0, "{said:?}\n{}", machine.logs());
     let log = machine.share().join("c.log");
     eventually("the log has what the program said", || {
@@ -93,15 +119,16 @@ fn status(machine: &Machine, name: &str) -> String {
     line.and_then(|line| line.split_whitespace().last()).unwrap_or_default().to_owned()
 }
 
-fn has_a_terminal(machine: &Machine, image: &str) {
-    let words = RUN.iter().copied().chain(["--rm", "--tty", image, "terminal", "/guest", "repeat"]);
+fn has_a_terminal(machine: &Machine, shim: Shim, image: &str) {
+    let words =
+        shim.run().into_iter().chain(["--rm", "--tty", image, "terminal", "/guest", "repeat"]);
     let said = machine.on_terminal(&words.collect::<Vec<_>>(), "one\nend\n");
     assert_eq!(said.code, 9, "{said:?}\n{}", machine.logs());
     assert!(said.out.contains("terminal, got one"), "{image}: {said:?}");
 }
 
-fn tells_of_exhausted_memory(machine: &Machine, image: &str, name: &str) {
-    let said = run(machine, &["--rm", "--memory-limit=33554432"], image, name, &["grow"]);
+fn tells_of_exhausted_memory(machine: &Machine, shim: Shim, image: &str, name: &str) {
+    let said = run(machine, shim, &["--rm", "--memory-limit=33554432"], image, name, &["grow"]);
     assert_eq!(said.code, KILLED, "{said:?}\n{}", machine.logs());
     let events = machine.share().join("ctr.log");
     eventually("containerd tells of it", || {

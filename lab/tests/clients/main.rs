@@ -15,6 +15,7 @@ mod package;
 mod rootless;
 
 use boxed::Machine;
+use containerd::Shim;
 use debian::Suite;
 
 #[test]
@@ -48,21 +49,43 @@ fn podman_of_trixie() {
 #[test]
 fn containerd_of_bookworm() {
     if let Some(machine) = Machine::boot("containerd_of_bookworm", Suite::Bookworm) {
-        containerd::scenario(&machine);
+        containerd::scenario(&machine, Shim::Runc);
     }
 }
 
 #[test]
 fn containerd_of_trixie() {
     if let Some(machine) = Machine::boot("containerd_of_trixie", Suite::Trixie) {
-        containerd::scenario(&machine);
+        containerd::scenario(&machine, Shim::Runc);
+    }
+}
+
+#[test]
+fn shim_of_bookworm() {
+    if let Some(machine) = Machine::boot("shim_of_bookworm", Suite::Bookworm) {
+        containerd::scenario(&machine, Shim::Wamr);
+    }
+}
+
+#[test]
+fn shim_of_trixie() {
+    if let Some(machine) = Machine::boot("shim_of_trixie", Suite::Trixie) {
+        containerd::scenario(&machine, Shim::Wamr);
     }
 }
 
 #[test]
 fn kubelets_interface_of_trixie() {
     if let Some(machine) = Machine::boot("kubelets_interface_of_trixie", Suite::Trixie) {
-        cri::scenario(&machine);
+        cri::scenario(&machine, "wamr-crun");
+    }
+}
+
+#[test]
+fn shim_by_the_kubelets_interface_of_trixie() {
+    let test = "shim_by_the_kubelets_interface_of_trixie";
+    if let Some(machine) = Machine::boot(test, Suite::Trixie) {
+        cri::scenario(&machine, "wamr");
     }
 }
 

@@ -8,8 +8,10 @@ use crate::containerd;
 use crate::image::Kind;
 
 /// What users are told to look for.
-const INSTALLED: [&str; 6] = [
+const INSTALLED: [&str; 8] = [
     "/usr/bin/wamr-crun",
+    "/usr/bin/containerd-shim-wamr-v1",
+    "/usr/share/man/man8/containerd-shim-wamr-v1.8.gz",
     "/usr/libexec/wamr-crun/wamr-runner",
     "/usr/share/man/man8/wamr-crun.8.gz",
     "/usr/share/bash-completion/completions/wamr-crun",
@@ -34,19 +36,12 @@ pub fn scenario(machine: &Machine) {
     containerd::start(machine);
     for kind in Kind::ALL {
         machine.done(&["ctr", "images", "import", &kind.archive()]);
-        let said = machine.run(&[
-            "ctr",
-            "run",
-            "--rm",
-            "--runc-binary=/usr/bin/wamr-crun",
-            "--env=SAID=Debian",
-            &kind.reference(),
-            "c",
-            "/guest",
-            "exit",
-            "7",
-        ]);
-        assert_eq!((said.code, said.out.as_str()), (7, "hello Debian\n"), "{kind:?}: {said:?}");
+        for runtime in ["--runc-binary=/usr/bin/wamr-crun", "--runtime=io.containerd.wamr.v1"] {
+            let image = kind.reference();
+            let words = ["ctr", "run", "--rm", runtime, "--env=SAID=Debian", &image, "c"];
+            let said = machine.run(&[&words[..], &["/guest", "exit", "7"]].concat());
+            assert_eq!((said.code, said.out.as_str()), (7, "hello Debian\n"), "{said:?}");
+        }
     }
     machine.done(&["dpkg", "--purge", "wamr-crun"]);
     for path in INSTALLED {

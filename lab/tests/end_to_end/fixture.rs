@@ -54,7 +54,7 @@ impl Fixture {
         } else if !wamr_image::description_path(&wamr_image::default_cache()).is_file() {
             Some("the node image is not built: wamr-lab image build".to_owned())
         } else {
-            let missing = ["wamr-crun", "wamr-runner"]
+            let missing = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"]
                 .into_iter()
                 .find(|name| !programs.join(name).is_file());
             missing.map(|name| format!("{} has no {name}: make build", programs.display()))

@@ -38,7 +38,8 @@ impl Cluster {
         } else if !wamr_image::description_path(&wamr_image::default_cache()).is_file() {
             Some("the node image is not built: wamr-lab image build".to_owned())
         } else {
-            let missing = ["wamr-crun", "wamr-runner"].map(|name| programs.join(name));
+            let names = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"];
+            let missing = names.map(|name| programs.join(name));
             let missing = missing.iter().find(|path| !path.is_file());
             missing.map(|path| format!("no {}: make build", path.display()))
         };
@@ -181,15 +182,15 @@ fn the_runtime_comes_to_a_cluster_and_goes_without_a_trace() {
     assert!(!labels.contains("wamr-lab/runtime"), "{labels}");
 }
 
-/// A Wasm pod on each worker by the RuntimeClass; its log has the stamp of its first instruction.
+/// A Wasm pod on each worker, each by another RuntimeClass; its log has the stamp of its first instruction.
 fn wasm_pods(cluster: &Cluster) {
-    for index in [1, 2] {
+    for (index, class) in [(1, "wamr-crun"), (2, "wamr")] {
         cluster.create(&json!({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": { "name": format!("w{index}") },
             "spec": {
-                "runtimeClassName": "wamr-crun",
+                "runtimeClassName": class,
                 "nodeSelector": {
                     "kubernetes.io/hostname": format!("{}-worker{index}", cluster.name)
                 },

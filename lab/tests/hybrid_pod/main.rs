@@ -15,6 +15,8 @@ use test_node::Node;
 
 const POD: &str = include_str!("pod.yaml");
 const TERMINATED: &str = "143";
+/// containerd's shim, and ours.
+const CLASSES: [&str; 2] = ["wamr-crun", "wamr"];
 
 #[test]
 fn a_pod_of_both_kinds() {
@@ -22,17 +24,22 @@ fn a_pod_of_both_kinds() {
         Ok(node) => node,
         Err(reason) => return println!("skipped: a_pod_of_both_kinds: {reason}"),
     };
-    node.kubectl_with_input(&["apply", "-f", "-"], POD);
-    let waiting = field(&node, "hybrid", "{.status.phase}", "Running");
-    assert_eq!(waiting, "Running");
-    a_volume_is_seen_by_both(&node);
-    let wait = ["wait", "--for=condition=Ready", "pod/hybrid", "--timeout=60s"];
-    node.kubectl(&wait);
-    a_service_answers(&node);
-    commands_and_logs(&node);
-    limits_are_in_force(&node);
-    exhausted_memory_is_told(&node);
-    all_end_within_the_grace_period(&node);
+    for class in CLASSES {
+        println!("class {class}");
+        let pod = POD.replace("runtimeClassName: wamr-crun", &format!("runtimeClassName: {class}"));
+        node.kubectl_with_input(&["apply", "-f", "-"], &pod);
+        let waiting = field(&node, "hybrid", "{.status.phase}", "Running");
+        assert_eq!(waiting, "Running");
+        a_volume_is_seen_by_both(&node);
+        let wait = ["wait", "--for=condition=Ready", "pod/hybrid", "--timeout=60s"];
+        node.kubectl(&wait);
+        a_service_answers(&node);
+        commands_and_logs(&node);
+        limits_are_in_force(&node);
+        exhausted_memory_is_told(&node);
+        all_end_within_the_grace_period(&node);
+        node.kubectl(&["delete", "pod/greedy", "service/hybrid", "--timeout=60s"]);
+    }
 }
 
 /// A node with the images of the pod.

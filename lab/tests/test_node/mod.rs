@@ -37,7 +37,7 @@ impl Node {
         let workload =
             image.workloads.get(workload).ok_or(format!("the node image has no {workload}"))?;
         let programs = programs_dir();
-        for name in ["wamr-crun", "wamr-runner"] {
+        for name in ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"] {
             if !programs.join(name).is_file() {
                 return Err(format!("{} has no {name}: make build", programs.display()));
             }
@@ -80,26 +80,20 @@ impl Node {
         command
     }
 
-    fn run_kubectl(&self, words: &[&str], input: &str) -> Output {
-        let mut child = self
-            .command("kubectl", words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start kubectl");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        // kubectl may have ended without reading.
-        drop(stdin.write_all(input.as_bytes()));
-        drop(stdin);
-        child.wait_with_output().expect("wait for kubectl")
-    }
-
     /// Exit status and both streams of kubectl.
     pub fn try_kubectl(&self, words: &[&str], input: &str) -> (i32, String) {
-        let output = self.run_kubectl(words, input);
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+        answer(self.command("kubectl", words), input)
+    }
+
+    /// As [`Node::try_kubectl`], on a terminal.
+    pub fn try_kubectl_on_terminal(&self, words: &[&str], input: &str) -> (i32, String) {
+        let kubectl = self.command("kubectl", words);
+        let all: Vec<_> =
+            std::iter::once(kubectl.get_program()).chain(kubectl.get_args()).collect();
+        let line = all.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]);
+        answer(script, input)
     }
 
     /// Standard output of kubectl, which must succeed.
@@ -109,7 +103,7 @@ impl Node {
 
     /// As [`Node::kubectl`], with something on standard input.
     pub fn kubectl_with_input(&self, words: &[&str], input: &str) -> String {
-        let output = self.run_kubectl(words, input);
+        let output = run(self.command("kubectl", words), input);
         let events = || self.try_kubectl(&["get", "events"], "").1;
         assert!(output.status.success(), "kubectl {words:?}: {output:?}\n{}", events());
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -119,6 +113,11 @@ impl Node {
     pub fn kubectl_into(&self, words: &[&str], file: File) -> Child {
         let mut command = self.command("kubectl", words);
         command.stdin(Stdio::null()).stdout(file).spawn().expect("start kubectl")
+    }
+
+    /// Exit status and both streams of a shell in the node.
+    pub fn try_shell(&self, script: &str) -> (i32, String) {
+        answer(self.command("exec", &["sh", "-c", script]), "")
     }
 
     /// A shell in the node.
@@ -140,6 +139,28 @@ impl Node {
             sleep(Duration::from_millis(300));
         }
     }
+}
+
+/// Runs a command with something on standard input.
+fn run(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start a command");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // The command may have ended without reading.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    child.wait_with_output().expect("wait for a command")
+}
+
+/// As [`run`]: exit status and both streams.
+fn answer(command: Command, input: &str) -> (i32, String) {
+    let output = run(command, input);
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
 }
 
 impl Drop for Node {

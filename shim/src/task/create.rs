@@ -8,7 +8,7 @@ use crate::arguments::is_name;
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
-use crate::sandbox::{self, Plan};
+use crate::sandbox::{self, Pids, Plan};
 use crate::spec::{self, Rewrite, Role, Spec};
 use crate::stdio::{self, Wanted};
 use std::os::unix::net::UnixListener;
@@ -64,7 +64,11 @@ impl Tasks {
             Failure::new(Code::FailedPrecondition, message)
         };
         let pod = self.table.task(sandbox).map_err(gone)?;
-        let lacks = pod.sandbox.as_ref().is_some_and(|pod| pod.namespaces.pause.is_none());
+        if pod.init.exit.is_some() {
+            let message = format!("the sandbox {sandbox} has ended");
+            return Err(Failure::new(Code::FailedPrecondition, message));
+        }
+        let lacks = pod.sandbox.as_ref().is_some_and(|pod| pod.namespaces.pids == Pids::Unused);
         Ok(lacks && spec::shares_pids(spec, std::process::id()))
     }
 
@@ -81,6 +85,9 @@ impl Tasks {
         command.arg("--bundle").arg(&*bundle).arg(sandbox);
         let sandbox = sandbox.to_owned();
         let pid = self.spawn(command, stdio::none())?;
+        if let Some(pod) = &mut self.table.task_mut(&sandbox)?.sandbox {
+            pod.is_container = true;
+        }
         self.jobs.insert(pid, Job::Pause { sandbox, request: Box::new(request), log, reply });
         Ok(None)
     }
@@ -88,7 +95,9 @@ impl Tasks {
     /// Writes the pod's namespaces into a bundle, if there is no pause process to find them by.
     fn give_namespaces(&self, sandbox: &str, bundle: &Path) -> Result<()> {
         let Some(pod) = &self.table.task(sandbox)?.sandbox else { return Ok(()) };
-        let members: Vec<u32> = self.table.values().map(|task| task.init.pid).collect();
+        let is_member = |task: &&Task| task.pod.as_deref() == Some(sandbox);
+        let running = self.table.values().filter(is_member).filter(|task| task.init.exit.is_none());
+        let members: Vec<u32> = running.map(|task| task.init.pid).collect();
         let shim_pid = std::process::id();
         spec::rewrite(bundle, &Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
     }
@@ -101,12 +110,15 @@ impl Tasks {
         let mut task = Task::new(&request.bundle, Wanted::default());
         task.init = process;
         task.has_own_pids = spec.has_own_pids();
+        if let Role::Member { sandbox } = spec.role() {
+            task.pod = Some(sandbox.into());
+        }
         self.table.insert(request.id.clone(), task);
         self.jobs.insert(pid, Job::Create { request, created, reply });
         Ok(None)
     }
 
-    fn run_create(&self, request: &CreateTask, spec: &Spec) -> Result<(i32, Process, Created)> {
+    fn run_create(&mut self, request: &CreateTask, spec: &Spec) -> Result<(i32, Process, Created)> {
         let bundle = Path::new(&request.bundle);
         let mut process = Process::new(wanted_of(request));
         let (mut command, log) = self.for_driver(bundle, spec);

@@ -54,6 +54,7 @@ impl Tasks {
         let pid = self.spawn(command, streams)?;
         let process = self.table.task_mut(id)?.process_mut(exec_id)?;
         process.keep_input = keep_input;
+        process.is_starting = true;
         let created = Created { pid_file, log, console };
         let (id, exec_id) = (id.to_owned(), exec_id.to_owned());
         self.jobs.insert(pid, Job::Exec { id, exec_id, created, spec: file, reply });

@@ -2,13 +2,13 @@
 
 use super::Tasks;
 use super::jobs::Job;
-use super::table::{Exit, Find};
+use super::table::{Exit, Find, Process};
 use crate::api::Timestamp;
 use crate::api::event::{TaskExit, TaskOom};
 use crate::api::task::{Exited, Status};
 use crate::stats;
 use crate::stdio;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use crate::sys;
 use prost::Message;
 
 /// What a process that a signal has ended has for an exit code.
@@ -18,15 +18,8 @@ impl Tasks {
     /// Takes all children that have ended. Orphans of containers without a PID namespace of their
     /// own are among them.
     pub fn reap(&mut self) {
-        loop {
-            let (pid, status) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid.as_raw(), code as u32),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                    (pid.as_raw(), SIGNALLED + signal as u32)
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => continue,
-            };
+        self.must_reap = false;
+        while let Some((pid, status)) = sys::reap() {
             let exit = Exit { status, at: Timestamp::now() };
             if let Some(job) = self.jobs.remove(&pid) {
                 self.finish(job, exit);
@@ -41,12 +34,23 @@ impl Tasks {
         }
     }
 
+    /// As [`Tasks::reap`], if a signal may have been missed.
+    pub fn reap_missed(&mut self) {
+        while self.must_reap {
+            self.reap();
+        }
+    }
+
+    /// Whose process it is. The number of one that has ended may be another's by now. A pod ends
+    /// with its pause process.
     fn process_of(&self, pid: u32) -> Option<(String, String)> {
+        let is_it = |process: &Process| process.pid == pid && process.exit.is_none();
         self.table.iter().find_map(|(id, task)| {
-            if task.init.pid == pid {
+            let pause = task.sandbox.as_ref().and_then(|pod| pod.namespaces.pause());
+            if is_it(&task.init) || pause == Some(pid) {
                 return Some((id.clone(), String::new()));
             }
-            let exec = task.execs.iter().find(|(_, exec)| exec.process.pid == pid)?;
+            let exec = task.execs.iter().find(|(_, exec)| is_it(&exec.process))?;
             Some((id.clone(), exec.0.to_string()))
         })
     }
@@ -54,6 +58,10 @@ impl Tasks {
     /// A process has ended: containerd is told, and whoever waits.
     pub(super) fn ended(&mut self, id: &str, exec_id: &str, exit: Exit) {
         let Ok(task) = self.table.task_mut(id) else { return };
+        if let Some(pod) = &mut task.sandbox {
+            // Its number is nobody's any more, or will be soon.
+            pod.namespaces.forget_pause();
+        }
         let of_memory = exec_id.is_empty()
             && exit.status == SIGNALLED + libc::SIGKILL as u32
             && task.groups.as_ref().is_some_and(stats::oom_killed);

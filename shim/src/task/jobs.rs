@@ -4,15 +4,16 @@ use super::create::{Console, pid_file, stand_in};
 use super::table::{Exit, Find, Sandbox};
 use super::{ReplyTo, Tasks};
 use crate::api::event::{Event, TaskCreate, TaskDelete, TaskExecStarted, TaskIo, TaskStart};
-use crate::api::task::{CreateTask, Deleted, Pid, Status};
+use crate::api::task::{CreateTask, Deleted, Exited, Pid, Status};
 use crate::api::{Empty, Timestamp};
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
-use crate::sandbox::Maker;
+use crate::sandbox::{Maker, Pids};
 use crate::stats::Groups;
 use crate::stdio::Streams;
 use crate::terminal::Terminal;
+use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,9 +53,18 @@ pub struct Created {
 
 impl Tasks {
     /// Starts a call of the runtime.
-    pub(super) fn spawn(&self, mut command: Command, streams: Streams) -> Result<i32> {
+    pub(super) fn spawn(&mut self, mut command: Command, streams: Streams) -> Result<i32> {
         command.stdin(streams.input).stdout(streams.output).stderr(streams.error);
-        let child = command.spawn().tried("run", self.runtime.program())?;
+        self.open_files.restore_in(&mut command);
+        // A child has the signals blocked that this process has. One that ends meanwhile is told
+        // by nobody, so it is looked for afterwards.
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGCHLD);
+        signals.thread_unblock().tried("unblock signals of", self.runtime.program())?;
+        let child = command.spawn();
+        signals.thread_block().tried("block signals of", self.runtime.program())?;
+        self.must_reap = true;
+        let child = child.tried("run", self.runtime.program())?;
         // It is reaped with all other children.
         Ok(child.id() as i32)
     }
@@ -97,6 +107,7 @@ impl Tasks {
             Job::Exec { id, exec_id, created, spec, reply } => {
                 let done = failed(&created.log);
                 let done = done.and_then(|()| self.exec_started(&id, &exec_id, &created));
+                self.tell_held_exit(&id, &exec_id);
                 drop(fs::remove_file(spec));
                 drop(fs::remove_file(&created.pid_file));
                 (reply, done)
@@ -121,7 +132,7 @@ impl Tasks {
             }
         };
         let task = self.table.task_mut(&request.id)?;
-        stand_in(task, Sandbox { namespaces, rootfs: request.rootfs.clone() });
+        stand_in(task, Sandbox { namespaces, rootfs: request.rootfs.clone(), is_container: false });
         let pid = task.init.pid;
         self.tell_created(request, pid);
         Ok(Pid { pid }.encode_to_vec())
@@ -131,7 +142,10 @@ impl Tasks {
         let task = self.table.task_mut(sandbox)?;
         let pid = read_pid(&pid_file(&task.bundle))?;
         if let Some(pod) = &mut task.sandbox {
-            pod.namespaces.pause = Some(pid);
+            pod.namespaces.pids = Pids::Of(pid);
+        }
+        if let Some(exit) = self.early.remove(&(pid as i32)) {
+            self.ended(sandbox, "", exit);
         }
         Ok(())
     }
@@ -213,11 +227,14 @@ impl Tasks {
     pub(super) fn removed(&mut self, id: &str) -> Result<Vec<u8>> {
         let task = self.table.remove(id).ok_or_else(|| Failure::not_found(id))?;
         mounts::unmount(&task.bundle.join("rootfs"));
-        if let Some(terminal) = task.init.terminal {
-            self.terminals.remove(&terminal);
-        }
         self.shard.leave(id);
-        let exit = task.init.exit.unwrap_or_else(|| Exit { status: 0, at: Timestamp::now() });
+        // What was never started was killed.
+        let killed = || Exit { status: 128 + Signal::SIGKILL as u32, at: Timestamp::now() };
+        let exit = task.init.exit.unwrap_or_else(killed);
+        let answer = Exited { exit_status: exit.status, exited_at: Some(exit.at) }.encode_to_vec();
+        let execs = task.execs.into_values().flat_map(|exec| exec.process.waiters);
+        let waiters = task.init.waiters.into_iter().chain(execs);
+        self.replies.extend(waiters.map(|waiter| (waiter, Ok(answer.clone()))));
         let (pid, exit_status, exited_at) = (task.init.pid, exit.status, Some(exit.at));
         let container_id = id.to_owned();
         self.publisher.publish(&TaskDelete { container_id, pid, exit_status, exited_at });

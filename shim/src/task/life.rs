@@ -22,7 +22,7 @@ impl Tasks {
         let process = self.table.task(id)?.process(exec_id)?;
         let startable = if exec_id.is_empty() { Status::Created } else { Status::Unknown };
         if process.status != startable || process.is_starting {
-            let message = format!("task {id} {exec_id}: not to be started, it is started already");
+            let message = format!("task {id} {exec_id}: it was started, or has ended");
             return Err(Failure::new(Code::FailedPrecondition, message));
         }
         if !exec_id.is_empty() {
@@ -53,7 +53,7 @@ impl Tasks {
         let number = i32::try_from(*signal).unwrap_or(-1);
         if let Some(pod) = &task.sandbox {
             if let Some(signal) = ENDING.iter().find(|signal| **signal as i32 == number) {
-                if let Some(pause) = pod.namespaces.pause {
+                if let Some(pause) = pod.namespaces.pause() {
                     // It may have ended by itself.
                     kill(ProcessId::from_raw(pause as i32), *signal).ok();
                 }
@@ -94,28 +94,26 @@ impl Tasks {
         let ProcessRequest { id, exec_id } = request;
         let task = self.table.task_mut(id)?;
         let process = task.process(exec_id)?;
-        if process.exit.is_none() && !matches!(process.status, Status::Created | Status::Unknown) {
-            let message = format!("task {id} {exec_id} still runs");
+        // A container that was made, or a further process that was described, may go unstarted.
+        let unstarted = if exec_id.is_empty() { Status::Created } else { Status::Unknown };
+        if process.exit.is_none() && (process.status != unstarted || process.is_starting) {
+            let message = format!("task {id} {exec_id} still runs, or is being made");
             return Err(Failure::new(Code::FailedPrecondition, message));
         }
         if !exec_id.is_empty() {
             let process = task.execs.remove(exec_id.as_str()).map(|exec| exec.process);
             let exit = process.as_ref().and_then(|process| process.exit);
-            if let Some(terminal) = process.as_ref().and_then(|process| process.terminal) {
-                self.terminals.remove(&terminal);
-            }
             return encoded(&Deleted {
                 pid: process.map_or(0, |process| process.pid),
                 exit_status: exit.map_or(0, |exit| exit.status),
                 exited_at: exit.map(|exit| exit.at),
             });
         }
-        let pause = task.sandbox.as_ref().and_then(|pod| pod.namespaces.pause);
-        if task.sandbox.is_some() && pause.is_none() {
+        if task.sandbox.as_ref().is_some_and(|pod| !pod.is_container) {
             return self.removed(id).map(Some);
         }
         // What has not ended was never started, or is the process of a pod.
-        let forced = task.init.exit.is_none() || pause.is_some();
+        let forced = task.init.exit.is_none() || task.sandbox.is_some();
         let (mut command, log) = self.runtime.command_for(&task.bundle);
         command.arg("delete").args(forced.then_some("--force")).arg(id);
         let pid = self.spawn(command, stdio::none())?;

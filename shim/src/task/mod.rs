@@ -15,6 +15,7 @@ use crate::api::task::SERVICE;
 use crate::api::{Empty, rpc};
 use crate::error::{Code, Failure, Result};
 use crate::events::Publisher;
+use crate::open_files::OpenFiles;
 use crate::poll::{Poll, Source, When};
 use crate::runtime_cli::RuntimeCli;
 use crate::shard::Shard;
@@ -51,6 +52,10 @@ pub struct Tasks {
     early: BTreeMap<i32, Exit>,
     terminals: BTreeMap<u32, Terminal>,
     next_terminal: u32,
+    /// Whether a child may have ended without a signal.
+    must_reap: bool,
+    /// What children start with.
+    pub open_files: OpenFiles,
     /// To containerd.
     pub publisher: Publisher,
     /// Answers that have come since somebody looked.
@@ -69,14 +74,17 @@ impl Tasks {
             early: BTreeMap::new(),
             terminals: BTreeMap::new(),
             next_terminal: 0,
+            must_reap: false,
+            open_files: OpenFiles::inherited(),
             publisher,
             replies: Vec::new(),
         }
     }
 
-    /// True if there is nothing to serve.
+    /// True if there is nothing to serve. Events that containerd has not taken are no reason to
+    /// stay: it may be gone for good.
     pub fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.jobs.is_empty() && self.publisher.patience().is_none()
+        self.table.is_empty() && self.jobs.is_empty()
     }
 
     /// Answers a call, now or later, by [`Tasks::replies`].

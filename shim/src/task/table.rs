@@ -17,6 +17,8 @@ use std::path::Path;
 pub struct Task {
     /// Directory with config.json.
     pub bundle: Box<Path>,
+    /// The pod that it is in.
+    pub pod: Option<Box<str>>,
     /// There if it is a pod without a pause process.
     pub sandbox: Option<Box<Sandbox>>,
     /// The container's first process; for such a pod it stands for one.
@@ -36,6 +38,8 @@ pub struct Sandbox {
     pub namespaces: Namespaces,
     /// From which its root file system could be made, if it needs a process after all.
     pub rootfs: Vec<Mount>,
+    /// Whether the runtime has made a container of it: the pause process.
+    pub is_container: bool,
 }
 
 /// A further process of a container.
@@ -101,6 +105,7 @@ impl Task {
     pub fn new(bundle: &str, wanted: Wanted) -> Self {
         Self {
             bundle: Path::new(bundle).into(),
+            pod: None,
             sandbox: None,
             init: Process::new(wanted),
             execs: BTreeMap::new(),
