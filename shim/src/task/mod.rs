@@ -1,6 +1,6 @@
 //! The task service: what containerd asks of a container, a file per kind of question.
 //!
-//! A call is answered at once, or when a child has ended (`jobs`): the thread never waits.
+//! A call is answered at once, or when a child has ended (`jobs`): the thread waits for no child.
 
 mod change;
 mod create;
