@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use nix::sys::statvfs::statvfs;
 
 use crate::environment::cgroup_mode;
+use crate::host::installed::PROGRAMS;
 use crate::machine::Machine;
 use crate::sample::meminfo;
 
@@ -54,7 +55,7 @@ pub fn doctor(cache: &Path, programs_dir: &Path) -> bool {
         image(cache),
     ];
     findings.extend(quiet(&Machine::read(Path::new("/"))));
-    let programs = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1", "wamr-report"];
+    let programs = PROGRAMS.into_iter().chain(["wamr-report"]);
     findings.extend(programs.map(|name| program(programs_dir, name)));
     let image_missing =
         findings.iter().any(|finding| finding.what == "node image" && finding.level != Level::Ok);

@@ -12,11 +12,9 @@ use wamr_record::environment::{ClusterNode, Environment};
 use wamr_record::manifest::digest_file;
 
 use crate::experiment::{ControlPlaneSpeed, Experiment};
+use crate::host::installed::PROGRAMS;
 use crate::machine::Machine;
 use crate::place::Place;
-
-/// Programs of this workspace that take part.
-const OWN_PROGRAMS: [&str; 4] = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1", "wamr-lab"];
 
 /// What a machine is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +165,7 @@ fn is_emulated(facts: &MachineFacts) -> bool {
 
 /// Digests of the programs of this workspace that take part.
 fn own_programs(dir: &Path) -> impl Iterator<Item = Program> {
-    OWN_PROGRAMS.iter().filter_map(move |name| {
+    PROGRAMS.into_iter().chain(["wamr-lab"]).filter_map(move |name| {
         let digest = digest_file(&dir.join(name)).ok()?;
         Some(Program { path: format!("dist:{name}"), sha256: digest.sha256 })
     })

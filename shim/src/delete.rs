@@ -3,7 +3,7 @@
 //! containerd runs many of these at once, with five seconds for each.
 
 use crate::api::Timestamp;
-use crate::api::task::Deleted;
+use crate::api::task::{Deleted, signalled};
 use crate::arguments::Arguments;
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
@@ -11,9 +11,6 @@ use crate::runtime_cli::RuntimeCli;
 use crate::shard::Home;
 use prost::Message;
 use std::path::Path;
-
-/// As if it had been killed.
-const KILLED: u32 = 128 + 9;
 
 /// Ends the container and unmounts its root file system. What is not there any more is no error.
 ///
@@ -39,6 +36,8 @@ pub fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
         shard.leave(&arguments.id);
     }
     drop(locked);
-    let deleted = Deleted { pid: 0, exit_status: KILLED, exited_at: Some(Timestamp::now()) };
+    // As if it had been killed.
+    let exit_status = signalled(libc::SIGKILL);
+    let deleted = Deleted { pid: 0, exit_status, exited_at: Some(Timestamp::now()) };
     Ok(deleted.encode_to_vec())
 }

@@ -9,7 +9,7 @@ use crate::runtime_cli::RuntimeCli;
 use crate::shard::Shard;
 use crate::sys;
 use crate::task::{ReplyTo, Tasks};
-use crate::ttrpc::connection::{Closed, Connection};
+use crate::ttrpc::connection::Connection;
 use crate::ttrpc::frame::{REQUEST, RESPONSE};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -78,8 +78,7 @@ fn prepare(arguments: &Arguments, shard: Shard) -> Result<Server> {
     // Containers that the runtime leaves become children of this process.
     nix::sys::prctl::set_child_subreaper(true).tried("make a subreaper of", own)?;
     yield_before_containerd();
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGCHLD);
+    let signals = SigSet::from(Signal::SIGCHLD);
     signals.thread_block().tried("block signals of", own)?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let children = SignalFd::with_flags(&signals, flags).tried("wait for children of", own)?;
@@ -182,19 +181,19 @@ impl Server {
 
     fn send(&mut self, number: u32) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
-        let when = match connection.send() {
-            Ok(true) => When::Both,
-            Ok(false) => When::Readable,
-            Err(Closed) => return self.close(number),
-        };
-        if self.poll.change(&*connection, Source::Connection(number), when).is_err() {
+        let waited = connection.is_waiting();
+        let Ok(waits) = connection.send() else { return self.close(number) };
+        let when = if waits { When::Both } else { When::Readable };
+        if waits != waited
+            && self.poll.change(&*connection, Source::Connection(number), when).is_err()
+        {
             self.close(number);
         }
     }
 
     fn close(&mut self, number: u32) {
         self.connections.remove(&number);
-        self.tasks.forget(number);
+        self.tasks.disconnected(number);
     }
 
     /// How long the loop may sleep.
@@ -214,7 +213,7 @@ impl Server {
             return true;
         }
         // `start` holds the lock while it sends somebody here.
-        if let Some(_locked) = self.shard.try_lock() {
+        if let Some(_locked) = self.shard.home().try_lock() {
             self.shard.leave_stale(STALE);
             if self.shard.groups() == 0 {
                 self.shard.remove();

@@ -55,7 +55,20 @@ impl Home {
     /// # Errors
     /// The file cannot be made.
     pub fn lock(&self) -> Result<Flock<File>> {
-        lock(&self.0.join("lock"))
+        let path = self.lock_file();
+        let file = File::create(&path).tried("make", &path)?;
+        let locked = Flock::lock(file, FlockArg::LockExclusive);
+        locked.map_err(|(_, errno)| errno).tried("lock", &path)
+    }
+
+    /// The same, if nobody has it.
+    pub fn try_lock(&self) -> Option<Flock<File>> {
+        let file = File::create(self.lock_file()).ok()?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
     }
 
     /// The shard that serves the group, whether or not its process is still there.
@@ -141,12 +154,6 @@ impl Shard {
         drop(fs::remove_file(self.group(group)));
     }
 
-    /// The lock of [`Home::lock`], if nobody has it.
-    pub fn try_lock(&self) -> Option<Flock<File>> {
-        let file = File::create(self.0.parent()?.join("lock")).ok()?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
-    }
-
     /// The shards of the same containerd and namespace.
     pub fn home(&self) -> Home {
         Home(self.0.parent().unwrap_or(&self.0).to_owned())
@@ -177,11 +184,6 @@ impl Shard {
     fn group(&self, name: &str) -> PathBuf {
         self.0.join("groups").join(name)
     }
-}
-
-fn lock(path: &Path) -> Result<Flock<File>> {
-    let file = File::create(path).tried("make", path)?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).tried("lock", path)
 }
 
 /// `/run/containerd/containerd.sock` as the name of a directory, which no other address has.
@@ -242,8 +244,8 @@ mod tests {
         let home = Home(dir.path().to_owned());
         let shard = home.new_shard().unwrap();
         let held = home.lock().unwrap();
-        assert!(shard.try_lock().is_none());
+        assert!(shard.home().try_lock().is_none());
         drop(held);
-        assert!(shard.try_lock().is_some());
+        assert!(shard.home().try_lock().is_some());
     }
 }

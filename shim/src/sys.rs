@@ -1,6 +1,7 @@
 //! The system calls for which there is no safe wrapper elsewhere.
 #![allow(unsafe_code)]
 
+use crate::api::task::signalled;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::{ForkResult, Pid};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -64,11 +65,11 @@ pub fn reap() -> Option<(i32, u32)> {
     // SAFETY: the kernel writes an int to where `status` is.
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
     let code = if libc::WIFSIGNALED(status) {
-        128 + libc::WTERMSIG(status)
+        signalled(libc::WTERMSIG(status))
     } else {
-        libc::WEXITSTATUS(status)
+        libc::WEXITSTATUS(status) as u32
     };
-    (pid > 0).then_some((pid, code as u32))
+    (pid > 0).then_some((pid, code))
 }
 
 /// Has `command` start with at most so many descriptors.
@@ -90,11 +91,11 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     Ok(own)
 }
 
-/// Sends a signal that has a number and no name.
+/// Sends a signal by its number: nix knows none without a name.
 ///
 /// # Errors
 /// There is no such process, or no such signal.
-pub fn send_real_time(pid: Pid, number: i32) -> nix::Result<()> {
+pub fn send_signal(pid: Pid, number: i32) -> nix::Result<()> {
     // SAFETY: kill(2) touches no memory of this process.
     nix::errno::Errno::result(unsafe { libc::kill(pid.as_raw(), number) }).map(drop)
 }

@@ -115,8 +115,8 @@ impl Change {
     }
 }
 
-/// Decides how to tell containerd of the handlers, whose programs are in the directory `programs`; `text` is its
-/// present configuration. Pure.
+/// Decides how to tell containerd of the handlers, whose programs are in the directory `programs`;
+/// `text` is its present configuration. Pure.
 ///
 /// A file of its own is used only where the configuration imports some and is of version 3: before
 /// that, an imported table of plugins took the place of the whole one.

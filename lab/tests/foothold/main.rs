@@ -182,7 +182,8 @@ fn the_runtime_comes_to_a_cluster_and_goes_without_a_trace() {
     assert!(!labels.contains("wamr-lab/runtime"), "{labels}");
 }
 
-/// A Wasm pod on each worker, each by another RuntimeClass; its log has the stamp of its first instruction.
+/// A Wasm pod on each worker, each by another RuntimeClass; its log has the stamp of its first
+/// instruction.
 fn wasm_pods(cluster: &Cluster) {
     for (index, class) in [(1, "wamr-crun"), (2, "wamr")] {
         cluster.create(&json!({

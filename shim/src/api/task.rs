@@ -6,6 +6,11 @@ use prost::{Enumeration, Message};
 /// Name of the service.
 pub const SERVICE: &str = "containerd.task.v2.Task";
 
+/// The exit status of a process that a signal has ended.
+pub const fn signalled(signal: i32) -> u32 {
+    128 + signal as u32
+}
+
 /// Where a process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
 #[repr(i32)]

@@ -26,8 +26,8 @@ impl Tasks {
         }
         let (mut command, log) = self.runtime.command_for(&task.bundle);
         command.args([verb, id]);
-        let pid = self.spawn(command, stdio::none())?;
-        self.jobs.insert(pid, Job::Change { id: id.to_owned(), status, log, reply });
+        let job = Job::Change { id: id.to_owned(), status, log, reply };
+        self.spawn(command, stdio::none(), job)?;
         Ok(None)
     }
 
@@ -42,8 +42,7 @@ impl Tasks {
         fs::write(&file, &resources.value).tried("write", &file)?;
         let (mut command, log) = self.runtime.command_for(&task.bundle);
         command.arg("update").arg("--resources").arg(&file).arg(&id);
-        let pid = self.spawn(command, stdio::none())?;
-        self.jobs.insert(pid, Job::Change { id, status: None, log, reply });
+        self.spawn(command, stdio::none(), Job::Change { id, status: None, log, reply })?;
         Ok(None)
     }
 

@@ -1,7 +1,7 @@
 //! Create: a container, a pod's namespaces, or a pause process after all.
 
 use super::jobs::{Created, Job};
-use super::table::{Find, Process, Sandbox, Task};
+use super::table::{Find, Sandbox, Task};
 use super::{Answer, ReplyTo, Tasks};
 use crate::api::task::{CreateTask, Status};
 use crate::arguments::is_name;
@@ -10,7 +10,7 @@ use crate::mounts;
 use crate::runtime_cli::Log;
 use crate::sandbox::{self, Pids, Plan};
 use crate::spec::{self, Rewrite, Role, Spec};
-use crate::stdio::{self, Wanted};
+use crate::stdio::{self, Streams, Wanted};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,12 +83,12 @@ impl Tasks {
         let (mut command, log) = self.for_driver(&bundle, &spec);
         command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&bundle));
         command.arg("--bundle").arg(&*bundle).arg(sandbox);
-        let sandbox = sandbox.to_owned();
-        let pid = self.spawn(command, stdio::none())?;
-        if let Some(pod) = &mut self.table.task_mut(&sandbox)?.sandbox {
+        let job =
+            Job::Pause { sandbox: sandbox.to_owned(), request: Box::new(request), log, reply };
+        self.spawn(command, stdio::none(), job)?;
+        if let Some(pod) = &mut self.table.task_mut(sandbox)?.sandbox {
             pod.is_container = true;
         }
-        self.jobs.insert(pid, Job::Pause { sandbox, request: Box::new(request), log, reply });
         Ok(None)
     }
 
@@ -105,32 +105,28 @@ impl Tasks {
     fn create_container(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Answer {
         let root = Path::new(&request.bundle).join("rootfs");
         mounts::mount_all(&request.rootfs, &root)?;
-        let made = self.run_create(&request, spec);
-        let (pid, process, created) = made.inspect_err(|_| mounts::unmount(&root))?;
-        let mut task = Task::new(&request.bundle, Wanted::default());
-        task.init = process;
+        let id = request.id.clone();
+        let task = self.run_create(request, spec, reply);
+        self.table.insert(id, task.inspect_err(|_| mounts::unmount(&root))?);
+        Ok(None)
+    }
+
+    fn run_create(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Result<Task> {
+        let bundle = Path::new(&request.bundle);
+        let mut task = Task::new(&request.bundle, wanted_of(&request));
         task.has_own_pids = spec.has_own_pids();
         if let Role::Member { sandbox } = spec.role() {
             task.pod = Some(sandbox.into());
         }
-        self.table.insert(request.id.clone(), task);
-        self.jobs.insert(pid, Job::Create { request, created, reply });
-        Ok(None)
-    }
-
-    fn run_create(&mut self, request: &CreateTask, spec: &Spec) -> Result<(i32, Process, Created)> {
-        let bundle = Path::new(&request.bundle);
-        let mut process = Process::new(wanted_of(request));
         let (mut command, log) = self.for_driver(bundle, spec);
         command.args(["create", "--pid-file"]).arg(pid_file(bundle));
         command.arg("--bundle").arg(bundle);
-        let console = self.console(&mut command, process.wanted.terminal)?;
-        let mut streams =
-            if console.is_some() { stdio::none() } else { stdio::open(&process.wanted)? };
-        process.keep_input = streams.keep_input.take();
+        let (mut streams, console) = self.streams(&mut command, &task.init.wanted)?;
+        task.init.keep_input = streams.keep_input.take();
         command.arg(&request.id);
-        let pid = self.spawn(command, streams)?;
-        Ok((pid, process, Created { pid_file: pid_file(bundle), log, console }))
+        let created = Created { pid_file: pid_file(bundle), log, console };
+        self.spawn(command, streams, Job::Create { request, created, reply })?;
+        Ok(task)
     }
 
     /// A call of the runtime with who makes the control groups.
@@ -142,10 +138,14 @@ impl Tasks {
         (command, log)
     }
 
-    /// A socket for the terminal of what `command` makes, if it is to have one.
-    pub(super) fn console(&self, command: &mut Command, terminal: bool) -> Result<Option<Console>> {
-        if !terminal {
-            return Ok(None);
+    /// The streams of what `command` makes, or a socket for its terminal.
+    pub(super) fn streams(
+        &self,
+        command: &mut Command,
+        wanted: &Wanted,
+    ) -> Result<(Streams, Option<Console>)> {
+        if !wanted.terminal {
+            return Ok((stdio::open(wanted)?, None));
         }
         // No two jobs have the same number of terminals and jobs before them.
         let name = format!("terminal-{}-{}", self.next_terminal, self.jobs.len());
@@ -153,7 +153,7 @@ impl Tasks {
         drop(std::fs::remove_file(&path));
         let socket = UnixListener::bind(&path).tried("listen on", &path)?;
         command.arg("--console-socket").arg(&path);
-        Ok(Some(Console { socket, path }))
+        Ok((stdio::none(), Some(Console { socket, path })))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::api::event::TaskExecAdded;
 use crate::api::task::ExecProcess;
 use crate::arguments::is_name;
 use crate::error::{Code, Failure, Tried};
-use crate::stdio::{self, Wanted};
+use crate::stdio::Wanted;
 use std::fs;
 
 impl Tasks {
@@ -46,18 +46,19 @@ impl Tasks {
         let (mut command, log) = self.runtime.command_for(bundle);
         command.args(["exec", "--detach", "--process"]).arg(&file);
         command.arg("--pid-file").arg(&pid_file);
-        let console = self.console(&mut command, process.wanted.terminal)?;
-        let mut streams =
-            if console.is_some() { stdio::none() } else { stdio::open(&process.wanted)? };
+        let (mut streams, console) = self.streams(&mut command, &process.wanted)?;
         let keep_input = streams.keep_input.take();
         command.arg(id);
-        let pid = self.spawn(command, streams)?;
+        let created = Created { pid_file, log, console };
+        let (of, name) = (id.to_owned(), exec_id.to_owned());
+        self.spawn(
+            command,
+            streams,
+            Job::Exec { id: of, exec_id: name, created, spec: file, reply },
+        )?;
         let process = self.table.task_mut(id)?.process_mut(exec_id)?;
         process.keep_input = keep_input;
         process.is_starting = true;
-        let created = Created { pid_file, log, console };
-        let (id, exec_id) = (id.to_owned(), exec_id.to_owned());
-        self.jobs.insert(pid, Job::Exec { id, exec_id, created, spec: file, reply });
         Ok(None)
     }
 }

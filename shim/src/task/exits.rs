@@ -1,18 +1,13 @@
 //! Ends of children, in whatever order the kernel tells them.
 
-use super::Tasks;
-use super::jobs::Job;
 use super::table::{Exit, Find, Process};
+use super::{ReplyTo, Tasks};
 use crate::api::Timestamp;
 use crate::api::event::{TaskExit, TaskOom};
-use crate::api::task::{Exited, Status};
+use crate::api::task::{Status, signalled};
 use crate::stats;
-use crate::stdio;
 use crate::sys;
 use prost::Message;
-
-/// What a process that a signal has ended has for an exit code.
-const SIGNALLED: u32 = 128;
 
 impl Tasks {
     /// Takes all children that have ended. Orphans of containers without a PID namespace of their
@@ -63,7 +58,7 @@ impl Tasks {
             pod.namespaces.forget_pause();
         }
         let of_memory = exec_id.is_empty()
-            && exit.status == SIGNALLED + libc::SIGKILL as u32
+            && exit.status == signalled(libc::SIGKILL)
             && task.groups.as_ref().is_some_and(stats::oom_killed);
         let kills_others = exec_id.is_empty() && !task.has_own_pids && task.sandbox.is_none();
         let Ok(process) = task.process_mut(exec_id) else { return };
@@ -88,19 +83,16 @@ impl Tasks {
         let name = if exec_id.is_empty() { id } else { exec_id };
         let (exit_status, exited_at) = (exit.status, Some(exit.at));
         self.publish(&TaskExit { container_id, id: name.to_owned(), pid, exit_status, exited_at });
-        let answer = Exited { exit_status, exited_at }.encode_to_vec();
-        self.replies.extend(waiters.into_iter().map(|waiter| (waiter, Ok(answer.clone()))));
+        self.tell(waiters, exit);
         if kills_others {
-            self.kill_others(id);
+            // In the PID namespace of others the kernel leaves its further processes alone.
+            self.forget(&["kill", "--all", id, "KILL"]);
         }
     }
 
-    /// In the PID namespace of others the kernel leaves a container's further processes alone.
-    fn kill_others(&mut self, id: &str) {
-        let mut command = self.runtime.command();
-        command.args(["kill", "--all", id, "KILL"]);
-        if let Ok(pid) = self.spawn(command, stdio::none()) {
-            self.jobs.insert(pid, Job::Forgotten);
-        }
+    /// Answers those who wait for a process.
+    pub(super) fn tell(&mut self, waiters: impl IntoIterator<Item = ReplyTo>, exit: Exit) {
+        let answer = exit.answer().encode_to_vec();
+        self.replies.extend(waiters.into_iter().map(|waiter| (waiter, Ok(answer.clone()))));
     }
 }

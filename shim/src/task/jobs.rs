@@ -3,15 +3,15 @@
 use super::create::{Console, pid_file, stand_in};
 use super::table::{Exit, Find, Sandbox};
 use super::{ReplyTo, Tasks};
+use crate::api::Empty;
 use crate::api::event::{Event, TaskCreate, TaskDelete, TaskExecStarted, TaskIo, TaskStart};
-use crate::api::task::{CreateTask, Deleted, Exited, Pid, Status};
-use crate::api::{Empty, Timestamp};
+use crate::api::task::{CreateTask, Deleted, Pid, Status};
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
 use crate::sandbox::{Maker, Pids};
 use crate::stats::Groups;
-use crate::stdio::Streams;
+use crate::stdio::{self, Streams};
 use crate::terminal::Terminal;
 use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
@@ -52,21 +52,21 @@ pub struct Created {
 }
 
 impl Tasks {
-    /// Starts a call of the runtime.
-    pub(super) fn spawn(&mut self, mut command: Command, streams: Streams) -> Result<i32> {
+    /// Starts a call of the runtime; `job` is done when it has ended.
+    pub(super) fn spawn(&mut self, mut command: Command, streams: Streams, job: Job) -> Result<()> {
         command.stdin(streams.input).stdout(streams.output).stderr(streams.error);
         self.open_files.restore_in(&mut command);
         // A child has the signals blocked that this process has. One that ends meanwhile is told
         // by nobody, so it is looked for afterwards.
-        let mut signals = SigSet::empty();
-        signals.add(Signal::SIGCHLD);
+        let signals = SigSet::from(Signal::SIGCHLD);
         signals.thread_unblock().tried("unblock signals of", self.runtime.program())?;
         let child = command.spawn();
         signals.thread_block().tried("block signals of", self.runtime.program())?;
         self.must_reap = true;
         let child = child.tried("run", self.runtime.program())?;
         // It is reaped with all other children.
-        Ok(child.id() as i32)
+        self.jobs.insert(child.id() as i32, job);
+        Ok(())
     }
 
     /// A child has ended for which there was a job.
@@ -93,6 +93,8 @@ impl Tasks {
             Job::Create { request, created, reply } => {
                 let done = failed(&created.log).and_then(|()| self.created(&request, &created));
                 if done.is_err() {
+                    // The runtime may have made it, and something after that gone wrong.
+                    self.forget(&["delete", "--force", &request.id]);
                     mounts::unmount(&Path::new(&request.bundle).join("rootfs"));
                     self.table.remove(&request.id);
                     self.shard.leave(&request.id);
@@ -229,12 +231,9 @@ impl Tasks {
         mounts::unmount(&task.bundle.join("rootfs"));
         self.shard.leave(id);
         // What was never started was killed.
-        let killed = || Exit { status: 128 + Signal::SIGKILL as u32, at: Timestamp::now() };
-        let exit = task.init.exit.unwrap_or_else(killed);
-        let answer = Exited { exit_status: exit.status, exited_at: Some(exit.at) }.encode_to_vec();
+        let exit = task.init.exit.unwrap_or_else(|| Exit::by(Signal::SIGKILL));
         let execs = task.execs.into_values().flat_map(|exec| exec.process.waiters);
-        let waiters = task.init.waiters.into_iter().chain(execs);
-        self.replies.extend(waiters.map(|waiter| (waiter, Ok(answer.clone()))));
+        self.tell(task.init.waiters.into_iter().chain(execs), exit);
         let (pid, exit_status, exited_at) = (task.init.pid, exit.status, Some(exit.at));
         let container_id = id.to_owned();
         self.publisher.publish(&TaskDelete { container_id, pid, exit_status, exited_at });
@@ -254,6 +253,15 @@ impl Tasks {
             }
         }
         Empty {}.encode_to_vec()
+    }
+
+    /// Starts a call of the runtime for whose end nobody waits.
+    pub(super) fn forget(&mut self, words: &[&str]) {
+        let mut command = self.runtime.command();
+        command.args(words);
+        if let Err(failure) = self.spawn(command, stdio::none(), Job::Forgotten) {
+            eprintln!("containerd-shim-wamr-v1: {words:?}: {}", failure.message);
+        }
     }
 
     /// Tells containerd of something.

@@ -3,11 +3,12 @@
 use super::jobs::Job;
 use super::table::{Exit, Find};
 use super::{Answer, ReplyTo, Tasks, encoded};
+use crate::api::Empty;
 use crate::api::event::TaskStart;
-use crate::api::task::{Deleted, Exited, Kill, Pid, ProcessRequest, Status};
-use crate::api::{Empty, Timestamp};
+use crate::api::task::{Deleted, Kill, Pid, ProcessRequest, Status};
 use crate::error::{Code, Failure};
 use crate::stdio;
+use crate::sys;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid as ProcessId;
@@ -35,11 +36,10 @@ impl Tasks {
             self.publish(&TaskStart { container_id: id.clone(), pid });
             return encoded(&Pid { pid });
         }
-        task.init.is_starting = true;
-        let (mut command, log) = self.runtime.command_for(&self.table.task(id)?.bundle);
+        let (mut command, log) = self.runtime.command_for(&task.bundle);
         command.args(["start", id]);
-        let pid = self.spawn(command, stdio::none())?;
-        self.jobs.insert(pid, Job::Start { id: id.clone(), log, reply });
+        self.spawn(command, stdio::none(), Job::Start { id: id.clone(), log, reply })?;
+        self.table.task_mut(id)?.init.is_starting = true;
         Ok(None)
     }
 
@@ -57,8 +57,7 @@ impl Tasks {
                     // It may have ended by itself.
                     kill(ProcessId::from_raw(pause as i32), *signal).ok();
                 }
-                let status = 128 + *signal as u32;
-                self.ended(id, "", Exit { status, at: Timestamp::now() });
+                self.ended(id, "", Exit::by(*signal));
             }
             return encoded(&Empty {});
         }
@@ -66,12 +65,12 @@ impl Tasks {
         if *all || process.status == Status::Paused {
             let (mut command, log) = self.runtime.command_for(&task.bundle);
             command.arg("kill").args(all.then_some("--all")).arg(id).arg(signal.to_string());
-            let pid = self.spawn(command, stdio::none())?;
-            self.jobs.insert(pid, Job::Change { id: id.clone(), status: None, log, reply });
+            let job = Job::Change { id: id.clone(), status: None, log, reply };
+            self.spawn(command, stdio::none(), job)?;
             return Ok(None);
         }
         // The number is still that process': it is reaped by nobody but this thread.
-        match send(process.pid, number) {
+        match sys::send_signal(ProcessId::from_raw(process.pid as i32), number) {
             Ok(()) => encoded(&Empty {}),
             Err(Errno::ESRCH) => Err(Failure::not_found(format_args!("process {}", process.pid))),
             Err(errno) => {
@@ -87,7 +86,7 @@ impl Tasks {
             process.waiters.push(reply);
             return Ok(None);
         };
-        encoded(&Exited { exit_status: exit.status, exited_at: Some(exit.at) })
+        encoded(&exit.answer())
     }
 
     pub(super) fn delete(&mut self, request: &ProcessRequest, reply: ReplyTo) -> Answer {
@@ -116,18 +115,7 @@ impl Tasks {
         let forced = task.init.exit.is_none() || task.sandbox.is_some();
         let (mut command, log) = self.runtime.command_for(&task.bundle);
         command.arg("delete").args(forced.then_some("--force")).arg(id);
-        let pid = self.spawn(command, stdio::none())?;
-        self.jobs.insert(pid, Job::Delete { id: id.clone(), log, reply });
+        self.spawn(command, stdio::none(), Job::Delete { id: id.clone(), log, reply })?;
         Ok(None)
-    }
-}
-
-/// Sends a signal, among them those that have no name.
-fn send(pid: u32, number: i32) -> Result<(), Errno> {
-    let pid = ProcessId::from_raw(pid as i32);
-    match Signal::try_from(number) {
-        Ok(signal) => kill(pid, signal),
-        Err(_) if number == 0 => kill(pid, None),
-        Err(_) => crate::sys::send_real_time(pid, number),
     }
 }

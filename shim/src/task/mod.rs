@@ -129,7 +129,7 @@ impl Tasks {
     }
 
     /// Nobody waits for answers on that connection any more.
-    pub fn forget(&mut self, connection: u32) {
+    pub fn disconnected(&mut self, connection: u32) {
         for task in self.table.values_mut() {
             for process in task.processes_mut() {
                 process.waiters.retain(|waiter| waiter.connection != connection);

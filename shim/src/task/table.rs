@@ -3,11 +3,12 @@
 
 use super::ReplyTo;
 use crate::api::Timestamp;
-use crate::api::task::{Mount, Status};
+use crate::api::task::{Exited, Mount, Status, signalled};
 use crate::error::{Failure, Result};
 use crate::sandbox::Namespaces;
 use crate::stats::Groups;
 use crate::stdio::Wanted;
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -81,6 +82,18 @@ pub struct Exit {
     pub status: u32,
     /// When.
     pub at: Timestamp,
+}
+
+impl Exit {
+    /// A signal has ended it, now.
+    pub fn by(signal: Signal) -> Self {
+        Self { status: signalled(signal as i32), at: Timestamp::now() }
+    }
+
+    /// What Wait is answered.
+    pub fn answer(self) -> Exited {
+        Exited { exit_status: self.status, exited_at: Some(self.at) }
+    }
 }
 
 impl Process {

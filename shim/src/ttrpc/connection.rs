@@ -14,6 +14,7 @@ pub struct Connection {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    waits: bool,
 }
 
 /// The connection is over: closed, broken, or nonsense came.
@@ -25,7 +26,7 @@ impl Connection {
     /// The stream cannot be read without waiting.
     pub fn new(stream: UnixStream) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new() })
+        Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new(), waits: false })
     }
 
     /// All frames that have come whole. Those before the end come with it.
@@ -75,7 +76,13 @@ impl Connection {
         }
         self.outgoing.drain(..sent);
         release(&mut self.outgoing);
-        Ok(!self.outgoing.is_empty())
+        self.waits = !self.outgoing.is_empty();
+        Ok(self.waits)
+    }
+
+    /// What [`Connection::send`] has told last.
+    pub fn is_waiting(&self) -> bool {
+        self.waits
     }
 }
 
