@@ -98,8 +98,8 @@ fn commands_and_logs(node: &Node) {
     }
     assert!(node.kubectl(&["logs", "hybrid", "-c", "server"]).contains("start_ns="));
     // The runner names itself after its module; no kernel executes one.
-    let programs = node.shell("cat /proc/[0-9]*/comm");
-    assert!(programs.lines().any(|name| name == "http.wasm"), "{programs}");
+    let programs = node.process_names();
+    assert!(programs.iter().any(|name| name == "http.wasm"), "{programs:?}");
 }
 
 fn limits_are_in_force(node: &Node) {

@@ -185,8 +185,8 @@ fn a_node_runs_a_pod_with_what_is_rendered() {
     node.kubectl(&ready);
     let address = node.kubectl(&["get", "pod", "rendered", "-o", "jsonpath={.status.podIP}"]);
     assert!(address.starts_with("10.88."), "the bridge of the rendered network: {address}");
-    let programs = node.shell("cat /proc/[0-9]*/comm");
-    assert!(programs.lines().any(|name| name == "microservice.wa"), "{programs}");
+    let programs = node.process_names();
+    assert!(programs.iter().any(|name| name == "microservice.wa"), "{programs:?}");
 }
 
 /// Rights and routes of metrics-server, and the classes: what NixOS' addon manager would apply.

@@ -127,6 +127,12 @@ impl Node {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What the node's processes call themselves. One that ends while they are read is left out.
+    pub fn process_names(&self) -> Vec<String> {
+        let text = self.shell("cat /proc/[0-9]*/comm 2>/dev/null || true");
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Asks until there is an answer.
     pub fn eventually<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let begun = Instant::now();
