@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-LOGS := $(TARGET)/test-logs
+export LOGS := $(TARGET)/test-logs
 DIST := $(CURDIR)/dist/bin
 
 # RESIDENT programs are static; RUSTFLAGS reach them alone because --target is given.
@@ -18,9 +18,20 @@ STATIC := LIBSECCOMP_LINK_TYPE=static \
 	LIBSECCOMP_LIB_PATH="$$(pkg-config --variable=libdir libseccomp)" \
 	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static"
 
-# With these, tests drive the programs that are shipped instead of those that cargo just built.
-SHIPPED := WAMR_TEST_RUNTIME=$(DIST)/wamr-crun WAMR_RUNNER=$(DIST)/wamr-runner \
-	WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
+# Tests drive the resident programs that are shipped, and of the rest what was just compiled: the
+# lab and the report are built once, with the tests.
+SHIPPED := WAMR_TEST_PROGRAMS=$(DIST) WAMR_TEST_RUNTIME=$(DIST)/wamr-crun \
+	WAMR_RUNNER=$(DIST)/wamr-runner WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
+TESTED := $(abspath $(TARGET))/debug
+# Root without a single capability: it mounts nothing, signals nobody, and needs no other user.
+POWERLESS := $(if $(filter 0,$(shell id -u)),setpriv --bounding-set=-all --inh-caps=-all,)
+NEXTEST_VERSION := 0.9.151
+NEXTEST := cargo nextest run --locked --workspace --no-tests=pass
+
+# The parts of each tier, in the order that shows a slip early. CONTRIBUTING.md has the tiers.
+QUICK := fmt tidy scenarios clippy unit
+TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tests
+FULL := $(TEST) build nodes sweep vm-test vm-privileged stress-test peers-test
 
 DESTDIR :=
 PREFIX := /usr/local
@@ -31,8 +42,6 @@ PACKAGING = PROGRAMS=$(DIST) MANUAL=$(MANUAL) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX
 	SYSCONFDIR=$(SYSCONFDIR) LAB=$(LAB)
 CARGO_DEB_VERSION := 3.8.0
 DEADNIX_VERSION := 1.3.1
-DEADNIX := $(abspath $(TARGET))/tools/bin/deadnix
-CARGO_DEB := $(abspath $(TARGET))/tools/bin/cargo-deb
 EXPERIMENT := lab/experiments/demo.toml
 SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
@@ -42,42 +51,51 @@ DRIVER = PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver --la
 BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
 
-.PHONY: help setup demo build image test check fuzz stress clean artifact report-cost
-.PHONY: reference reference-pack
-.PHONY: install uninstall manual deb clients
-.PHONY: fmt tidy clippy doc unit sweep totals vm vm-test vm-privileged scenarios
-.PHONY: nix-check nix-show nix-options
+.PHONY: help setup demo quick test test-full build resident lab image fuzz stress clean artifact
+.PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
+.PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
+.PHONY: stress-test peers-test nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup build ## ten pods each of three systems on a node of this machine, and the report
+demo: setup build ## ten pods each of four systems on a node of this machine, and the report
 	@$(DIST)/wamr-lab demo $(ARGS)
 
-test: setup fmt tidy clippy doc scenarios nix-check build deb image ## everything; CI runs this
-	@rm -rf $(LOGS)
-	@status=0; \
-	$(SHIPPED) $(MAKE) unit && $(MAKE) reference && $(MAKE) conformance-gate && $(MAKE) sweep && \
-		$(MAKE) vm-test || status=$$?; \
-	$(MAKE) totals; exit $$status
+quick: ## between two edits: format, house rules, lints, unit tests; never root, never a node
+	@python3 testing/run.py quick $(QUICK)
 
-check: setup fmt tidy clippy doc scenarios nix-check unit reference ## what needs no root, no node
+test: setup tools ## all that CI runs (as root): real containers, a node, a client of each kind
+	@python3 testing/run.py test $(TEST)
+
+test-full: setup tools ## everything; goes on where it stopped; PARTS="sweep vm-test" are run again
+	@python3 testing/run.py full $(FULL)
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
 build: ## the five programs into dist/bin
-	@echo '== build: $(RESIDENT), static; $(HOSTED)'
-	@($(STATIC) cargo build --locked --profile resident --target $(TRIPLE) \
-		$(addprefix --package ,$(RESIDENT)) --bins) & status=0; \
+	@$(MAKE) resident & status=0; \
 	cargo build --locked --release $(addprefix --package ,$(HOSTED)) --bins || status=$$?; \
 	wait $$! || status=$$?; exit $$status
-	@install -d $(DIST)
-	@for program in $(addprefix $(TARGET)/$(TRIPLE)/resident/,$(RESIDENT)) \
-		$(addprefix $(TARGET)/release/,$(HOSTED)); do \
-		cmp -s "$$program" "$(DIST)/$${program##*/}" || install "$$program" $(DIST)/; done
+	@$(call put,$(addprefix $(TARGET)/release/,$(HOSTED)))
 
-image: build ## the node image, into the cache (as root; the first time takes minutes)
-	@if [ "$$(id -u)" = 0 ]; then $(DIST)/wamr-lab image build; fi
+resident: ## of these, the static ones that a node runs
+	@$(STATIC) cargo build --locked --profile resident --target $(TRIPLE) \
+		$(addprefix --package ,$(RESIDENT)) --bins
+	@$(call put,$(addprefix $(TARGET)/$(TRIPLE)/resident/,$(RESIDENT)))
+
+# Copies programs to where they are shipped from, unless the same bytes are there.
+put = install -d $(DIST) && for program in $(1); do \
+	cmp -s "$$program" "$(DIST)/$${program\#\#*/}" || install "$$program" $(DIST)/; done
+
+# The lab that tests drive; a person's `make image` may use the one that is shipped.
+LAB_UNDER_TEST := $(TESTED)/wamr-lab
+
+lab: # what LAB_UNDER_TEST names
+	@cargo build --locked --package wamr-lab --package wamr-report --bins
+
+image: lab ## the node image, into the cache (as root; the first time takes minutes)
+	@$(LAB_UNDER_TEST) image build
 
 setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 	@vm-images/host/setup.sh
@@ -85,26 +103,17 @@ setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 fuzz: build ## fuzz config.json, the plan and modules, or TARGETS; MINUTES=10 each
 	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
 
-stress: build ## 200 containers at once, 200 kills of each verb, races of 200 rounds (as root)
-	@echo '== stress'
-	@$(SHIPPED) WAMR_TEST_PRIVILEGED=required WAMR_TEST_PARALLEL=200 WAMR_TEST_ROUNDS=200 \
+stress: resident ## 200 containers at once, 200 kills of each verb, races of 200 rounds (as root)
+	@$(SHIPPED) WAMR_TEST_REQUIRED=1 WAMR_TEST_PARALLEL=200 WAMR_TEST_ROUNDS=200 \
 		cargo test --locked --package wamr-crun --test privileged -- --test-threads=1 \
 		stress:: escapes:: redirects:: shared_mounts::
 
 artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; the same bytes
-	@echo '== artifact'
 	@cargo build --locked --release --package wamr-report --bins
 	@analysis/artifact.sh $(abspath $(TARGET))/release/wamr-report dist
 
-reference: ## the recorded runs of data/: verified, and their reports made again and compared
-	@echo '== reference'
-	@cargo build --locked --release --quiet --package wamr-report --bins
-	@mkdir -p $(LOGS)
-	@if analysis/reference.sh check $(abspath $(TARGET))/release/wamr-report \
-		$(abspath $(TARGET))/reference; \
-	then echo 'test result: ok. 1 passed; 0 failed (reference)' | tee $(LOGS)/reference.log; \
-	else echo 'test result: FAILED. 0 passed; 1 failed (reference)' | \
-		tee $(LOGS)/reference.log; exit 1; fi
+reference: lab ## the recorded runs of data/: verified, and their reports made again and compared
+	@analysis/reference.sh check $(TESTED)/wamr-report $(abspath $(TARGET))/reference
 
 reference-pack: ## RUN becomes data/NAME: an archive, and its report
 	@cargo build --locked --release --quiet --package wamr-report --bins
@@ -126,27 +135,26 @@ install: build manual ## the runtime into $(DESTDIR)$(PREFIX); with LAB=1 the la
 uninstall: ## what install put there
 	@$(PACKAGING) packaging/install.sh uninstall
 
-clients: build deb ## Docker, Podman, containerd and the Debian package with the runtime
-	@echo '== clients'
-	@$(SHIPPED) cargo test --locked --package wamr-lab --test clients -- --show-output
+clients: resident deb tools ## Docker, Podman and containerd with the runtime (as root)
+	@$(SHIPPED) WAMR_TEST_REQUIRED=1 $(NEXTEST) -E 'binary_id(wamr-lab::clients)'
 
-deb: build manual $(CARGO_DEB) ## a Debian package of the runtime, into dist/
-	@$(PACKAGING) CARGO_DEB=$(CARGO_DEB) packaging/deb.sh dist
+deb: resident manual tools ## a Debian package of the runtime, into dist/
+	@$(PACKAGING) CARGO_DEB=cargo-deb packaging/deb.sh dist
 	@if command -v lintian >/dev/null; then lintian --fail-on error dist/wamr-crun_*.deb; fi
 
-$(CARGO_DEB):
-	@cargo install cargo-deb --version $(CARGO_DEB_VERSION) --locked --no-default-features \
-		--root $(TARGET)/tools
+tools: # what cargo installs; a tool of that version is left as it is
+	@vm-images/host/tool.sh cargo-nextest $(NEXTEST_VERSION) --no-default-features --debug
+	@vm-images/host/tool.sh cargo-deb $(CARGO_DEB_VERSION) --no-default-features
+	@vm-images/host/tool.sh deadnix $(DEADNIX_VERSION)
 
 clean: ## what was built here; the cache of node images is kept
 	@rm -rf $(TARGET) dist
 
 fmt: ## formatting of the Rust sources
-	@echo '== fmt'
 	@cargo fmt --all --check
 
 tidy: $(TARGET)/tidy ## the house rules of lab/tests/tidy, in seconds
-	@echo '== tidy'
+	@python3 testing/tiers.py list >/dev/null
 	@RUST_BACKTRACE=0 $(TARGET)/tidy --quiet
 
 $(TARGET)/tidy: $(wildcard lab/tests/tidy/*.rs)
@@ -154,43 +162,41 @@ $(TARGET)/tidy: $(wildcard lab/tests/tidy/*.rs)
 	@CARGO_MANIFEST_DIR=$(CURDIR)/lab rustc --edition 2024 --test lab/tests/tidy/main.rs -o $@
 
 clippy: ## lints, warnings are errors
-	@echo '== clippy'
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
 doc: ## links of the documentation comments
-	@echo '== doc'
 	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
 
-unit: ## tests of the workspace; those that need root say so and are skipped without
-	@echo '== tests'
-	@mkdir -p $(LOGS)
-	@cargo test --locked --workspace --no-fail-fast -- --show-output | tee $(LOGS)/unit.log
+# Runs the tests of a filterset; their JUnit file is named after the part.
+junit = status=0; $(1) || status=$$?; mkdir -p $(LOGS); \
+	cp $(TARGET)/nextest/default/junit.xml $(LOGS)/$@.xml; exit $$status
 
-sweep: ## end to end: EXPERIMENT on a native node, and its report
-	@echo '== sweep: $(EXPERIMENT)'
-	@mkdir -p $(LOGS)
-	@[ "$$(id -u)" = 0 ] || { echo 'skipped: the sweep needs root' | tee $(LOGS)/sweep.log; exit; }; \
-	rm -rf $(LOGS)/sweep; \
-	code=0; $(DIST)/wamr-lab run $(EXPERIMENT) --out $(LOGS)/sweep || code=$$?; \
-	if [ $$code = 4 ]; then echo 'note: the machine was too busy for figures'; code=0; fi; \
-	if [ $$code = 0 ] && $(DIST)/wamr-report verify $(LOGS)/sweep && \
-		$(DIST)/wamr-report summary $(LOGS)/sweep; \
-	then echo 'test result: ok. 1 passed; 0 failed (sweep)' | tee $(LOGS)/sweep.log; \
-	else echo 'test result: FAILED. 0 passed; 1 failed (sweep)' | tee $(LOGS)/sweep.log; exit 1; fi
+unit: ## unit and property tests and hostile input; as root, too, without any of root's powers
+	@cargo nextest --version >/dev/null || { echo 'hint: make tools' >&2; exit 1; }
+	@cargo test --locked --workspace --no-run --quiet
+	@$(call junit,$(POWERLESS) $(NEXTEST) -E "$$(python3 testing/tiers.py filter quick)")
 
-conformance: build image $(TARGET)/debug/wamr-bench ## runtime-tools' programs on RUNTIMES
+tests: resident image deb ## whole containers, one node, a client of each kind (as root)
+	@$(call junit,$(SHIPPED) $(NEXTEST) -E "$$(python3 testing/tiers.py only test)")
+
+nodes: resident image deb ## many nodes, clusters, every client (as root)
+	@$(call junit,$(SHIPPED) $(NEXTEST) -E "$$(python3 testing/tiers.py only full)")
+
+sweep: resident image ## end to end: EXPERIMENT on a native node, and its report
+	@rm -rf $(LOGS)/sweep && mkdir -p $(LOGS)
+	@code=0; $(LAB_UNDER_TEST) --programs $(DIST) run $(EXPERIMENT) --out $(LOGS)/sweep || code=$$?; \
+	if [ $$code = 4 ]; then printf 'sweep\tdisturbed\t%s\n' $(EXPERIMENT) \
+		>>"$${WAMR_TEST_SKIPPED:-/dev/null}"; code=0; fi; \
+	[ $$code = 0 ] && $(TESTED)/wamr-report verify $(LOGS)/sweep && \
+		$(TESTED)/wamr-report summary $(LOGS)/sweep
+
+conformance: resident image $(TARGET)/debug/wamr-bench ## runtime-tools' programs on RUNTIMES
 	@$(MAKE) validate RESULTS=$(CONFORMANCE)
 	@$(MAKE) conformance-page
 
-conformance-gate: $(TARGET)/debug/wamr-bench
-	@echo '== conformance: no worse than $(CONFORMANCE)'
+conformance-gate: resident $(TARGET)/debug/wamr-bench ## no worse than the committed results
 	@mkdir -p $(LOGS)
-	@[ "$$(id -u)" = 0 ] || { echo 'skipped: conformance needs root' | tee $(LOGS)/conformance.log; \
-		exit; }; \
-	if $(MAKE) validate RUNTIMES=wamr-crun RESULTS=$(LOGS)/conformance.json; \
-	then echo 'test result: ok. 1 passed; 0 failed (conformance)' | tee $(LOGS)/conformance.log; \
-	else echo 'test result: FAILED. 0 passed; 1 failed (conformance)' | \
-		tee $(LOGS)/conformance.log; exit 1; fi
+	@$(MAKE) validate RUNTIMES=wamr-crun RESULTS=$(LOGS)/conformance.json
 
 validate: # runs the programs; RESULTS is written, and compared with the committed results
 	@runtime/conformance/build.sh $(SUITE)
@@ -221,54 +227,34 @@ $(TARGET)/debug/wamr-bench: FORCE
 
 FORCE:
 
-vm: build image ## the sweep of lab/experiments/vm.toml in a virtual machine (as root)
+vm: resident image ## the sweep of lab/experiments/vm.toml in a virtual machine (as root)
 	@$(MAKE) sweep EXPERIMENT=lab/experiments/vm.toml
 
 vm-test: build image ## nixos-tests/smoke.py in a virtual machine, and its report (as root)
-	@echo '== vm-test'
 	@rm -rf $(LOGS)/vm && mkdir -p $(LOGS)/vm
-	@$(DRIVER) nixos-tests/smoke.py --output $(LOGS)/vm | tee $(LOGS)/vm.log
+	@$(DRIVER) nixos-tests/smoke.py --output $(LOGS)/vm
 	@[ ! -e $(LOGS)/vm/run ] || $(DIST)/wamr-report verify $(LOGS)/vm/run
 
 vm-privileged: build image ## the runtime's tests on cgroup v2 and systemd, in a virtual machine
-	@echo '== vm-privileged'
 	@nixos-tests/suite.sh $(TARGET)/vm-suite $(DIST)
-	@rm -rf $(LOGS)/vm-privileged* && mkdir -p $(LOGS)/vm-privileged
+	@rm -rf $(LOGS)/vm-privileged && mkdir -p $(LOGS)/vm-privileged
 	@status=0; SUITE=$(abspath $(TARGET))/vm-suite $(DRIVER) nixos-tests/privileged.py --bare \
-		--output $(LOGS)/vm-privileged | tee $(LOGS)/vm-privileged.log || status=$$?; \
-	for log in $(LOGS)/vm-privileged/*.log; do [ ! -e $$log ] || \
-		{ cp $$log $(LOGS)/vm-privileged-$${log##*/}; \
-			grep -H '^test .*FAILED\|^test result:' $$log || true; }; \
-	done; exit $$status
+		--output $(LOGS)/vm-privileged || status=$$?; \
+	grep -h '^test .*FAILED\|^test result:' $(LOGS)/vm-privileged/*.log || true; exit $$status
+
+stress-test: stress
+
+peers-test: peers ## the peers' engines are proven on a node (as root)
+	@$(LAB_UNDER_TEST) --programs $(DIST) peers verify
 
 scenarios: ## the driver of nixos-tests against a shell: no machine is needed
-	@echo '== scenarios'
-	@mkdir -p $(LOGS)
 	@cd nixos-tests && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest driver.test_machine
 
 nix-check: ## flake and NixOS modules, evaluated without nixpkgs; NIXPKGS_LIB= names a real lib
-	@echo '== nix-check'
-	@mkdir -p $(LOGS)
-	@if ! command -v nix >/dev/null; then \
-		echo 'skipped: nix-check: nix is not installed (apt-get install nix-bin)' | \
-			tee $(LOGS)/nix.log; \
-	else $(MAKE) $(DEADNIX) && DEADNIX=$(DEADNIX) nix/offline/check.sh | tee $(LOGS)/nix.log; fi
+	@nix/offline/check.sh
 
 nix-show: ## what the flake offers, with stand-ins for its inputs
 	@nix/offline/flake.sh show
 
 nix-options: ## docs/options.md from the options of the NixOS modules
 	@nix/offline/check.sh options
-
-$(DEADNIX):
-	@cargo install deadnix --version $(DEADNIX_VERSION) --locked --root $(TARGET)/tools
-
-totals:
-	@echo; awk '/^failures:/ { on = 1 } on && n++ < 200; /^test result:/ { on = 0 }' $(LOGS)/*.log
-	@grep -h 'skipped: ' $(LOGS)/*.log | sort -u || true
-	@awk '/^test result:/ { for (i = 2; i <= NF; i++) { \
-			if ($$i ~ /^passed/) passed += $$(i-1); if ($$i ~ /^failed/) failed += $$(i-1); \
-			if ($$i ~ /^ignored/) skipped += $$(i-1) } } \
-		/skipped: / { skipped++ } \
-		END { printf "total: %d passed, %d failed, %d skipped\n", passed, failed, skipped }' \
-		$(LOGS)/*.log

@@ -1,4 +1,6 @@
 //! The command line as users and engines see it: exit status, stdout and stderr. No root needed.
+//!
+//! Tier: quick
 
 use std::process::{Command, Output};
 

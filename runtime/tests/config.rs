@@ -1,5 +1,7 @@
 //! config.json with every Linux property, damaged in every place: it is planned or refused with
 //! the property's name, and nothing panics. No root needed.
+//!
+//! Tier: quick
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,6 +2,8 @@
 //!
 //! Nothing is created: reading, checking and planning is all that happens. `PROPTEST_CASES` makes
 //! it longer.
+//!
+//! Tier: quick
 
 use proptest::prelude::*;
 use proptest::sample::Index;

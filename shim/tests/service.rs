@@ -1,5 +1,7 @@
 //! The shim as containerd meets it: `start`, calls on the socket, `delete`. Root is needed; pods
 //! are those without a process, so no OCI runtime is asked for anything but `delete`.
+//!
+//! Tier: test
 
 use std::fs;
 use std::io::{Read, Write};
@@ -34,8 +36,7 @@ struct Containerd {
 impl Containerd {
     /// `None` without root.
     fn new(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped: {test}: root is needed");
+        if !wamr_testing::is_root() {
             return None;
         }
         let address = format!("/test-{test}-{}", std::process::id());

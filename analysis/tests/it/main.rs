@@ -1,4 +1,6 @@
 //! Whole runs through the whole program; all runs are synthetic, with known figures.
+//!
+//! Tier: quick
 
 mod claims;
 mod command;

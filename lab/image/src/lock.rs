@@ -96,20 +96,4 @@ mod tests {
         let wasm = workloads.iter().filter(|(_, workload)| workload.is_wasm());
         assert!(lock.images.keys().eq(wasm.map(|(name, _)| name)), "{lock:?}");
     }
-
-    /// On this very machine, if the node image is built.
-    #[test]
-    fn the_images_of_this_machine_are_those_of_the_lock() {
-        let path = crate::description_path(&crate::default_cache());
-        let Ok(text) = std::fs::read_to_string(path) else {
-            return println!("skipped: the node image is not built: wamr-lab image build");
-        };
-        let image: NodeImage = serde_json::from_str(&text).unwrap();
-        match read().unwrap().agreement(&image) {
-            Agreement::OtherCompilers => println!("skipped: other compilers than the lock's"),
-            Agreement::Differing(names) => {
-                assert!(names.is_empty(), "other bytes, or an old node image: {names:?}");
-            }
-        }
-    }
 }

@@ -36,35 +36,21 @@ pub struct Said {
 }
 
 impl Machine {
-    /// `None`, with a line that says why, if this machine cannot run `test`.
-    pub fn boot(test: &str, suite: Suite) -> Option<Self> {
-        match Self::try_boot(suite) {
-            Ok(machine) => Some(machine),
-            Err(reason) => {
-                println!("skipped: {test}: {reason}");
-                None
-            }
-        }
-    }
-
-    fn try_boot(suite: Suite) -> Result<Self, String> {
+    /// A box of that release; `None` without root or programs.
+    pub fn boot(suite: Suite) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        if !nix::unistd::geteuid().is_root() {
-            return Err("root is needed".to_owned());
+        if !wamr_testing::is_root() {
+            return None;
         }
-        let programs = programs_dir();
-        for name in ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"] {
-            if !programs.join(name).is_file() {
-                return Err(format!("{} has no {name}: make build", programs.display()));
-            }
-        }
-        let root = debian::root(suite)?;
+        let programs =
+            wamr_testing::built(&["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"])?;
+        let root = debian::root(suite);
         let dir = tempfile::tempdir().expect("a directory for the box");
         let (scratch, share) = (dir.path().join("scratch"), dir.path().join("share"));
         for each in [&scratch, &share] {
             fs::create_dir(each).expect("a directory for the box");
         }
-        image::write_all(&share)?;
+        image::write_all(&share);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wamr-clients-{}-{count}", std::process::id());
         let child = Command::new(SCRIPT)
@@ -75,7 +61,7 @@ impl Machine {
             .expect("start box.sh");
         let mut machine = Self { name, child, first_pid: 0, dir };
         machine.wait_until_up();
-        Ok(machine)
+        Some(machine)
     }
 
     fn wait_until_up(&mut self) {
@@ -204,14 +190,4 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < PATIENCE, "never: {what}");
         sleep(Duration::from_millis(100));
     }
-}
-
-/// Where the programs under test are: beside `WAMR_TEST_RUNTIME`, else `dist/bin`.
-fn programs_dir() -> PathBuf {
-    let runtime = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
-    let dir = runtime.as_deref().and_then(Path::parent).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/bin"),
-        Path::to_path_buf,
-    );
-    fs::canonicalize(&dir).unwrap_or(dir)
 }

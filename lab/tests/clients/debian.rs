@@ -35,30 +35,29 @@ impl Suite {
     }
 }
 
-/// The root file system of `suite`, made if it is not in the cache; an error says what it lacks.
-pub fn root(suite: Suite) -> Result<PathBuf, String> {
+/// The root file system of `suite`, made if it is not in the cache.
+pub fn root(suite: Suite) -> PathBuf {
     let cache = wamr_image::default_cache().join("clients");
-    let said = |error: std::io::Error| format!("{}: {error}", cache.display());
-    fs::create_dir_all(&cache).map_err(said)?;
-    // Tests run side by side, and two suites take a mirror longer than one after the other.
-    let lock = File::create(cache.join("lock")).map_err(said)?;
-    let _turn = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| said(e.into()))?;
+    fs::create_dir_all(&cache).expect("a directory in the cache");
+    // Two suites at once take a mirror longer than one after the other.
+    let lock = File::create(cache.join("lock")).expect("a lock in the cache");
+    let _turn = Flock::lock(lock, FlockArg::LockExclusive).expect("wait for a turn");
     let root = cache.join(suite.name());
     let made_of = cache.join(format!("{}.packages", suite.name()));
     let packages = suite.packages();
     if fs::read_to_string(&made_of).is_ok_and(|text| text == packages) && root.is_dir() {
-        return Ok(root);
+        return root;
     }
-    make(suite, &packages, &root)?;
-    fs::write(&made_of, packages).map_err(said)?;
-    Ok(root)
+    make(suite, &packages, &root);
+    fs::write(&made_of, packages).expect("note the packages");
+    root
 }
 
-fn make(suite: Suite, packages: &str, root: &Path) -> Result<(), String> {
+fn make(suite: Suite, packages: &str, root: &Path) {
     let half_made = root.with_extension("new");
     for old in [root, &half_made] {
         if old.exists() {
-            fs::remove_dir_all(old).map_err(|error| format!("{}: {error}", old.display()))?;
+            fs::remove_dir_all(old).expect("remove an older root file system");
         }
     }
     println!("note: making Debian {} with {packages}, once", suite.name());
@@ -69,13 +68,10 @@ fn make(suite: Suite, packages: &str, root: &Path) -> Result<(), String> {
     command.arg(format!("--include={packages}")).arg("--aptopt=Acquire::Retries \"3\"");
     command.arg("--keyring=/usr/share/keyrings/debian-archive-keyring.gpg");
     command.arg(suite.name()).arg(&half_made).args(mirror());
-    let output = command.output().map_err(|error| format!("unshare mmdebstrap: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let tail: Vec<&str> = said.lines().rev().take(3).collect();
-        return Err(format!("mmdebstrap {}: {}", suite.name(), tail.join("; ")));
-    }
-    fs::rename(&half_made, root).map_err(|error| format!("{}: {error}", root.display()))
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "mmdebstrap {}: {said}", suite.name());
+    fs::rename(&half_made, root).expect("put the root file system into its place");
 }
 
 /// The mirror that the environment names, as for the node image; else mmdebstrap's own.

@@ -7,8 +7,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
+use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 
 /// Kind of a container's program.
@@ -48,35 +48,36 @@ pub const PAUSE: &str = "pause";
 /// Where a guest is linked from.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/guest.c");
 
-/// Writes the archives of both images into `share`; an error says what is lacking.
-pub fn write_all(share: &Path) -> Result<(), String> {
-    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+/// Writes the archives of both images into `share`. They are built once for all tests.
+pub fn write_all(share: &Path) {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let built = BUILT.get_or_init(|| {
-        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    fs::create_dir_all(&dir).expect("a directory for images");
+    // Each test is a process of its own.
+    let lock = File::create(dir.join("lock")).expect("a lock");
+    let _turn = Flock::lock(lock, FlockArg::LockExclusive).expect("wait for a turn");
+    let names = [Kind::Native.name(), Kind::Wasm.name(), PAUSE];
+    let archives = names.map(|name| dir.join(format!("{name}.tar")));
+    if archives.iter().any(|archive| !is_newer(archive, Path::new(SOURCE))) {
         let waits = ["/bin/busybox", "sleep", "1000000"];
-        write(Kind::Native, &dir, PAUSE, "localhost/pause:1", &waits)?;
-        let guest = |kind: Kind| write(kind, &dir, kind.name(), &kind.reference(), &["/guest"]);
-        Kind::ALL.into_iter().try_for_each(guest)
-    });
-    built.clone()?;
-    for name in [Kind::Native.name(), Kind::Wasm.name(), PAUSE] {
-        let name = format!("{name}.tar");
-        fs::copy(dir.join(&name), share.join(name)).map_err(|error| error.to_string())?;
+        write(Kind::Native, &dir, PAUSE, "localhost/pause:1", &waits);
+        for kind in Kind::ALL {
+            write(kind, &dir, kind.name(), &kind.reference(), &["/guest"]);
+        }
     }
-    Ok(())
+    for archive in archives {
+        let name = archive.file_name().expect("an archive has a name");
+        fs::copy(&archive, share.join(name)).expect("copy an image");
+    }
 }
 
-fn write(
-    kind: Kind,
-    dir: &Path,
-    name: &str,
-    reference: &str,
-    entry: &[&str],
-) -> Result<(), String> {
-    let guest = compile(kind, dir)?;
-    let failed = |error: std::io::Error| format!("an image in {}: {error}", dir.display());
-    let layer = layer(&guest).map_err(failed)?;
+fn is_newer(made: &Path, source: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    modified(made).is_some_and(|made| modified(source).is_some_and(|source| made > source))
+}
+
+fn write(kind: Kind, dir: &Path, name: &str, reference: &str, entry: &[&str]) {
+    let guest = compile(kind, dir);
+    let layer = layer(&guest).expect("a layer of programs that are there");
     let digits: Vec<_> = Sha256::digest(&layer).iter().map(|byte| format!("{byte:02x}")).collect();
     let digest = digits.concat();
     let config = serde_json::json!({
@@ -87,7 +88,7 @@ fn write(
     let manifest = serde_json::json!([{
         "Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"],
     }]);
-    let file = File::create(dir.join(format!("{name}.tar"))).map_err(failed)?;
+    let file = File::create(dir.join(format!("{name}.tar"))).expect("create an archive");
     let mut archive = tar::Builder::new(file);
     let parts = [
         ("config.json", config.to_string().into_bytes()),
@@ -95,12 +96,12 @@ fn write(
         ("layer.tar", layer),
     ];
     for (name, bytes) in parts {
-        append(&mut archive, name, 0o644, &bytes).map_err(failed)?;
+        append(&mut archive, name, 0o644, &bytes).expect("write an archive");
     }
-    archive.finish().map_err(failed)
+    archive.finish().expect("write an archive");
 }
 
-fn compile(kind: Kind, dir: &Path) -> Result<PathBuf, String> {
+fn compile(kind: Kind, dir: &Path) -> PathBuf {
     let program = dir.join(format!("guest-{}", kind.name()));
     let mut command = match kind {
         Kind::Native => Command::new("gcc"),
@@ -111,12 +112,10 @@ fn compile(kind: Kind, dir: &Path) -> Result<PathBuf, String> {
         Kind::Wasm => &["--target=wasm32-wasi", "--sysroot=/usr"],
     });
     command.args(["-O2", "-s", SOURCE, "-o"]).arg(&program);
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(program),
-        // A missing compiler is the machine's, a program that does not compile is not.
-        Ok(output) => panic!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    program
 }
 
 fn layer(guest: &Path) -> std::io::Result<Vec<u8>> {

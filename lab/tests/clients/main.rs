@@ -3,8 +3,11 @@
 //! Each runs in a box of its own (`box.sh`): namespaces over a Debian root file system that
 //! mmdebstrap makes once into the cache, with all state in memory and control groups of its own.
 //! What a client does is done for a native image and for a Wasm image of the same program,
-//! `guest.c`. Root is needed, and `dist/bin`; what is lacking is said, and the test skipped.
+//! `guest.c`. Here are the clients of the newer release; `bookworm.rs` has the older one's.
+//!
+//! Tier: test
 
+mod bookworm;
 mod boxed;
 mod containerd;
 mod cri;
@@ -19,86 +22,49 @@ use containerd::Shim;
 use debian::Suite;
 
 #[test]
-fn docker_of_bookworm() {
-    if let Some(machine) = Machine::boot("docker_of_bookworm", Suite::Bookworm) {
-        engine::docker(&machine).scenario();
-    }
+fn docker() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    engine::docker(&machine).scenario();
 }
 
 #[test]
-fn docker_of_trixie() {
-    if let Some(machine) = Machine::boot("docker_of_trixie", Suite::Trixie) {
-        engine::docker(&machine).scenario();
-    }
+fn podman() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    engine::podman(&machine).scenario();
 }
 
 #[test]
-fn podman_of_bookworm() {
-    if let Some(machine) = Machine::boot("podman_of_bookworm", Suite::Bookworm) {
-        engine::podman(&machine).scenario();
-    }
+fn containerd_with_its_own_shim() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    containerd::scenario(&machine, Shim::Runc);
 }
 
 #[test]
-fn podman_of_trixie() {
-    if let Some(machine) = Machine::boot("podman_of_trixie", Suite::Trixie) {
-        engine::podman(&machine).scenario();
-    }
+fn containerd_with_our_shim() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    containerd::scenario(&machine, Shim::Wamr);
 }
 
 #[test]
-fn containerd_of_bookworm() {
-    if let Some(machine) = Machine::boot("containerd_of_bookworm", Suite::Bookworm) {
-        containerd::scenario(&machine, Shim::Runc);
-    }
+fn the_kubelets_interface_with_its_own_shim() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    cri::scenario(&machine, "wamr-crun");
 }
 
 #[test]
-fn containerd_of_trixie() {
-    if let Some(machine) = Machine::boot("containerd_of_trixie", Suite::Trixie) {
-        containerd::scenario(&machine, Shim::Runc);
-    }
-}
-
-#[test]
-fn shim_of_bookworm() {
-    if let Some(machine) = Machine::boot("shim_of_bookworm", Suite::Bookworm) {
-        containerd::scenario(&machine, Shim::Wamr);
-    }
-}
-
-#[test]
-fn shim_of_trixie() {
-    if let Some(machine) = Machine::boot("shim_of_trixie", Suite::Trixie) {
-        containerd::scenario(&machine, Shim::Wamr);
-    }
-}
-
-#[test]
-fn kubelets_interface_of_trixie() {
-    if let Some(machine) = Machine::boot("kubelets_interface_of_trixie", Suite::Trixie) {
-        cri::scenario(&machine, "wamr-crun");
-    }
-}
-
-#[test]
-fn shim_by_the_kubelets_interface_of_trixie() {
-    let test = "shim_by_the_kubelets_interface_of_trixie";
-    if let Some(machine) = Machine::boot(test, Suite::Trixie) {
-        cri::scenario(&machine, "wamr");
-    }
+fn the_kubelets_interface_with_our_shim() {
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    cri::scenario(&machine, "wamr");
 }
 
 #[test]
 fn podman_without_root() {
-    if let Some(machine) = Machine::boot("podman_without_root", Suite::Trixie) {
-        rootless::scenario(&machine);
-    }
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    rootless::scenario(&machine);
 }
 
 #[test]
 fn the_debian_package() {
-    if let Some(machine) = Machine::boot("the_debian_package", Suite::Trixie) {
-        package::scenario(&machine);
-    }
+    let Some(machine) = Machine::boot(Suite::Trixie) else { return };
+    package::scenario(&machine);
 }

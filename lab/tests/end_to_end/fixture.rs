@@ -7,12 +7,13 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::test_node;
 
 /// What is measured unless the environment says otherwise.
 pub const SERIES_DEFAULT: &str = "wamr-crun:microservice-wasm";
@@ -20,14 +21,10 @@ pub const SERIES_DEFAULT: &str = "wamr-crun:microservice-wasm";
 /// A lab that hangs must not hang the tests for ever; this is no limit of performance.
 const DEADLINE: Duration = Duration::from_mins(15);
 
-/// Two nodes at once would take each other's processor and memory.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// What a test works with.
 pub struct Fixture {
     dir: tempfile::TempDir,
     programs: PathBuf,
-    _turn: MutexGuard<'static, ()>,
 }
 
 /// A lab that runs.
@@ -46,26 +43,12 @@ pub struct Finished {
 }
 
 impl Fixture {
-    /// `None`, with a line that says why, if this machine cannot run `test`.
-    pub fn new(test: &str) -> Option<Self> {
-        let programs = programs_dir();
-        let lacking = if !nix::unistd::geteuid().is_root() {
-            Some("root is needed".to_owned())
-        } else if !wamr_image::description_path(&wamr_image::default_cache()).is_file() {
-            Some("the node image is not built: wamr-lab image build".to_owned())
-        } else {
-            let missing = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"]
-                .into_iter()
-                .find(|name| !programs.join(name).is_file());
-            missing.map(|name| format!("{} has no {name}: make build", programs.display()))
-        };
-        if let Some(reason) = lacking {
-            println!("skipped: {test}: {reason}");
-            return None;
-        }
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    /// `None` where this machine cannot have a node.
+    pub fn new() -> Option<Self> {
+        test_node::image()?;
+        let programs = test_node::programs()?;
         let dir = tempfile::tempdir().expect("a directory for the test");
-        Some(Self { dir, programs, _turn: turn })
+        Some(Self { dir, programs })
     }
 
     /// Where the run is written.
@@ -187,13 +170,4 @@ impl Drop for Lab {
             drop(self.child.wait());
         }
     }
-}
-
-/// Where the programs under test are: beside `WAMR_TEST_RUNTIME`, else `dist/bin`.
-fn programs_dir() -> PathBuf {
-    let runtime = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
-    runtime.as_deref().and_then(Path::parent).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/bin"),
-        Path::to_path_buf,
-    )
 }

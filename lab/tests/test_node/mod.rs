@@ -23,25 +23,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with one workload's image, by `wamr-lab node up` with further arguments. `Err` says
-    /// why this machine cannot have one.
-    pub fn up(workload: &str, arguments: &[&str]) -> Result<Self, String> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err("root is needed".to_owned());
-        }
-        let description = wamr_image::description_path(&wamr_image::default_cache());
-        let text = fs::read_to_string(description)
-            .map_err(|_| "the node image is not built: wamr-lab image build".to_owned())?;
-        let image: wamr_image::NodeImage =
-            serde_json::from_str(&text).map_err(|error| format!("the node image: {error}"))?;
-        let workload =
-            image.workloads.get(workload).ok_or(format!("the node image has no {workload}"))?;
-        let programs = programs_dir();
-        for name in ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"] {
-            if !programs.join(name).is_file() {
-                return Err(format!("{} has no {name}: make build", programs.display()));
-            }
-        }
+    /// A node with one workload's image, by `wamr-lab node up` with further arguments; `None`
+    /// where this machine cannot have one.
+    pub fn up(workload: &str, arguments: &[&str]) -> Option<Self> {
+        let (image, programs) = (image()?, programs()?);
+        let workload = image.workloads.get(workload).expect("the node image has every workload");
         let name = format!("test-{}", std::process::id());
         // The node goes with the lab, and the lab with this thread.
         let mut lab = Command::new("setpriv");
@@ -51,7 +37,7 @@ impl Node {
         let mut node = Self { name, lab: lab.spawn().expect("start wamr-lab"), programs };
         node.wait_until_up();
         node.import(&workload.archive);
-        Ok(node)
+        Some(node)
     }
 
     fn wait_until_up(&mut self) {
@@ -176,12 +162,24 @@ impl Drop for Node {
     }
 }
 
-/// Where the programs under test are: beside `WAMR_TEST_RUNTIME`, else `dist/bin`.
-pub fn programs_dir() -> PathBuf {
-    let runtime = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
-    let dir = runtime.as_deref().and_then(Path::parent).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/bin"),
-        Path::to_path_buf,
-    );
-    fs::canonicalize(&dir).unwrap_or(dir)
+/// The node image of this machine; `None` without root, or where it is not built.
+pub fn image() -> Option<wamr_image::NodeImage> {
+    if !wamr_testing::is_root() {
+        return None;
+    }
+    let path = wamr_image::description_path(&wamr_image::default_cache());
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            let path = path.display();
+            wamr_testing::lacking(format!("{path}: {error}: build it with wamr-lab image build"));
+            return None;
+        }
+    };
+    Some(serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+}
+
+/// The directory of the programs under test.
+pub fn programs() -> Option<PathBuf> {
+    wamr_testing::built(&["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"])
 }

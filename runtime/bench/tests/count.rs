@@ -1,4 +1,6 @@
 //! `wamr-bench count` on real programs.
+//!
+//! Tier: test
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,6 @@
 //! Round trips, and bytes that are no plan: none may panic, and none may pass as another plan.
+//!
+//! Tier: quick
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -4,8 +4,9 @@
 //! then skipped); `WAMR_RUNNER`, the Wasm runner; `WAMR_TEST_BUSYBOX`;
 //! `WAMR_TEST_CGROUP_MANAGER`, of which `systemd` has systemd make the control groups;
 //! `WAMR_TEST_GUESTS`, a directory with the C guests as modules, for a machine without a compiler;
-//! `WAMR_TEST_PATIENCE`, a factor on deadlines, for a slow one. Where something is missing, a test
-//! prints `skipped:` and its reason; with `WAMR_TEST_PRIVILEGED=required` it fails instead.
+//! `WAMR_TEST_PATIENCE`, a factor on deadlines, for a slow one.
+//!
+//! Tier: test
 
 mod attacks;
 mod container;

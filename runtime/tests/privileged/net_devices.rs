@@ -15,7 +15,7 @@ impl Pair {
         if ip(&["link", "add", &one, "type", "veth", "peer", "name", &two]) {
             return Some(Self(one, two));
         }
-        skip("this host has no veth devices, or no ip(8)");
+        wamr_testing::skip("veth");
         None
     }
 }
@@ -91,5 +91,5 @@ fn a_share_of_the_cache() {
         assert!(ran.status != 0 && ran.stderr.contains("resctrl is not mounted"), "{ran:?}");
         container.assert_gone();
     }
-    println!("skipped: resctrl is not mounted here, so no group was made");
+    wamr_testing::skip("resctrl");
 }

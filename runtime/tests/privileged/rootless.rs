@@ -15,7 +15,7 @@ const GRANTED: u32 = 3_000_000;
 fn shell(script: &str) -> Option<Container> {
     if by_systemd() {
         // Nobody logs such a user in; one without is told so, which is tested.
-        println!("skipped: the user has no session, and so no systemd");
+        wamr_testing::skip("no-systemd");
         return None;
     }
     shell_of_user(script)
@@ -154,7 +154,7 @@ fn what_a_user_cannot_have_is_said() {
 #[test]
 fn a_user_without_a_session_is_told_so() {
     if !by_systemd() {
-        return println!("skipped: needs WAMR_TEST_CGROUP_MANAGER=systemd");
+        return wamr_testing::skip("systemd");
     }
     let Some(container) = shell_of_user("true") else { return };
     let ran = container.run();

@@ -9,8 +9,7 @@ use std::process::Command;
 /// A container whose groups systemd makes; `None` where no systemd runs, or where it is not asked.
 fn container(script: &str) -> Option<Container> {
     if !by_systemd() || !Path::new("/run/systemd/system").exists() {
-        // Not a promise of every host with root: so not a failure where they are required.
-        println!("skipped: needs systemd and WAMR_TEST_CGROUP_MANAGER=systemd");
+        wamr_testing::skip("systemd");
         return None;
     }
     Container::shell(script)
@@ -139,8 +138,7 @@ fn where_there_is_no_systemd_the_error_says_so() {
         .iter()
         .any(|path| Path::new(path).exists())
     {
-        println!("skipped: systemd may be there");
-        return;
+        return wamr_testing::skip("no-systemd");
     }
     if !is_ours() {
         return skip("others phrase it differently");

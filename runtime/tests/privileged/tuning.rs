@@ -59,13 +59,9 @@ fn real_time_is_granted_or_refused_with_the_reason() {
             assert!(made.stderr.contains("CAP_SYS_NICE"), "{made:?}");
         }
         container.assert_gone();
-        skip_machine(&format!("{want} is refused here: {}", made.stderr.trim()));
+        println!("{want} is refused here: {}", made.stderr.trim());
+        wamr_testing::skip("scheduling");
     }
-}
-
-/// What this machine cannot show, whoever promises root.
-fn skip_machine(reason: &str) {
-    println!("skipped: {reason}");
 }
 
 #[test]
@@ -101,7 +97,7 @@ fn the_memory_policy_is_that_of_the_process() {
         return;
     };
     if !std::path::Path::new("/proc/self/numa_maps").exists() {
-        return skip_machine("this kernel is built without NUMA");
+        return wamr_testing::skip("numa");
     }
     for (value, want) in [
         (
@@ -137,7 +133,8 @@ fn labels_need_their_module() {
         ("/linux/mountLabel", "SELinux", filesystems.contains("selinuxfs"), 0),
     ] {
         if on {
-            skip_machine(&format!("{module} may be enabled here"));
+            println!("{module} may be enabled here");
+            wamr_testing::skip("security-module-on");
             continue;
         }
         let Some(mut container) = Container::shell("true") else { return };
@@ -153,7 +150,7 @@ fn labels_need_their_module() {
 fn an_apparmor_profile_is_entered_or_the_create_fails() {
     let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
     if !enabled.is_ok_and(|text| text.starts_with('Y')) {
-        skip_machine("AppArmor is not enabled here");
+        wamr_testing::skip("apparmor");
         return;
     }
     // The one profile that is always loaded.

@@ -136,8 +136,7 @@ mod tests {
     fn this_machine_counts_this_process() {
         let mounts = fs::read("/proc/self/mountinfo").unwrap();
         if !String::from_utf8_lossy(&mounts).contains(" - cgroup") {
-            println!("skipped: no control groups are mounted here");
-            return;
+            return wamr_testing::skip("cgroups-hidden");
         }
         let groups = Groups::of_process(Path::new("/proc"), std::process::id()).unwrap();
         let got = metrics(&groups).unwrap();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use wamr_plan::Plan;
 
 use crate::support::{
-    Handover, error_text, is_root, module, plan, preopen, run, run_in, runner, runner_is_static,
+    Handover, error_text, module, plan, preopen, run, run_in, runner, runner_is_static,
 };
 
 fn strings(list: &[&str]) -> Vec<Vec<u8>> {
@@ -96,7 +96,7 @@ fn a_missing_preopen_is_named_and_a_forbidden_one_left_out() {
     let text = error_text(&output);
     assert!(text.contains("/no/such/directory") && text.contains("No such file"), "{text}");
 
-    if !is_root("another user") {
+    if !wamr_testing::is_root() {
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -153,12 +153,11 @@ fn standard_streams_work_and_may_be_closed() {
 
 #[test]
 fn an_empty_root_is_enough() {
-    if !is_root("chroot") {
+    if !wamr_testing::is_root() {
         return;
     }
     if !runner_is_static() {
-        println!("skipped: an empty root holds no dynamic linker for this build of the runner");
-        return;
+        return wamr_testing::lacking("the runner under test needs a dynamic linker: use make");
     }
     let root = tempfile::tempdir().expect("a temporary directory");
     runner_for_everybody(root.path());

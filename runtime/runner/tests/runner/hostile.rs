@@ -1,4 +1,6 @@
 //! Plans that `wamr-crun` never writes: each ends in an exit status and a text, never in a crash.
+//!
+//! Tier: quick
 
 use std::os::unix::process::ExitStatusExt;
 

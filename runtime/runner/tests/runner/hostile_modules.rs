@@ -1,5 +1,7 @@
 //! Modules that no compiler makes: each ends in a status and a text, never by a signal that tells
 //! of corrupted memory. `make fuzz` looks for more of them.
+//!
+//! Tier: quick
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;

@@ -1,6 +1,8 @@
 //! The built runner as a process: a plan in a memfd, a module in a file, what comes out.
 //!
 //! `WAMR_RUNNER` names the program under test; without it the one that cargo built is tested.
+//!
+//! Tier: test
 
 mod exit;
 mod guest;

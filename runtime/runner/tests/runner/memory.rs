@@ -21,13 +21,14 @@ fn microservice(directory: &Path) -> Option<PathBuf> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vm-images/workloads/microservice.c");
     let module = directory.join("microservice.wasm");
     let arguments = ["--target=wasm32-wasi", "-Os", "-s", "-o"];
-    let mut clang = Command::new("clang");
-    let status = clang.args(arguments).arg(&module).arg(source).stderr(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
-        println!("skipped: clang with wasi-libc is not installed");
-        return None;
+    match Command::new("clang").args(arguments).arg(&module).arg(source).output() {
+        Ok(output) if output.status.success() => Some(module),
+        Ok(output) => panic!("clang: {}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => {
+            wamr_testing::lacking(format!("clang cannot be started: {error}"));
+            None
+        }
     }
-    Some(module)
 }
 
 /// A runner of the module file, past its first line of output.
@@ -84,8 +85,7 @@ fn an_idle_container_keeps_its_promise() {
     private.sort_unstable();
     println!("private kB of {RUNNERS} idle containers: {private:?}");
     if !runner_is_static() {
-        println!("skipped: the limit holds for the static resident build (WAMR_RUNNER)");
-        return;
+        return wamr_testing::lacking("the limit holds for the resident build: use make");
     }
     // The median: pages of a file that just one of the runners happens to map count as its own.
     assert!(private[RUNNERS / 2] <= MOST_PRIVATE_KB, "{private:?} kB");

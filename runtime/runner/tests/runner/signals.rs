@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Handover, Running, is_root, module, plan};
+use crate::support::{Handover, Running, module, plan};
 
 const STOP: [(Signal, i32); 4] =
     [(Signal::SIGHUP, 129), (Signal::SIGINT, 130), (Signal::SIGQUIT, 131), (Signal::SIGTERM, 143)];
@@ -53,7 +53,7 @@ fn stop_signals_end_the_guest() {
 
 #[test]
 fn stop_signals_end_the_guest_as_pid_1() {
-    if !is_root("a PID namespace") {
+    if !wamr_testing::is_root() {
         return;
     }
     for (state, wait) in WAITS {

@@ -1,57 +1,32 @@
-//! Wasm and native containers side by side in one pod, on a node of the lab.
-//!
-//! Root, the node image and `dist/bin` are needed; what is lacking is said, and the test skipped.
-
-#[path = "../clients/image.rs"]
-mod image;
-#[path = "../test_node/mod.rs"]
-mod test_node;
+//! Wasm and native containers side by side in one pod, by both handlers.
 
 use std::fs;
-use std::path::Path;
 
-use image::Kind;
-use test_node::Node;
+use crate::test_node::Node;
 
-const POD: &str = include_str!("pod.yaml");
+const POD: &str = include_str!("hybrid.yaml");
 const TERMINATED: &str = "143";
 /// containerd's shim, and ours.
 const CLASSES: [&str; 2] = ["wamr-crun", "wamr"];
 
-#[test]
-fn a_pod_of_both_kinds() {
-    let node = match up() {
-        Ok(node) => node,
-        Err(reason) => return println!("skipped: a_pod_of_both_kinds: {reason}"),
-    };
+/// Everything that is asked of such a pod.
+pub fn scenario(node: &Node) {
     for class in CLASSES {
         println!("class {class}");
         let pod = POD.replace("runtimeClassName: wamr-crun", &format!("runtimeClassName: {class}"));
         node.kubectl_with_input(&["apply", "-f", "-"], &pod);
-        let waiting = field(&node, "hybrid", "{.status.phase}", "Running");
+        let waiting = field(node, "hybrid", "{.status.phase}", "Running");
         assert_eq!(waiting, "Running");
-        a_volume_is_seen_by_both(&node);
+        a_volume_is_seen_by_both(node);
         let wait = ["wait", "--for=condition=Ready", "pod/hybrid", "--timeout=60s"];
         node.kubectl(&wait);
-        a_service_answers(&node);
-        commands_and_logs(&node);
-        limits_are_in_force(&node);
-        exhausted_memory_is_told(&node);
-        all_end_within_the_grace_period(&node);
+        a_service_answers(node);
+        commands_and_logs(node);
+        limits_are_in_force(node);
+        exhausted_memory_is_told(node);
+        all_end_within_the_grace_period(node);
         node.kubectl(&["delete", "pod/greedy", "service/hybrid", "--timeout=60s"]);
     }
-}
-
-/// A node with the images of the pod.
-fn up() -> Result<Node, String> {
-    let images = tempfile::tempdir().map_err(|error| error.to_string())?;
-    image::write_all(images.path())?;
-    let node = Node::up("http-wasm", &[])?;
-    for kind in Kind::ALL {
-        let archive = kind.archive();
-        node.import(&images.path().join(Path::new(&archive).file_name().expect("a name")));
-    }
-    Ok(node)
 }
 
 /// Waits until the field is what is wanted, and returns it.

@@ -1,56 +1,26 @@
-//! Pods of containerd-shim-wamr-v1 on a node of the lab: namespaces without a pause process, and
-//! what happens when the shim or containerd ends unexpectedly.
-//!
-//! Root, the node image and `dist/bin` are needed; what is lacking is said, and the test skipped.
+//! Pods of containerd-shim-wamr-v1: namespaces without a pause process, and what happens when the
+//! shim or containerd ends unexpectedly.
 
-#[path = "../clients/image.rs"]
-mod image;
-#[path = "../test_node/mod.rs"]
-mod test_node;
+use crate::test_node::Node;
 
-use std::path::Path;
+const PODS: &str = include_str!("pauseless.yaml");
 
-use image::Kind;
-use test_node::Node;
-
-const PODS: &str = include_str!("pods.yaml");
-/// More than one process serves.
-const MANY: u32 = 136;
-
-#[test]
-fn pods_without_a_pause_process() {
-    let node = match up() {
-        Ok(node) => node,
-        Err(reason) => return println!("skipped: pods_without_a_pause_process: {reason}"),
-    };
+/// Everything that is asked of such pods.
+pub fn scenario(node: &Node) {
     node.kubectl_with_input(&["apply", "-f", "-"], PODS);
     for pod in ["plain", "sharing", "hosted"] {
         node.kubectl(&["wait", "--for=condition=Ready", &format!("pod/{pod}"), "--timeout=60s"]);
     }
-    namespaces_are_the_pods(&node);
-    processes_are_shared_where_that_is_wanted(&node);
-    the_host_is_seen_where_that_is_wanted(&node);
-    a_terminal_is_there(&node);
-    signals_without_a_name_are_told(&node);
-    a_pod_ends_with_its_pause_process(&node);
-    containerd_may_be_killed(&node);
-    the_shim_may_be_killed(&node);
+    namespaces_are_the_pods(node);
+    processes_are_shared_where_that_is_wanted(node);
+    the_host_is_seen_where_that_is_wanted(node);
+    a_terminal_is_there(node);
+    signals_without_a_name_are_told(node);
+    a_pod_ends_with_its_pause_process(node);
+    containerd_may_be_killed(node);
+    the_shim_may_be_killed(node);
     node.kubectl(&["delete", "pod", "--all", "--timeout=90s"]);
-    nothing_is_left(&node);
-    many_pods_have_few_processes(&node);
-    nothing_is_left(&node);
-}
-
-/// A node with the images of the pods.
-fn up() -> Result<Node, String> {
-    let images = tempfile::tempdir().map_err(|error| error.to_string())?;
-    image::write_all(images.path())?;
-    let node = Node::up("microservice-wasm", &[])?;
-    for kind in Kind::ALL {
-        let archive = kind.archive();
-        node.import(&images.path().join(Path::new(&archive).file_name().expect("a name")));
-    }
-    Ok(node)
+    nothing_is_left(node);
 }
 
 fn exec(node: &Node, pod: &str, container: &str, script: &str) -> String {
@@ -132,7 +102,8 @@ fn containers(node: &Node) -> String {
     node.kubectl(&["get", "pods", "-o", path])
 }
 
-fn shims(node: &Node) -> Vec<u32> {
+/// Process ids of the shims.
+pub fn shims(node: &Node) -> Vec<u32> {
     let script = "for d in /proc/[0-9]*; do case $(readlink $d/exe) in \
                   */containerd-shim-wamr-v1) echo ${d#/proc/};; esac; done";
     node.shell(script).lines().filter_map(|line| line.parse().ok()).collect()
@@ -175,32 +146,12 @@ fn the_shim_may_be_killed(node: &Node) {
     assert_eq!(guests.count(), 5, "processes of before are left");
 }
 
-fn nothing_is_left(node: &Node) {
+/// Neither processes, files nor mounts of the shims.
+pub fn nothing_is_left(node: &Node) {
     node.eventually("the shims have ended", || shims(node).is_empty().then_some(()));
     let left = node.shell("find /run/wamr-shim -type f ! -name lock; ls /run/wamr-shim/*/k8s.io");
     let left = left.lines().filter(|line| !["lock", "containers"].contains(line));
     assert_eq!(left.count(), 0, "files are left");
     let mounts = node.shell("grep -c io.containerd.runtime.v2.task /proc/self/mountinfo || true");
     assert_eq!(mounts.trim(), "0", "mounts are left");
-}
-
-fn many_pods_have_few_processes(node: &Node) {
-    let deployment = format!(
-        r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"many"}},"spec":
-        {{"replicas":{MANY},"selector":{{"matchLabels":{{"app":"many"}}}},"template":{{
-        "metadata":{{"labels":{{"app":"many"}}}},"spec":{{"runtimeClassName":"wamr",
-        "terminationGracePeriodSeconds":5,"containers":[{{"name":"guest","args":["serve"],
-        "image":"localhost/guest-wasm:1","imagePullPolicy":"Never"}}]}}}}}}}}"#
-    );
-    node.kubectl_with_input(&["apply", "-f", "-"], &deployment);
-    let path = "jsonpath={.status.readyReplicas}";
-    node.eventually("all pods are ready", || {
-        let ready = node.kubectl(&["get", "deployment", "many", "-o", path]);
-        (ready == MANY.to_string()).then_some(())
-    });
-    assert_eq!(shims(node).len(), 2, "128 pods each");
-    node.kubectl(&["delete", "deployment", "many"]);
-    node.eventually("all pods are gone", || {
-        node.kubectl(&["get", "pods", "-o", "name"]).trim().is_empty().then_some(())
-    });
 }

@@ -1,11 +1,15 @@
 //! `wamr-lab cluster` on a cluster of two workers that lack the runtime: install, a Wasm pod, a
 //! sweep, uninstall, and the workers' files are what they were.
+//!
+//! Tier: full
 
 mod sweep;
+#[path = "../test_node/mod.rs"]
+mod test_node;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,28 +35,16 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    fn up(test: &str) -> Option<Self> {
-        let programs = programs_dir();
-        let lacking = if !nix::unistd::geteuid().is_root() {
-            Some("root is needed".to_owned())
-        } else if !wamr_image::description_path(&wamr_image::default_cache()).is_file() {
-            Some("the node image is not built: wamr-lab image build".to_owned())
-        } else {
-            let names = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"];
-            let missing = names.map(|name| programs.join(name));
-            let missing = missing.iter().find(|path| !path.is_file());
-            missing.map(|path| format!("no {}: make build", path.display()))
-        };
-        if let Some(reason) = lacking {
-            println!("skipped: {test}: {reason}");
-            return None;
-        }
+    /// `None` where this machine cannot have one.
+    fn up() -> Option<Self> {
+        test_node::image()?;
+        let programs = test_node::programs()?;
         let dir = tempfile::tempdir().expect("a directory for the test");
         let table = "[runc-native]\ntitle = \"runC\"\nkind = \"oci\"\nlanguage = \"native\"\n\
             binary = \"/usr/local/bin/runc\"\nhandler = \"runc\"\nworkloads = []\n\
             evidence = { exe = \"microservice\" }\n";
         std::fs::write(dir.path().join("runtimes.toml"), table).expect("write the table");
-        let name = format!("foothold-{}", std::process::id());
+        let name = format!("install-{}", std::process::id());
         let cluster = Self { name, programs, dir };
         cluster.must(&["node", "up", "--stay", "--workers", "2", "--name", &cluster.name]);
         Some(cluster)
@@ -137,7 +129,7 @@ impl Cluster {
 
 #[test]
 fn the_runtime_comes_to_a_cluster_and_goes_without_a_trace() {
-    let Some(cluster) = Cluster::up("the_runtime_comes_to_a_cluster") else { return };
+    let Some(cluster) = Cluster::up() else { return };
     let yes = |verb: &str| [cluster.cluster(verb).as_slice(), &["--yes".to_owned()]].concat();
     let words = |words: &[String]| -> Vec<String> { words.to_vec() };
     let run =
@@ -212,11 +204,4 @@ fn wasm_pods(cluster: &Cluster) {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The shipped programs if `make test` names them, else those of `make build`.
-fn programs_dir() -> PathBuf {
-    let named = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
-    let named = named.and_then(|path| path.parent().map(Path::to_owned));
-    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/bin"))
 }

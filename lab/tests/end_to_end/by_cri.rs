@@ -1,0 +1,49 @@
+//! Pods that no kubelet makes.
+//!
+//! Tier: full
+
+use std::fs;
+
+use wamr_record::cell::{Role, Verdict};
+use wamr_record::reader::read_run;
+
+use crate::fixture::Fixture;
+use crate::traces;
+
+/// Without Kubernetes, with pods that are sandboxes alone and with pods that do a fixed amount of
+/// work.
+#[test]
+fn pods_through_the_cri_are_measured() {
+    let Some(fixture) = Fixture::new() else { return };
+    let series = ["pause:pause", "wamr-crun:cpu-wasm", "runc-native:cpu-native"];
+    let text = fs::read_to_string(fixture.experiment(&series, 3)).unwrap();
+    let text = text.replace("unthrottled", "none").replace("scrapes = 1", "scrapes = 0");
+    let experiment = fixture.write("cri.toml", &text);
+    let mut lab = fixture.start(&experiment, &[]);
+    let finished = lab.wait();
+    traces::assert_none(lab.id());
+    let run = read_run(&fixture.run_dir()).unwrap_or_else(|error| {
+        panic!("{error}: {:?}\n{}", finished.code, finished.text);
+    });
+    assert_eq!((run.cells.len(), run.environment.control_plane.as_str()), (3, "none"));
+    for record in &run.cells {
+        let alone = record.cell.runtime == "pause";
+        match &record.cell.verdict {
+            Verdict::Failed { reasons } => panic!("{reasons:?}"),
+            Verdict::Invalid { reasons } => {
+                let busy = |reason: &String| reason.contains("is the machine busy?");
+                assert!(reasons.iter().all(busy), "{reasons:?}");
+            }
+            Verdict::Valid { .. } => {}
+        }
+        assert_eq!(record.pods.len(), 3);
+        assert!(record.pods.iter().all(|pod| pod.first_instruction_ns.is_none() == alone));
+        assert!(record.pods.iter().all(|pod| pod.duration_ns.is_none() == alone));
+        assert!(record.pods.iter().all(|pod| pod.running_ns.is_some() && pod.pid.is_some()));
+        let role = |role| record.attribution.iter().filter(|line| line.role == role).count();
+        let containers = if alone { 0 } else { 3 };
+        assert_eq!((role(Role::Container), role(Role::Pause)), (containers, 3));
+        let evidence = record.evidence.as_ref().expect("evidence");
+        assert!(evidence.containers.iter().all(|one| one.engine_proven && one.cgroup_in_pod));
+    }
+}

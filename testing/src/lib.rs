@@ -1,0 +1,23 @@
+//! What tests ask of the machine: root, programs, conditions; and what becomes of a test that
+//! cannot run.
+//!
+//! A test that lacks what its tier promises fails under `make` ([`lacking`]); by hand, with
+//! `cargo test`, it says so and is skipped. What a machine may lack without a fault of anybody
+//! stands in `.config/skips.toml` ([`skip`]); the end of `make` names what was skipped.
+
+mod programs;
+mod record;
+mod skips;
+
+pub use programs::{built, program};
+pub use record::lacking;
+pub use skips::skip;
+
+/// Whether this is root; if not, that is [`lacking`].
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        lacking("root is needed");
+    }
+    root
+}

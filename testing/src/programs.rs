@@ -1,0 +1,31 @@
+//! The programs that a test drives. Nothing is guessed: a program of an older build would pass
+//! tests that the sources fail.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::record::lacking;
+
+/// The shipped program `name`, from the directory that `WAMR_TEST_PROGRAMS` names; `None`, as
+/// [`lacking`], without it.
+///
+/// # Panics
+/// If the directory is named and lacks the program.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let Some(directory) = env::var_os("WAMR_TEST_PROGRAMS").map(PathBuf::from) else {
+        lacking("WAMR_TEST_PROGRAMS names no directory of programs: use make");
+        return None;
+    };
+    let path = directory.join(name);
+    assert!(path.is_file(), "WAMR_TEST_PROGRAMS={} has no {name}", directory.display());
+    Some(path)
+}
+
+/// The directory of the shipped programs, if it has `names`.
+pub fn built(names: &[&str]) -> Option<PathBuf> {
+    let mut directory = None;
+    for name in names {
+        directory = program(name)?.parent().map(PathBuf::from);
+    }
+    directory
+}
