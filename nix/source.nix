@@ -8,6 +8,7 @@
     root = ../.;
     fileset = lib.fileset.unions [
       ../.cargo
+      ../.config
       ../CLAIMS.md
       ../README.md
       ../Cargo.lock
@@ -19,6 +20,7 @@
       ../packaging
       ../runtime
       ../shim
+      ../testing
       ../vm-images
     ];
   };
