@@ -445,7 +445,7 @@ mod tests {
             ),
             ("limits of a cluster", "provider = \"native\"", "provider = \"cluster\""),
             ("as-is of a node", "\"unthrottled\"", "\"as-is\" #"),
-            ("short windows", "settle_max_s = 60", "settle_max_s = 1"),
+            ("short windows", "settle_max_s = 30", "settle_max_s = 1"),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();
         runtimes.get_mut("crun-python").unwrap().absent = Some("it was lost".to_owned());

@@ -110,7 +110,7 @@ fn push_argument(page: &mut String, arg: &Arg) {
         let defaults: Vec<_> =
             arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         if !defaults.is_empty() {
-            sentences.push(format!("default: {}", defaults.join(" ")));
+            sentences.push(format!("unless given, {}", defaults.join(" ")));
         }
     }
     push(page, &text(&sentences.join("; ")));
