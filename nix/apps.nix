@@ -8,6 +8,6 @@ let
   };
 in
 {
-  demo = app packages.wamr-demo "Ten pods each of three systems on a node of this machine; as root";
+  demo = app packages.wamr-demo "Ten pods each of four systems on a node of this machine; as root";
   sweep = app packages.sweep "Pods of several systems on a NixOS node in a virtual machine";
 }

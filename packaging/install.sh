@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install.sh install|uninstall: puts the runtime and what belongs to it in place, or removes it.
-# DESTDIR, PREFIX and SYSCONFDIR are heeded; PROGRAMS has the programs, MANUAL what wamr-manual
-# wrote. With LAB=1 wamr-lab and wamr-report come along.
+# It honours DESTDIR, PREFIX and SYSCONFDIR; PROGRAMS has the programs, MANUAL what wamr-manual
+# wrote. With LAB=1 wamr-lab and wamr-report are installed as well.
 set -eu -o pipefail
 unset CDPATH
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
     version,
     about = "Turns a run directory of wamr-lab into a report",
     long_about = "Turns a run directory of wamr-lab into a report: statistics, figures, tables.\n\n\
-                  Needs no root, no network and no clock: the same run gives the same bytes, on \
-                  every machine.",
+                  It needs no root, no network and no clock: the same run gives the same bytes \
+                  on every machine.",
     after_help = "Examples:\n  \
                   wamr-report verify runs/demo         is the data what was measured?\n  \
                   wamr-report summary runs/demo        the main table, in the terminal\n  \
@@ -29,32 +29,32 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Writes the report: index.html, report.md, numbers.json, figures/*.svg, tables/*.csv
+    /// Write the report: index.html, report.md, numbers.json, figures/*.svg, tables/*.csv
     #[command(after_help = "Examples:\n  \
                             wamr-report build runs/demo\n  \
                             wamr-report build runs/demo --out /tmp/demo-report\n\n\
-                            The report is written beside its place and moved there at the end: \
-                            after an error nothing has changed.")]
+                            The report is written beside its destination and moved there at the \
+                            end: after an error nothing has changed.")]
     Build {
         /// The run directory, as wamr-lab wrote it
         run_dir: PathBuf,
-        /// Where the report goes; an earlier report there is replaced [default: RUN_DIR/report]
+        /// Where to write the report; an earlier report there is replaced [default: RUN_DIR/report]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Makes a report also of a run with defects, and lists them in it
+        /// Also accept a run with defects, and list them in the report
         #[arg(long)]
         with_defects: bool,
     },
-    /// Checks digests, schema, missing and unknown files, and that valid cells are complete
-    #[command(after_help = "Every defect is a line FILE:LINE: WHAT on standard output. Exit \
-                            status 1 if there is one.\n\n\
-                            The directory `report` inside the run is not part of it and not \
+    /// Check digests, schema, missing and unknown files, and that valid cells are complete
+    #[command(after_help = "Every defect is printed as FILE:LINE: WHAT. The exit status is 1 if \
+                            there is one.\n\n\
+                            The directory `report` inside the run is not part of it and is not \
                             checked.")]
     Verify {
         /// The run directory
         run_dir: PathBuf,
     },
-    /// Judges every claim: PASS, PASS-SHAPE, FAIL, INCONCLUSIVE or NOT-RUN
+    /// Judge every claim: PASS, PASS-SHAPE, FAIL, INCONCLUSIVE or NOT-RUN
     #[command(after_help = "Exit status: 0 no claim failed, 1 an error, 2 a wrong command line, \
                             3 a claim failed, 4 with --strict: a claim was not decided.\n\n\
                             Examples:\n  \
@@ -62,58 +62,58 @@ pub enum Command {
                             wamr-report check runs/a runs/b --own --junit claims.xml\n  \
                             wamr-report check runs/full --claim M09 --claim S10")]
     Check(CheckArguments),
-    /// Prints CLAIMS.md: every claim with what tests it
+    /// Print CLAIMS.md: every claim with its test
     Claims,
-    /// Compares two runs: every figure of the second against the first, with intervals
+    /// Compare two runs: every figure of the second against the first, with intervals
     #[command(
         after_help = "Exit status: 0 done, 1 an error, 3 with --limit: a figure is certainly \
                             worse than that.\n\n\
                             Example: wamr-report diff data/reference runs/mine --limit 10"
     )]
     Diff {
-        /// The run to compare with
+        /// The run to compare against
         first: PathBuf,
-        /// The run that is compared
+        /// The run to compare
         second: PathBuf,
-        /// Percent by which a figure may rise; a rise that is certainly above it is status 3
+        /// Percent by which a figure may rise; a rise that is certainly larger ends with status 3
         #[arg(long, value_name = "PERCENT")]
         limit: Option<f64>,
-        /// Writes the table as CSV
+        /// Write the table as CSV
         #[arg(long, value_name = "FILE")]
         csv: Option<PathBuf>,
-        /// Also reads runs with defects
+        /// Also accept runs with defects
         #[arg(long)]
         with_defects: bool,
     },
-    /// Follows the same systems over many runs
+    /// Follow the same systems over many runs
     History {
         /// Run directories, in any order
         #[arg(required = true)]
         run_dirs: Vec<PathBuf>,
-        /// Writes the table as CSV
+        /// Write the table as CSV
         #[arg(long, value_name = "FILE")]
         csv: Option<PathBuf>,
-        /// Also reads runs with defects
+        /// Also accept runs with defects
         #[arg(long)]
         with_defects: bool,
     },
-    /// Prints every figure for other programs
+    /// Print every figure for other programs
     Export {
         /// The run directory
         run_dir: PathBuf,
         /// In Prometheus' text format, for the textfile collector
         #[arg(long, required = true)]
         prometheus: bool,
-        /// Also reads a run with defects
+        /// Also accept a run with defects
         #[arg(long)]
         with_defects: bool,
     },
-    /// Prints the main table and what follows from it
-    #[command(after_help = "Colours only on a terminal, and not if NO_COLOR is set.")]
+    /// Print the main table and what follows from it
+    #[command(after_help = "Coloured only on a terminal, and not if NO_COLOR is set.")]
     Summary {
         /// The run directory
         run_dir: PathBuf,
-        /// Also reads a run with defects
+        /// Also accept a run with defects
         #[arg(long)]
         with_defects: bool,
     },
@@ -123,10 +123,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CheckArguments {
-    /// Run directories; each is judged by itself
+    /// Run directories; each is judged on its own
     #[arg(required = true)]
     pub run_dirs: Vec<PathBuf>,
-    /// Only these claims, by their names
+    /// Only these claims, by ID
     #[arg(long = "claim", value_name = "ID")]
     pub ids: Vec<String>,
     /// Only the paper's claims
@@ -135,19 +135,19 @@ pub struct CheckArguments {
     /// Only this project's claims
     #[arg(long)]
     pub own: bool,
-    /// Claims of your own, in the form of analysis/claims/own.toml, in place of this project's
+    /// Your own claims, in the form of analysis/claims/own.toml, instead of this project's
     #[arg(long, value_name = "FILE")]
     pub claims: Option<PathBuf>,
-    /// Writes the verdicts as JUnit XML
+    /// Write the verdicts as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Writes the verdicts with every number as JSON
+    /// Write the verdicts with every number as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Exit status 4 if a claim is INCONCLUSIVE or NOT-RUN
     #[arg(long)]
     pub strict: bool,
-    /// Also judges a run with defects
+    /// Also accept a run with defects
     #[arg(long)]
     pub with_defects: bool,
 }

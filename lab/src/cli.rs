@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Boots a Kubernetes node on this machine, runs Wasm and native pods on it, and records what each
-/// costs in memory and time.
+/// Brings up a Kubernetes node on this machine, runs Wasm and native pods on it, and records what
+/// each costs in memory and time.
 #[derive(Debug, Parser)]
 #[command(name = "wamr-lab", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
@@ -14,11 +14,11 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 
-    /// Where the other programs of this project are [default: beside this program]
+    /// Directory of this project's other programs [default: that of this program]
     #[arg(long, global = true, value_name = "DIR")]
     pub programs: Option<PathBuf>,
 
-    /// Another table of runtimes than the built-in one
+    /// Table of runtimes to use instead of the built-in one
     #[arg(long, global = true, value_name = "FILE")]
     pub runtimes: Option<PathBuf>,
 
@@ -29,65 +29,65 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  wamr-lab doctor                      can this machine do it?
-  wamr-lab demo                        the whole thing in some minutes, with a report at the end
+  wamr-lab doctor                      what does this machine lack?
+  wamr-lab demo                        a small comparison in minutes, with a report at the end
   wamr-lab run my.toml --dry-run       which cells, in which order, how long
   wamr-lab run my.toml --out runs/a    measure them
-  wamr-lab node up                     a node to play with, in another terminal:
+  wamr-lab node up                     a node to try things on; in another terminal:
   wamr-lab node kubectl -- get pods -A
 
 Exit status:
-  0    everything that was measured may be used
+  0    every cell is valid
   1    an error; its text says what to do
   2    the command line is wrong
   3    the run is complete, but some cells are invalid or failed
   4    the run is complete, but something else on the machine disturbed some cells
   130  interrupted; the node is down, and run --resume goes on
 
-Root is needed for everything but --help, doctor, --dry-run, and what is done to clusters. All that
-a command makes lies in /var/lib/wamr-lab, /run/wamr-lab, the cache and the run directory.";
+Everything needs root except --help, doctor, --dry-run and commands for existing clusters. Whatever
+a command creates is in /var/lib/wamr-lab, /run/wamr-lab, the cache or the run directory.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build the image, bring a node up, measure ten pods each of three systems, write a report
+    /// Build the image, bring up a node, measure ten pods each of four systems, write a report
     #[command(after_help = "\
 Example:
   sudo wamr-lab demo
 
-The first time the node image is built, which takes some 10 minutes; after that a demonstration
-takes about 4. The report is runs/DATE-TIME-demo/report/index.html.")]
+The first run builds the node image, which takes about 10 minutes; later runs take about 4 in all.
+The report is runs/DATE-TIME-demo/report/index.html.")]
     Demo(DemoArgs),
     /// Measure an experiment
     #[command(after_help = "\
 Examples:
   sudo wamr-lab run demo                    the built-in experiment
   sudo wamr-lab run my.toml --out runs/a
-  wamr-lab run my.toml --dry-run            no root, no node: only what would be done
+  wamr-lab run my.toml --dry-run            only prints what would be done; needs no root
   sudo wamr-lab run --resume runs/a         after an interruption, a crash or a power cut
   sudo wamr-lab run my.toml --only wamr-crun --only n100
   wamr-lab run cluster.toml --kubeconfig FILE --yes     after `cluster install`
 
 An experiment lists series (a runtime with a workload), densities (pods at once) and repetitions.
-Each repetition runs every series at every density once, in a seeded random order. Look at the
-built-in one: wamr-lab run demo --dry-run --show")]
+Each repetition runs every series at every density once, in a seeded random order. To see the
+built-in experiment: wamr-lab run demo --dry-run --show")]
     Run(RunArgs),
-    /// Say how far a run is, also while it is under way
+    /// Show the progress of a run, finished or still under way
     Status(StatusArgs),
     /// Work with the node image
     #[command(subcommand)]
     Image(ImageCommand),
-    /// The runtimes under test: which there are, and building those that are no packages
+    /// List the runtimes under test, and build those that are not packaged
     #[command(
         subcommand,
         after_help = "\
 Examples:
-  wamr-lab peers list                       all of them, and which are there
-  sudo wamr-lab peers build                 from source, into the cache; takes long once
-  sudo wamr-lab peers verify crun-wamr      a pod of it runs, and its engine is proven"
+  wamr-lab peers list                       all of them, and which are available
+  sudo wamr-lab peers build                 from source, into the cache; slow the first time
+  sudo wamr-lab peers verify crun-wamr      runs one pod of it and proves its engine"
     )]
     Peers(PeersCommand),
-    /// Work with a node outside of an experiment
+    /// Work with a node without an experiment
     #[command(
         subcommand,
         after_help = "\
@@ -102,27 +102,27 @@ Examples:
   sudo wamr-lab node down"
     )]
     Node(NodeCommand),
-    /// The runtime on the nodes of a cluster that exists already
+    /// Install the runtime on the nodes of an existing cluster, or remove it
     #[command(
         subcommand,
         after_help = "\
 Examples:
-  wamr-lab cluster image --out node.tar     an image for a registry that the cluster can pull from
-  wamr-lab cluster install --image REGISTRY/wamr-lab-node:1       says what it would do
+  wamr-lab cluster image --out node.tar     an image to push to the cluster's registry
+  wamr-lab cluster install --image REGISTRY/wamr-lab-node:1       prints what it would do
   wamr-lab cluster install --image REGISTRY/wamr-lab-node:1 --yes
   wamr-lab cluster uninstall --yes
   sudo wamr-lab cluster install --node lab --yes    the cluster of `node up --workers 2`
 
-install makes privileged pods, writes to each node's disk and restarts its containerd. Without
---yes nothing is done. docs/cluster.md says what is touched and how it is undone."
+install creates privileged pods, writes to each node's disk and restarts its containerd. Without
+--yes nothing is done. docs/cluster.md describes what is changed and how it is undone."
     )]
     Cluster(ClusterCommand),
     /// What runs in the lab's pod on a node of a cluster
     #[command(subcommand, hide = true)]
     Host(HostCommand),
-    /// Say whether this machine can do it, and what is missing
+    /// Check whether this machine meets the requirements, and list what is missing
     Doctor,
-    /// Take down nodes whose lab died, and remove what they left
+    /// Take down nodes whose lab died, and remove what they left behind
     Clean,
 }
 
@@ -140,22 +140,22 @@ pub struct RunArgs {
     /// The experiment's file; `demo` is the built-in one
     #[arg(value_name = "EXPERIMENT.toml", required_unless_present = "resume")]
     pub experiment: Option<PathBuf>,
-    /// Go on with a run that was broken off; its cells that are done are kept
+    /// Resume an interrupted run; finished cells are kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["experiment", "out", "dry_run"])]
     pub resume: Option<PathBuf>,
-    /// Measure only cells whose name contains this, like wamr-crun or n100; may be repeated
+    /// Measure only cells whose name contains this, such as wamr-crun or n100; may be repeated
     #[arg(long, value_name = "PART")]
     pub only: Vec<String>,
     /// The run directory [default: runs/DATE-TIME-NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print the cells in their order, an estimate of time and memory, and do nothing
+    /// Only print the cells in their order, with an estimate of time and memory
     #[arg(long)]
     pub dry_run: bool,
-    /// Measure the node that this machine is, wherever the experiment wants it
+    /// Measure this machine, which is a node already, whatever provider the experiment names
     #[arg(long)]
     pub here: bool,
-    /// With --dry-run: print the experiment's text, too
+    /// With --dry-run: also print the experiment's text
     #[arg(long, requires = "dry_run")]
     pub show: bool,
     /// With provider = "cluster"
@@ -169,7 +169,7 @@ pub struct OnCluster {
     /// The cluster
     #[command(flatten)]
     pub target: TargetArgs,
-    /// With provider = "cluster": do it; without, say what would be done there
+    /// With provider = "cluster": do it; otherwise only print what would be done
     #[arg(long)]
     pub yes: bool,
 }
@@ -185,9 +185,9 @@ pub struct StatusArgs {
 /// `image`
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
-    /// Build what is missing of the node image
+    /// Build the missing parts of the node image
     Build {
-        /// Its disk for virtual nodes, too
+        /// Also build the disk for virtual nodes
         #[arg(long)]
         disk: bool,
     },
@@ -196,18 +196,18 @@ pub enum ImageCommand {
 /// `peers`
 #[derive(Debug, Subcommand)]
 pub enum PeersCommand {
-    /// Print the table: handler, whether its programs are there, why one is absent
+    /// Print the table: handler, whether its programs are available, and why not
     List,
-    /// Build what is missing of the named runtimes, or of all, and print where each file is
+    /// Build the named runtimes, or all that are missing, and print where each file is
     Build {
         /// Rows of runtimes.toml or of peers.toml
         names: Vec<String>,
     },
-    /// Run one pod of each named runtime, or of all, on a node, and prove its engine
+    /// Run one pod of each named runtime, or of all, on a node and prove its engine
     Verify {
         /// Rows of runtimes.toml
         names: Vec<String>,
-        /// Keep the run directory there
+        /// Keep the run directory here
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
@@ -216,7 +216,7 @@ pub enum PeersCommand {
 /// `node`
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Bring a node up, and take it down at Ctrl-C
+    /// Bring up a node, and take it down on Ctrl-C
     Up(UpArgs),
     /// Take a node down
     Down {
@@ -231,7 +231,7 @@ pub enum NodeCommand {
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,
-        /// A member of it, like worker1, if it has workers
+        /// One of its members, such as worker1, if it has workers
         #[arg(long, value_name = "MEMBER")]
         node: Option<String>,
         /// Program and arguments
@@ -243,7 +243,7 @@ pub enum NodeCommand {
         /// The node's name
         #[arg(long, default_value = NODE)]
         name: String,
-        /// A member of it, like worker1, if it has workers
+        /// One of its members, such as worker1, if it has workers
         #[arg(long, value_name = "MEMBER")]
         node: Option<String>,
         /// containerd, etcd, kube-apiserver, kubelet, …
@@ -269,13 +269,13 @@ pub enum NodeCommand {
 /// `node up`
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Leave it up; `node down` takes it down
+    /// Leave it running; `node down` takes it down
     #[arg(long)]
     pub stay: bool,
     /// Where it lives
     #[arg(long, value_enum, default_value_t)]
     pub provider: NodeProvider,
-    /// With --provider native: as many further nodes, which run the pods
+    /// With --provider native: number of further nodes, which run the pods
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: u32,
     /// With --provider vm: size and processor, a row of vm-images/vm/profiles.toml
@@ -284,14 +284,14 @@ pub struct UpArgs {
     /// With --provider vm: only the runtimes and workloads of this experiment
     #[arg(long = "for", value_name = "EXPERIMENT.toml")]
     pub experiment: Option<PathBuf>,
-    /// With --provider vm: go on as soon as the machine runs commands
+    /// With --provider vm: return as soon as the machine runs commands
     #[arg(long)]
     pub no_wait: bool,
-    /// With --provider vm: systemd and no Kubernetes
+    /// With --provider vm: systemd without Kubernetes
     #[arg(long)]
     pub bare: bool,
-    /// Configuration that something else has rendered: containerd.toml, kubelet.json, cni/ and
-    /// runtimeclasses.json take the place of the node's own
+    /// Directory of configuration rendered elsewhere: containerd.toml, kubelet.json, cni/ and
+    /// runtimeclasses.json replace the node's own
     #[arg(long, value_name = "DIR", conflicts_with = "experiment")]
     pub config_from: Option<PathBuf>,
     /// The node's name
@@ -308,7 +308,7 @@ pub struct TargetArgs {
     /// A context of the kubeconfig [default: its current one]
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The cluster of this node of `node up`
+    /// The cluster of the node of this name, from `node up`
     #[arg(long, value_name = "NAME", conflicts_with_all = ["kubeconfig", "context"])]
     pub node: Option<String>,
 }
@@ -322,7 +322,7 @@ pub enum ClusterCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Put wamr-crun on every node that takes pods, with a handler and a RuntimeClass
+    /// Install wamr-crun and its shim on the nodes that take pods, with handlers and RuntimeClasses
     Install {
         /// The cluster
         #[command(flatten)]
@@ -330,7 +330,7 @@ pub enum ClusterCommand {
         /// The image of the lab's pods, as the nodes can pull it
         #[arg(long, value_name = "REFERENCE")]
         image: Option<String>,
-        /// Do it; without, say what would be done
+        /// Do it; otherwise only print what would be done
         #[arg(long)]
         yes: bool,
     },
@@ -339,11 +339,11 @@ pub enum ClusterCommand {
         /// The cluster
         #[command(flatten)]
         target: TargetArgs,
-        /// Do it; without, say what would be done
+        /// Do it; otherwise only print what would be done
         #[arg(long)]
         yes: bool,
     },
-    /// Say which nodes have the runtime
+    /// Show which nodes have the runtime
     Status {
         /// The cluster
         #[command(flatten)]

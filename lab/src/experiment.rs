@@ -396,7 +396,8 @@ mod tests {
     #[test]
     fn the_demonstration_parses() {
         let demo = parse("demo.toml", DEMO, &parse_table(RUNTIMES).unwrap()).unwrap();
-        assert_eq!(demo.series.len(), 3);
+        assert_eq!(demo.series.len(), 4);
+        assert!(demo.series.iter().any(|series| series.runtime == "wamr-shim"));
         assert_eq!(demo.densities, [10]);
         assert_eq!(demo.caches, Caches::Cold);
         assert_eq!(demo.timing.warm_up_batches, 2);
@@ -444,7 +445,7 @@ mod tests {
             ),
             ("limits of a cluster", "provider = \"native\"", "provider = \"cluster\""),
             ("as-is of a node", "\"unthrottled\"", "\"as-is\" #"),
-            ("short windows", "settle_max_s = 60", "settle_max_s = 1"),
+            ("short windows", "settle_max_s = 30", "settle_max_s = 1"),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();
         runtimes.get_mut("crun-python").unwrap().absent = Some("it was lost".to_owned());

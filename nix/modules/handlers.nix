@@ -120,8 +120,8 @@ in
       ];
       description = ''
         Rows of lab/runtimes.toml. Each gets a handler and a RuntimeClass. `wamr-shim` is the
-        handler `wamr`: the containers of wamr-crun by containerd-shim-wamr-v1, of which one process
-        serves up to 128 pods.
+        handler `wamr`: wamr-crun behind containerd-shim-wamr-v1, one process of which serves up
+        to 128 pods.
       '';
     };
     programs = mkOption {
@@ -129,14 +129,14 @@ in
       default = { };
       example = lib.literalExpression ''{ "dist:wamr-crun" = "/opt/bin/wamr-crun"; }'';
       description = ''
-        Where a program of the table is, by its notation there. What this flake and nixpkgs have
-        is known already.
+        Paths of programs, by their notation in the table. Those of this flake and of nixpkgs
+        are already known.
       '';
     };
     systemdCgroup = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether systemd makes the containers' control groups. The kubelet must agree.";
+      description = "Whether systemd creates the control groups. The kubelet must agree.";
     };
     table = mkOption {
       type = types.raw;

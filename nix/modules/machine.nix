@@ -43,7 +43,7 @@ in
     readOnly = true;
     default = static;
     defaultText = lib.literalExpression "machine.json without its images";
-    description = "What wamr-lab is told of this machine.";
+    description = "What wamr-lab is told about this machine.";
   };
 
   config = lib.mkIf cfg.enable {

@@ -22,7 +22,7 @@ in
         "microservice-wasm"
         "microservice-python"
       ];
-      description = "Images of vm-images/workloads/workloads.toml that the node holds.";
+      description = "Images of vm-images/workloads/workloads.toml that are on the node.";
     };
     maxPods = mkOption {
       type = types.ints.positive;
@@ -33,8 +33,8 @@ in
       type = types.str;
       default = "10.88.0.0/21";
       description = ''
-        Addresses of the bridge and of the pods on it. The first one is the node's own; the first
-        and the last of the range are nobody's.
+        Addresses of the bridge and of the pods on it. The node itself has the first usable one;
+        the first and the last of the range are not used.
       '';
     };
     serviceCidr = mkOption {
@@ -49,8 +49,9 @@ in
       ];
       default = "unthrottled";
       description = ''
-        Whether Kubernetes' own limits on requests per second stay, by which a Job's pods are made
-        at 20 a second, or are raised until they no longer shape the start of some hundred pods.
+        Whether to keep Kubernetes' own limits on requests per second, with which a Job's pods
+        are created at 20 a second, or to raise them until they no longer affect the start of
+        some hundred pods.
       '';
     };
     cgroupDriver = mkOption {
@@ -59,13 +60,13 @@ in
         "systemd"
       ];
       default = "systemd";
-      description = "Who makes the control groups of pods and containers.";
+      description = "Who creates the control groups of pods and containers.";
     };
     metricsServer = {
       enable = mkOption {
         type = types.bool;
         default = true;
-        description = "Whether metrics-server runs, as a process of the machine and no pod.";
+        description = "Whether metrics-server runs, as a process of the machine rather than a pod.";
       };
       resolutionSeconds = mkOption {
         type = types.ints.positive;

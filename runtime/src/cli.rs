@@ -31,7 +31,7 @@ fn maps_every_user(uid_map: &str) -> bool {
     uid_map.is_empty() || uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// An OCI runtime for WebAssembly containers on WAMR and for native containers.
+/// An OCI runtime for WebAssembly containers, run by WAMR, and for native containers.
 #[derive(Debug, Parser)]
 #[command(name = "wamr-crun", disable_version_flag = true, disable_help_subcommand = true)]
 pub struct Cli {
@@ -49,29 +49,29 @@ pub struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Directory of the containers' state [default: /run/wamr-crun; for an ordinary user
+    /// Directory for the containers' state [default: /run/wamr-crun; for an ordinary user
     /// $XDG_RUNTIME_DIR/wamr-crun]
     #[arg(long, default_value_os_t = default_root(), hide_default_value = true, value_name = "DIR")]
     pub root: PathBuf,
-    /// File that messages are appended to, instead of stderr; `file:` may stand before it
+    /// File to append messages to, instead of stderr; may be written file:PATH
     #[arg(long, value_name = "FILE", value_parser = log_file)]
     pub log: Option<String>,
     /// Format of the messages
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: Format,
-    /// The least urgent messages to log
+    /// Least severe messages to log
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log_level: Level,
     /// Log debug messages too; the same as --log-level debug
     #[arg(long)]
     pub debug: bool,
-    /// Let systemd make the control groups; the same as --cgroup-manager systemd
+    /// Let systemd create the control groups; the same as --cgroup-manager systemd
     #[arg(long)]
     pub systemd_cgroup: bool,
-    /// Who makes the control groups
+    /// Who creates the control groups
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     pub cgroup_manager: Driver,
-    /// Whether control groups that may not be written are done without
+    /// Whether to do without control groups that may not be written
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub rootless: Rootless,
 }
@@ -81,9 +81,9 @@ pub struct Global {
 pub enum Rootless {
     /// Yes: containers then have no limits of their own
     True,
-    /// No: such a refusal is an error
+    /// No: a control group that may not be written is an error
     False,
-    /// Only where the runtime is not run by root
+    /// Only where the runtime is not run as root
     #[default]
     Auto,
 }
@@ -140,9 +140,9 @@ pub enum Verb {
         /// The container
         id: String,
     },
-    /// Create and start a container, and wait for its end
+    /// Create and start a container, and wait until it ends
     Run(Run),
-    /// Run a further process in a running container
+    /// Run another process in a running container
     Exec(Box<Exec>),
     /// Print the state of a container as JSON
     State {
@@ -160,18 +160,18 @@ pub enum Verb {
         /// The container
         id: String,
     },
-    /// Let the processes of a paused container run again
+    /// Resume all processes of a paused container
     Resume {
         /// The container
         id: String,
     },
     /// Change the limits of a container
     Update(Box<Update>),
-    /// Print a container's events and what it uses, as lines of JSON
+    /// Print a container's events and resource usage, as lines of JSON
     Events(Events),
-    /// Print the processes of a container
+    /// List the processes of a container
     Ps(Ps),
-    /// Write a config.json to begin with
+    /// Write a config.json to start from
     Spec(Spec),
     /// Print what this runtime supports, as JSON
     Features,
@@ -188,13 +188,13 @@ pub struct Create {
     /// Read this file, relative to the bundle, instead of its config.json
     #[arg(short = 'f', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// File that the PID of the container's first process is written to
+    /// File to write the PID of the container's first process to
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Unix socket that the terminal's master is sent to
+    /// Unix socket to send the terminal's master to
     #[arg(long, value_name = "SOCKET")]
     pub console_socket: Option<PathBuf>,
-    /// Unix socket that a pidfd of the container's first process is sent to
+    /// Unix socket to send a pidfd of the container's first process to
     #[arg(long, value_name = "SOCKET")]
     pub pidfd_socket: Option<PathBuf>,
     /// Move the root mount instead of pivot_root: for hosts that run from an initramfs
@@ -203,10 +203,10 @@ pub struct Create {
     /// Stay in the caller's session keyring
     #[arg(long)]
     pub no_new_keyring: bool,
-    /// Number of descriptors from 3 on that the container inherits
+    /// Number of file descriptors, from 3 on, that the container inherits
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub preserve_fds: u32,
-    /// Accepted for runc's sake: this runtime never is a subreaper
+    /// Accepted for compatibility with runc; this runtime is never a subreaper
     #[arg(long)]
     pub no_subreaper: bool,
 }
@@ -217,10 +217,10 @@ pub struct Run {
     /// Those of `create`.
     #[command(flatten)]
     pub create: Create,
-    /// Do not wait for the container's end
+    /// Do not wait until the container ends
     #[arg(short, long)]
     pub detach: bool,
-    /// Do not delete the container at its end
+    /// Do not delete the container when it ends
     #[arg(long)]
     pub keep: bool,
 }
@@ -230,13 +230,13 @@ pub struct Run {
 pub struct Kill {
     /// The container
     pub id: String,
-    /// Number or name, such as 9, KILL or SIGKILL
+    /// Signal number or name, such as 9, KILL or SIGKILL
     #[arg(default_value = "SIGTERM")]
     pub signal: String,
-    /// To every process in the container's control group
+    /// Signal every process in the container's control group
     #[arg(short, long)]
     pub all: bool,
-    /// The name is a regular expression: every container it is found in
+    /// Treat the name as a regular expression, and act on every container that matches
     #[arg(short, long)]
     pub regex: bool,
 }
@@ -246,10 +246,10 @@ pub struct Kill {
 pub struct Delete {
     /// The container
     pub id: String,
-    /// Kill it first if it has not ended, and do not mind if it does not exist
+    /// Kill the container first if it is running; succeed if it does not exist
     #[arg(short, long)]
     pub force: bool,
-    /// The name is a regular expression: every container it is found in
+    /// Treat the name as a regular expression, and act on every container that matches
     #[arg(short, long)]
     pub regex: bool,
 }
@@ -259,43 +259,43 @@ pub struct Delete {
 pub struct Update {
     /// The container
     pub id: String,
-    /// File with linux.resources as JSON, - for stdin; instead of the other flags
+    /// File with linux.resources as JSON, or - for stdin; replaces the other flags
     #[arg(short, long, value_name = "FILE")]
     pub resources: Option<PathBuf>,
     /// Memory limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,
-    /// Memory that is taken from the container last
+    /// Memory reservation (soft limit)
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
-    /// Limit of memory and swap together
+    /// Limit on memory and swap together
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_swap: Option<String>,
-    /// Deprecated: Linux has no such limit any more
+    /// Deprecated: Linux no longer has this limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     pub kernel_memory: Option<String>,
-    /// Deprecated: Linux has no such limit any more
+    /// Deprecated: Linux no longer has this limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     pub kernel_memory_tcp: Option<String>,
-    /// Weight of CPU time, from 2 to 262144
+    /// CPU weight, from 2 to 262144
     #[arg(long, alias = "cpu-share", value_name = "SHARES")]
     pub cpu_shares: Option<u64>,
-    /// Length of a period of CPU time
+    /// Length of a CPU period
     #[arg(long, value_name = "US")]
     pub cpu_period: Option<u64>,
-    /// CPU time in a period
+    /// CPU time per period
     #[arg(long, value_name = "US", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// CPU time beyond the quota, saved up in earlier periods
+    /// CPU time beyond the quota, saved from earlier periods
     #[arg(long, value_name = "US")]
     pub cpu_burst: Option<u64>,
-    /// 1: run only where nobody else wants to
+    /// 1: run only when nothing else wants to
     #[arg(long, value_name = "0|1")]
     pub cpu_idle: Option<i64>,
-    /// Length of a period of realtime CPU time
+    /// Length of a real-time CPU period
     #[arg(long, value_name = "US")]
     pub cpu_rt_period: Option<u64>,
-    /// Realtime CPU time in a period
+    /// Real-time CPU time per period
     #[arg(long, value_name = "US", allow_hyphen_values = true)]
     pub cpu_rt_runtime: Option<i64>,
     /// CPUs to run on, such as 0-2,7
@@ -304,10 +304,10 @@ pub struct Update {
     /// Memory nodes to use
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Number of processes and threads
+    /// Maximum number of processes and threads
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Weight of block device requests, from 10 to 1000
+    /// Block I/O weight, from 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u16>,
     /// Intel RDT: schema of the L3 cache
@@ -323,10 +323,10 @@ pub struct Update {
 pub struct Events {
     /// The container
     pub id: String,
-    /// Print what it uses now, once
+    /// Print the current resource usage once
     #[arg(long)]
     pub stats: bool,
-    /// How often what it uses is printed
+    /// How often to print the resource usage
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub interval: String,
 }
@@ -336,14 +336,14 @@ pub struct Events {
 #[command(after_help = "Examples:\n  \
     wamr-crun ps web                         as `ps -ef` shows them\n  \
     wamr-crun ps web -o pid,ppid,rss,args    other columns; PID must be one of them\n  \
-    wamr-crun ps --format json web           the PIDs alone")]
+    wamr-crun ps --format json web           only the PIDs")]
 pub struct Ps {
     /// The container
     pub id: String,
-    /// Format of the list; JSON is the PIDs alone
+    /// Format of the list; JSON has only the PIDs
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: ListFormat,
-    /// Options of ps(1), which must print a column PID
+    /// Options for ps(1), whose output must have a PID column
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
     pub options: Vec<String>,
 }
@@ -355,7 +355,7 @@ pub struct Ps {
     its path, such as [\"/app.wasm\"], and process.terminal to false."
 )]
 pub struct Spec {
-    /// Directory that config.json is written into; an existing one is left as it is
+    /// Directory to write config.json to; an existing file is never overwritten
     #[arg(short, long, default_value = ".", value_name = "DIR")]
     pub bundle: PathBuf,
     /// For an ordinary user: a user namespace, the host's network, no limits
@@ -369,7 +369,7 @@ pub struct List {
     /// Format of the list
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: ListFormat,
-    /// Print the names alone
+    /// Print only the names
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -20,15 +20,15 @@ pub enum Format {
 /// The least urgent messages that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]
 pub enum Level {
-    /// What the runtime does, for those who look for a fault
+    /// What the runtime does, for troubleshooting
     Debug,
-    /// The same as warning: there is nothing between the two
+    /// The same as warning; no message has this level
     Info,
     /// What a user may want to change
     #[default]
     #[value(alias = "warn")]
     Warning,
-    /// What ends a run
+    /// What makes a command fail
     #[value(aliases = ["fatal", "panic"])]
     Error,
 }

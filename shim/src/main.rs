@@ -8,7 +8,7 @@ use wamr_shim::{delete, info, serve, start};
 const USAGE: &str = "containerd-shim-wamr-v1: a containerd shim that serves many pods from one \
 process
 
-containerd runs it; a handler names it:
+containerd starts it for the containers of a handler such as:
 
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.wamr]
     runtime_type = 'io.containerd.wamr.v1'
@@ -16,10 +16,11 @@ containerd runs it; a handler names it:
 Usage:
   containerd-shim-wamr-v1 -namespace NAME -address SOCKET -id ID start   in a bundle
   containerd-shim-wamr-v1 -namespace NAME -address SOCKET -id ID delete  in a bundle
-  containerd-shim-wamr-v1 -info                                          as protobuf
+  containerd-shim-wamr-v1 -info                                          prints protobuf
   containerd-shim-wamr-v1 -v
 
-The runtime is wamr-crun beside this program, or else in PATH. Files are below /run/wamr-shim.
+The runtime is the wamr-crun beside this program or, failing that, in PATH. The shim keeps its
+files below /run/wamr-shim.
 ";
 
 fn main() -> ExitCode {

@@ -33,9 +33,9 @@ pub enum Driver {
     /// This runtime, in the cgroup file system
     #[default]
     Cgroupfs,
-    /// systemd: a scope for each container
+    /// systemd, as a scope per container
     Systemd,
-    /// Nobody: containers stay in the caller's groups; refused where config.json asks for limits
+    /// Nobody: containers stay in the caller's control groups; limits in config.json are refused
     Disabled,
 }
 

@@ -42,12 +42,12 @@ const CAPABILITIES: [&str; 14] = [
 ];
 
 /// What the page says of the bundle.
-pub const DESCRIPTION: &str = "Every runtime gets the same bundle, of what containerd's CRI plugin \
-    asks for by default: new pid,\nnetwork, ipc, uts and mount namespaces; proc, sysfs, devpts, \
-    mqueue, tmpfs and cgroup mounts, and five\nbind mounts of a pod's files; limits of memory, \
-    processor and processes, device rules; masked and\nread-only paths; the default capabilities, \
-    an OOM score, no new privileges, and a seccomp profile of\n362 calls. The control groups are \
-    made by the runtime itself (`cgroupfs`).";
+pub const DESCRIPTION: &str = "Every runtime gets the same bundle, with what containerd's CRI \
+    plugin requests by default: new PID,\nnetwork, IPC, UTS and mount namespaces; proc, sysfs, \
+    devpts, mqueue, tmpfs and cgroup mounts, and five\nbind mounts of a pod's files; limits on \
+    memory, processor and processes, device rules; masked and\nread-only paths; the default \
+    capabilities, an OOM score, no new privileges, and a seccomp profile of\n362 calls. Each \
+    runtime creates the control groups itself (`cgroupfs`).";
 
 /// Writes the bundle of `kind` into `directory`; `busybox` is a static one's content.
 ///
