@@ -87,14 +87,6 @@ pub enum Error {
         /// A file that does not belong to a report.
         found: String,
     },
-    /// A figure could not be drawn.
-    #[error("draw {figure}: {reason}")]
-    Figure {
-        /// Which figure.
-        figure: String,
-        /// What the drawing library said.
-        reason: String,
-    },
     /// A page could not be put together.
     #[error("fill the template of {page}")]
     Template {

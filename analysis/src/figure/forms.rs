@@ -3,34 +3,30 @@
 use super::canvas::{Canvas, Names, paint};
 use super::ink::Place;
 use super::{Figure, Room};
-use crate::error::Error;
 use crate::study::Study;
 
 /// Said of a system without a valid cell.
 pub const NO_VALUE: &str = "no valid value";
 
 /// Draws a figure in its three forms.
-///
-/// # Errors
-/// As [`paint`].
 pub fn finish(
     slug: &'static str,
     title: &str,
     description: &str,
     draw: impl Fn(Room) -> (Canvas, f64),
-) -> Result<Figure, Error> {
+) -> Figure {
     let form = |room: Room, place: Place, id: &str| {
         let (canvas, height) = draw(room);
         paint(&canvas, (room.width(), height), Names { id, title, description }, place)
     };
-    Ok(Figure {
+    Figure {
         slug,
         title: title.to_owned(),
         description: description.to_owned(),
-        file: form(Room::Wide, Place::File, slug)?,
-        wide: form(Room::Wide, Place::Inline, &format!("{slug}-wide"))?,
-        narrow: form(Room::Narrow, Place::Inline, &format!("{slug}-narrow"))?,
-    })
+        file: form(Room::Wide, Place::File, slug),
+        wide: form(Room::Wide, Place::Inline, &format!("{slug}-wide")),
+        narrow: form(Room::Narrow, Place::Inline, &format!("{slug}-narrow")),
+    }
 }
 
 /// Says what dots and whiskers mean, if there are any.
