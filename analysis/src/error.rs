@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use wamr_record::reader::ReadError;
 
 use crate::format;
-use crate::verify::Defect;
+use crate::verify::defect::Defect;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error, Diagnostic)]

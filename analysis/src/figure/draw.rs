@@ -1,10 +1,10 @@
 //! Which figures a report has and what they show.
 
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::forms::{NO_VALUE, finish, marks};
+use super::forms::{Figure, NO_VALUE, finish, marks};
 use super::ink::Ink;
 use super::stack::{Scale, StackRow};
-use super::{Figure, lines, stack};
+use super::{lines, stack};
 use crate::attribution;
 use crate::error::Error;
 use crate::format::MB;

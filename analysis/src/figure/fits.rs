@@ -3,9 +3,8 @@
 use super::axis::Axis;
 use super::bars::caption;
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit};
-use super::forms::finish;
+use super::forms::{Figure, Room, finish};
 use super::ink::Ink;
-use super::{Figure, Room};
 use crate::cell_figures::State;
 use crate::format::{MB, fixed, mb};
 use crate::study::Study;

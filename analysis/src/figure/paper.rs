@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Figure;
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::forms::{NO_VALUE, finish, marks};
+use super::forms::{Figure, NO_VALUE, finish, marks};
 use super::ink::Ink;
 use crate::claims::Catalogue;
 use crate::error::Error;

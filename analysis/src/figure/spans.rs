@@ -3,10 +3,9 @@
 use super::axis::Axis;
 use super::bars::{caption, draw_grid, draw_ticks};
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
-use super::forms::{NO_VALUE, finish};
+use super::forms::{Figure, NO_VALUE, Room, finish};
 use super::ink::Ink;
 use super::stack::{self, Scale, StackRow};
-use super::{Figure, Room};
 use crate::group::Group;
 use crate::measure::Measure;
 use crate::study::{Study, by_density};
