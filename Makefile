@@ -159,7 +159,7 @@ tidy: $(TARGET)/tidy ## the house rules of lab/tests/tidy, in seconds
 
 $(TARGET)/tidy: $(wildcard lab/tests/tidy/*.rs)
 	@mkdir -p $(TARGET)
-	@CARGO_MANIFEST_DIR=$(CURDIR)/lab rustc --edition 2024 --test lab/tests/tidy/main.rs -o $@
+	@rustc --edition 2024 --test lab/tests/tidy/main.rs -o $@
 
 clippy: ## lints, warnings are errors
 	@cargo clippy --locked --workspace --all-targets -- -D warnings

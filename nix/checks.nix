@@ -49,7 +49,7 @@ in
     pkgs.gcc
     pkgs.rustc
   ] ''
-    CARGO_MANIFEST_DIR=$PWD/lab rustc --edition 2024 --test lab/tests/tidy/main.rs -o ../tidy
+    rustc --edition 2024 --test lab/tests/tidy/main.rs -o ../tidy
     ../tidy
   '';
 

@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use wamr_record::reader::ReadError;
 
 use crate::format;
-use crate::verify::Defect;
+use crate::verify::defect::Defect;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -86,14 +86,6 @@ pub enum Error {
         path: PathBuf,
         /// A file that does not belong to a report.
         found: String,
-    },
-    /// A figure could not be drawn.
-    #[error("draw {figure}: {reason}")]
-    Figure {
-        /// Which figure.
-        figure: String,
-        /// What the drawing library said.
-        reason: String,
     },
     /// A page could not be put together.
     #[error("fill the template of {page}")]

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::stats::Spread;
 use crate::stats::bootstrap::spread;
 use crate::stats::quantile::median;
-use crate::study::System;
+use crate::system::System;
 
 /// A system at a density. Orders by density, then by the tables' order of systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

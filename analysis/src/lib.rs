@@ -24,6 +24,7 @@ pub mod plan;
 pub mod report;
 pub mod stats;
 pub mod study;
+pub mod system;
 pub mod terminal;
 pub mod timeline;
 pub mod verdict;

@@ -7,7 +7,7 @@ use wamr_record::reader::read_run;
 use crate::error::Error;
 use crate::plan::read_plan;
 use crate::study::{Study, study};
-use crate::verify::check;
+use crate::verify::check::check;
 
 /// Whether a run with defects is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

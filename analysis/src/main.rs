@@ -89,7 +89,7 @@ fn export_run(run_dir: &Path, trust: Trust) -> Result<ExitCode, Error> {
 }
 
 fn verify_run(run_dir: &Path) -> Result<ExitCode, Error> {
-    let findings = verify::check(run_dir)?;
+    let findings = verify::check::check(run_dir)?;
     let mut lines: Vec<String> = findings.defects.iter().map(ToString::to_string).collect();
     lines.push(format!(
         "{} compared, {} read, {}",

@@ -6,16 +6,18 @@ use serde::Serialize;
 use wamr_record::environment::Environment;
 use wamr_record::reader::{CellRecord, Run};
 
-use crate::attribution::{PrivateMemory, private_memory};
+use crate::attribution::private_memory;
 use crate::cell_figures::{CellFigures, State, cell_figures};
 use crate::estimator::slope;
-use crate::evidence::{SystemEvidence, system_evidence};
+use crate::evidence::system_evidence;
 use crate::format::clean;
 use crate::group::{Group, Key, group, ratios};
 use crate::plan::Plan;
 use crate::stats::Spread;
 use crate::stats::bootstrap::{SETTINGS, Settings, spread};
-use crate::verify::{Defect, Findings};
+use crate::system::{System, systems};
+use crate::verify::check::Findings;
+use crate::verify::defect::Defect;
 
 /// Version of the layout of numbers.json.
 pub const NUMBERS_VERSION: u32 = 1;
@@ -73,28 +75,6 @@ pub struct RunFacts {
     pub files_compared: usize,
 }
 
-/// A runtime with a workload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct System {
-    /// Row of runtimes.toml.
-    pub runtime: String,
-    /// Workload image.
-    pub workload: String,
-    /// Name in tables and figures.
-    pub title: String,
-    /// `wasm`, `python` or `native`.
-    pub language: String,
-    /// What must stand beside its figures.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remark: Option<String>,
-    /// True for what this project builds.
-    pub ours: bool,
-    /// Private memory of its idle containers in valid cells.
-    pub private: Option<PrivateMemory>,
-    /// What ran.
-    pub evidence: Option<SystemEvidence>,
-}
-
 /// A cell that was planned but is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MissingCell {
@@ -133,7 +113,7 @@ pub fn study(run: &Run, plan: &Plan, findings: Findings) -> Study {
     ratios(&mut groups, &systems, &cells);
     for system in &mut systems {
         let of_system: Vec<&CellRecord> =
-            run.cells.iter().filter(|record| is_of(system, record)).collect();
+            run.cells.iter().filter(|record| system.is_of(record)).collect();
         let valid: Vec<&CellRecord> =
             of_system.iter().copied().filter(|record| record.cell.verdict.is_valid()).collect();
         system.private = private_memory(&valid);
@@ -183,46 +163,6 @@ impl Study {
     }
 }
 
-fn is_of(system: &System, record: &CellRecord) -> bool {
-    record.cell.runtime == system.runtime && record.cell.workload == system.workload
-}
-
-/// The plan's order first, then what else was measured, by name.
-fn systems(run: &Run, plan: &Plan) -> Vec<System> {
-    let planned = plan.series.iter().map(|series| (&series.runtime, &series.workload));
-    let mut measured: Vec<_> =
-        run.cells.iter().map(|record| (&record.cell.runtime, &record.cell.workload)).collect();
-    measured.sort();
-    let mut systems: Vec<System> = Vec::new();
-    for (runtime, workload) in planned.chain(measured) {
-        if systems.iter().any(|known| known.runtime == *runtime && known.workload == *workload) {
-            continue;
-        }
-        let cell = run
-            .cells
-            .iter()
-            .map(|record| &record.cell)
-            .find(|cell| cell.runtime == *runtime && cell.workload == *workload);
-        systems.push(System {
-            runtime: runtime.clone(),
-            workload: workload.clone(),
-            title: cell.map_or_else(|| clean(runtime), |cell| clean(&cell.runtime_title)),
-            remark: cell.and_then(|cell| cell.runtime_remark.as_deref()).map(clean),
-            language: cell.map_or_else(String::new, |cell| clean(&cell.language)),
-            ours: cell.is_some_and(|cell| cell.ours),
-            private: None,
-            evidence: None,
-        });
-    }
-    let titles: Vec<String> = systems.iter().map(|system| system.title.clone()).collect();
-    for system in &mut systems {
-        if titles.iter().filter(|title| **title == system.title).count() > 1 {
-            system.title = format!("{}, {}", system.title, clean(&system.workload));
-        }
-    }
-    systems
-}
-
 fn keys(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<Key> {
     let mut keys = BTreeSet::new();
     for (index, system) in systems.iter().enumerate() {
@@ -237,13 +177,6 @@ fn keys(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<Key> {
         keys.extend(measured.map(|cell| Key { pods: cell.pods, system: index }));
     }
     keys.into_iter().collect()
-}
-
-impl CellFigures {
-    /// True if the cell measured `system`.
-    pub fn is_of(&self, system: &System) -> bool {
-        self.runtime == system.runtime && self.workload == system.workload
-    }
 }
 
 fn missing(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<MissingCell> {

@@ -5,7 +5,7 @@ use wamr_record::reader::{CellRecord, Run};
 use wamr_record::sample::Reading;
 
 use crate::cell_figures::{taken_available, taken_free};
-use crate::study::System;
+use crate::system::System;
 
 /// Columns that a cell's line is thinned to; each keeps its lowest and highest reading.
 const MAX_COLUMNS: usize = 400;

@@ -1,111 +1,109 @@
 //! A document of `docs/` as sections of a man page. Pure.
 //!
-//! Knows what those documents use: headings, paragraphs, tables, lists, code spans and links. A
-//! table's rows become tagged paragraphs under their first column.
+//! Knows what those documents use: headings, paragraphs, tables, lists, code and links. A table's
+//! rows become tagged paragraphs under their first column.
 
-use std::fmt::Write as _;
-
-use crate::page::text;
+use clap_mangen::roff::{Inline, Roff, bold, roman};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// The document with its own title replaced by `section`.
-pub fn to_roff(markdown: &str, section: &str) -> String {
-    let mut page = format!(".SH {}\n", text(section));
-    let mut table: Vec<Vec<String>> = Vec::new();
-    let mut between = true;
-    for line in markdown.lines() {
-        let line = line.trim();
-        if let Some(row) = line.strip_prefix('|') {
-            let cells = row.trim_end_matches('|').split('|');
-            table.push(cells.map(|cell| cell.trim().to_owned()).collect());
-            continue;
-        }
-        push_table(&mut page, &std::mem::take(&mut table));
-        if line.is_empty() {
-            between = true;
-        } else if let Some(heading) = line.strip_prefix("## ") {
-            push(&mut page, &format!(".SS {}", inline(heading)));
-            between = false;
-        } else if !line.starts_with("# ") {
-            let item = line.strip_prefix("- ");
-            if item.is_some() {
-                page.push_str(".IP \\(bu 2\n");
-            } else if between && !after_heading(&page) {
-                page.push_str(".PP\n");
+pub fn to_roff(markdown: &str, section: &str) -> Roff {
+    let mut page = Page::default();
+    page.roff.control("SH", [section]);
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        page.take(event);
+    }
+    page.roff
+}
+
+/// A page that is being written.
+#[derive(Default)]
+struct Page {
+    roff: Roff,
+    /// The words of the paragraph, heading or cell that has not ended yet.
+    words: Vec<Inline>,
+    /// The cells of the table's head, then those of the row that has not ended yet.
+    head: Vec<Vec<Inline>>,
+    row: Vec<Vec<Inline>>,
+    /// True where a paragraph's own macro would be one too many: below a heading, in a list.
+    begun: bool,
+}
+
+impl Page {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Text(text) => self.words.push(roman(text.into_string())),
+            Event::Code(text) => self.words.push(bold(text.into_string())),
+            // Each line for itself, so that a dot at its start is no request.
+            Event::SoftBreak => self.end_line(),
+            Event::Start(Tag::Item) => {
+                self.roff.control("IP", ["\\(bu", "2"]);
+                self.begun = true;
             }
-            push(&mut page, &inline(item.unwrap_or(line)));
-            between = false;
+            Event::Start(Tag::Paragraph) if !self.begun => {
+                self.roff.control("PP", []);
+            }
+            Event::Start(Tag::CodeBlock(_)) => {
+                self.roff.control("PP", []).control("nf", []);
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                self.end_line();
+                self.roff.control("fi", []);
+            }
+            Event::End(TagEnd::Heading(level)) => {
+                let words: String = self.words.drain(..).filter_map(plain).collect();
+                if level > pulldown_cmark::HeadingLevel::H1 {
+                    self.roff.control("SS", [words.as_str()]);
+                }
+                self.begun = true;
+            }
+            Event::End(TagEnd::Paragraph | TagEnd::Item) => {
+                self.end_line();
+                self.begun = false;
+            }
+            Event::End(TagEnd::TableCell) => self.row.push(std::mem::take(&mut self.words)),
+            Event::End(TagEnd::TableHead) => self.head = std::mem::take(&mut self.row),
+            Event::End(TagEnd::TableRow) => self.end_row(),
+            _ => {}
         }
     }
-    push_table(&mut page, &table);
-    page
-}
 
-/// A paragraph macro right below a heading would be one too many.
-fn after_heading(page: &str) -> bool {
-    page.lines().last().is_some_and(|line| line.starts_with(".SH ") || line.starts_with(".SS "))
-}
-
-/// Rows below the line of dashes; an empty first cell continues the row above.
-fn push_table(page: &mut String, table: &[Vec<String>]) {
-    let Some((head, rows)) = table.split_first() else { return };
-    for row in rows.iter().filter(|row| !row.iter().all(|cell| cell.starts_with("--"))) {
-        let (tag, cells) = row.split_first().map_or(("", row.as_slice()), |(t, c)| (t, c));
-        if tag.is_empty() {
-            page.push_str(".IP\n");
-        } else {
-            page.push_str(".TP\n");
-            push(page, &inline(tag));
+    fn end_line(&mut self) {
+        if let Some(Inline::Roman(last)) = self.words.last_mut() {
+            last.truncate(last.trim_end_matches('\n').len());
         }
-        let mut line = String::new();
-        for (title, cell) in head.iter().skip(1).zip(cells) {
+        if !self.words.is_empty() {
+            self.roff.text(std::mem::take(&mut self.words));
+        }
+    }
+
+    /// An empty first cell continues the row above.
+    fn end_row(&mut self) {
+        let mut cells = std::mem::take(&mut self.row).into_iter();
+        match cells.next() {
+            Some(tag) if !tag.is_empty() => self.roff.control("TP", []).text(tag),
+            _ => self.roff.control("IP", []),
+        };
+        for (title, cell) in self.head.iter().skip(1).zip(cells) {
             // "value" and "effect" go without saying, "unless set" does not.
-            let between = match (line.is_empty(), title.contains(' ')) {
-                (true, _) => String::new(),
-                (false, true) => format!("; {title}: "),
-                (false, false) => ": ".to_owned(),
-            };
-            line.push_str(&between);
-            line.push_str(cell);
+            let title: String = title.iter().cloned().filter_map(plain).collect();
+            if !self.words.is_empty() {
+                let said = title.contains(' ');
+                self.words.push(roman(if said { format!("; {title}: ") } else { ": ".into() }));
+            }
+            self.words.extend(cell);
         }
-        push(page, &inline(&(line + ".")));
+        self.words.push(roman("."));
+        self.end_line();
+        self.begun = false;
     }
 }
 
-fn push(page: &mut String, line: &str) {
-    writeln!(page, "{line}").unwrap_or_default();
-}
-
-/// Code spans bold, links as their text.
-fn inline(markdown: &str) -> String {
-    let mut roff = String::new();
-    for (index, part) in without_links(markdown).split('`').enumerate() {
-        let part = part.replace('\\', "\\e").replace('-', "\\-");
-        if index % 2 == 1 {
-            write!(roff, "\\fB{part}\\fR").unwrap_or_default();
-        } else {
-            roff.push_str(&part);
-        }
+fn plain(inline: Inline) -> Option<String> {
+    match inline {
+        Inline::Roman(text) | Inline::Italic(text) | Inline::Bold(text) => Some(text),
+        Inline::LineBreak => None,
     }
-    if roff.starts_with(['.', '\'']) { format!("\\&{roff}") } else { roff }
-}
-
-/// `[text](target)` as `text`.
-fn without_links(markdown: &str) -> String {
-    let mut rest = markdown;
-    let mut plain = String::new();
-    while let Some((before, link)) = rest.split_once('[') {
-        plain.push_str(before);
-        let parts =
-            link.split_once("](").and_then(|(t, after)| Some((t, after.split_once(')')?.1)));
-        if let Some((shown, after)) = parts {
-            plain.push_str(shown);
-            rest = after;
-        } else {
-            plain.push('[');
-            rest = link;
-        }
-    }
-    plain + rest
 }
 
 #[cfg(test)]
@@ -116,17 +114,20 @@ mod tests {
     fn what_the_documents_use_becomes_roff() {
         let table = [
             ("# Title\n\nOne `-x` [here](there.md).", ".SH T\nOne \\fB\\-x\\fR here.\n"),
-            ("One.\n\nTwo\nlines.", ".SH T\nOne.\n.PP\nTwo\nlines.\n"),
+            ("One.\n\nTwo\nlines.", ".SH T\n.PP\nOne.\n.PP\nTwo\nlines.\n"),
             ("## Sub\n\n.dot", ".SH T\n.SS Sub\n\\&.dot\n"),
-            ("- a\n  b\n- c", ".SH T\n.IP \\(bu 2\na\nb\n.IP \\(bu 2\nc\n"),
+            ("# T\n\na\n.b", ".SH T\na\n\\&.b\n"),
+            ("- a\n  b\n- c\n", ".SH T\n.IP \\(bu 2\na\nb\n.IP \\(bu 2\nc\n"),
             (
                 "| k | v | unless set |\n|---|---|---|\n| `a` | b | c |\n| | d | e |\n",
                 ".SH T\n.TP\n\\fBa\\fR\nb; unless set: c.\n.IP\nd; unless set: e.\n",
             ),
-            ("a [b] c", ".SH T\na [b] c\n"),
+            ("## S\n\n| k | v |\n|---|---|\n| a | b |\n\nc", ".SH T\n.SS S\n.TP\na\nb.\n.PP\nc\n"),
+            ("a [b] c", ".SH T\n.PP\na [b] c\n"),
+            ("# T\n\na:\n\n```yaml\nb:\n  c\n```\n", ".SH T\na:\n.PP\n.nf\nb:\n  c\n.fi\n"),
         ];
         for (markdown, want) in table {
-            assert_eq!(to_roff(markdown, "T"), want, "{markdown:?}");
+            assert_eq!(to_roff(markdown, "T").to_roff(), want, "{markdown:?}");
         }
     }
 }

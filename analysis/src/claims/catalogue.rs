@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::bound::{Formula, Test};
-use super::formula::Metric;
+use super::metric::Metric;
 use crate::error::Error;
 use crate::study::Study;
 

@@ -1,8 +1,8 @@
 //! Horizontal bars side by side: a row per system, a bar per measure, a panel per density.
 
-use super::Room;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
+use super::forms::Room;
 use super::ink::Ink;
 use crate::format::fixed;
 

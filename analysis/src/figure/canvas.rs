@@ -1,14 +1,11 @@
-//! Shapes as data, painted at the end by plotters' SVG backend.
+//! Shapes as data, and their painting as SVG.
 
-use plotters::backend::{DrawingBackend, SVGBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontFamily, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
+use std::collections::BTreeSet;
 
-use super::ink::{Ink, Place, replace_markers};
-use crate::error::Error;
+use super::ink::{Ink, Place};
 use crate::format::clean;
 
-/// The backend knows whole units only: it is given ten for each unit of the figure.
+/// Painted units for each unit of the figure: whole numbers that are fine enough.
 const SCALE: f64 = 10.0;
 
 /// Which side of its place a text is on.
@@ -73,6 +70,17 @@ pub enum Shape {
     },
 }
 
+impl Shape {
+    fn ink(&self) -> Ink {
+        match *self {
+            Self::Rect { ink, .. }
+            | Self::Line { ink, .. }
+            | Self::Dot { ink, .. }
+            | Self::Text { ink, .. } => ink,
+        }
+    }
+}
+
 /// Text of ordinary size.
 pub const SIZE: f64 = 13.0;
 
@@ -131,33 +139,21 @@ pub struct Names<'a> {
 }
 
 /// Paints `canvas` as one SVG element.
-///
-/// # Errors
-/// As plotters; writing into memory gives it no reason to.
 pub fn paint(
     canvas: &Canvas,
     (width, height): (f64, f64),
     names: Names<'_>,
     place: Place,
-) -> Result<String, Error> {
-    let mut painted = String::new();
-    {
-        let mut backend = SVGBackend::with_string(&mut painted, (1, 1));
-        let failed = |error: String| Error::Figure { figure: names.id.to_owned(), reason: error };
-        for shape in &canvas.shapes {
-            paint_shape(&mut backend, shape).map_err(failed)?;
-        }
-        backend.present().map_err(|error| failed(error.to_string()))?;
-    }
-    let inner = painted.split_once('\n').map_or("", |split| split.1);
-    let (inner, patterns) = replace_markers(&tidy(inner), place, names.id);
-    let escape =
-        |text: &str| clean(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let (title, description) = (escape(names.title), escape(names.description));
+) -> String {
+    let id = names.id;
+    let shapes: String = canvas.shapes.iter().map(|shape| element(shape, place, id)).collect();
+    let inks: BTreeSet<Ink> = canvas.shapes.iter().map(Shape::ink).collect();
+    let patterns: String = inks.iter().filter_map(|ink| ink.definition(place, id)).collect();
     let definitions = match patterns.as_str() {
         "" => String::new(),
         patterns => format!("<defs>\n{patterns}</defs>\n"),
     };
+    let (title, description) = (escape(&clean(names.title)), escape(&clean(names.description)));
     let room = match place {
         Place::Inline => Margins::default(),
         Place::File => Margins { side: 20.0, top: 52.0 },
@@ -174,16 +170,15 @@ pub fn paint(
              fill=\"#1b1f24\">{title}</text>\n"
         ),
     };
-    Ok(format!(
+    format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" \
          viewBox=\"{left} {top} {view_width} {view_height}\" \
          width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" \
          aria-labelledby=\"{id}-t {id}-d\" \
          font-family=\"system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Arial, sans-serif\">\n\
          <title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{description}</desc>\n\
-         {definitions}{background}{inner}",
-        id = names.id
-    ))
+         {definitions}{background}{shapes}</svg>\n"
+    )
 }
 
 /// Empty room around a drawing.
@@ -193,71 +188,60 @@ struct Margins {
     top: f64,
 }
 
-/// Units of the backend; what does not fit is clipped to far outside the figure.
+/// Painted units; what does not fit is clipped to far outside the figure.
 fn px(units: f64) -> i32 {
     (units * SCALE).round().clamp(-1e6, 1e6) as i32
 }
 
-fn style(ink: Ink) -> ShapeStyle {
-    let (red, green, blue) = ink.marker();
-    RGBColor(red, green, blue).filled()
-}
-
-fn paint_shape(backend: &mut SVGBackend<'_>, shape: &Shape) -> Result<(), String> {
-    let painted = match shape {
-        Shape::Rect { x, y, width, height, ink } => {
-            let corner = (px(*x), px(*y));
-            let other = (px(x + width), px(y + height));
-            backend.draw_rect(corner, other, &style(*ink), true)
+/// A shape as an element of its own line.
+fn element(shape: &Shape, place: Place, id: &str) -> String {
+    let paint = shape.ink().paint(place, id);
+    match shape {
+        Shape::Rect { x, y, width, height, .. } => {
+            let (left, top) = (px(*x), px(*y));
+            let (width, height) = (px(x + width) - left, px(y + height) - top);
+            format!(
+                "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" \
+                 fill=\"{paint}\"/>\n"
+            )
         }
-        Shape::Line { points, ink, thickness } => {
-            let style = style(*ink).stroke_width(px(*thickness).unsigned_abs());
-            backend.draw_path(points.iter().map(|&(x, y)| (px(x), px(y))), &style)
+        Shape::Line { points, thickness, .. } => {
+            let points: Vec<String> =
+                points.iter().map(|&(x, y)| format!("{},{} ", px(x), px(y))).collect();
+            let points = points.concat();
+            let width = px(*thickness).unsigned_abs();
+            format!(
+                "<polyline fill=\"none\" stroke=\"{paint}\" stroke-width=\"{width}\" \
+                 points=\"{points}\"/>\n"
+            )
         }
-        Shape::Dot { at, radius, ink } => {
-            let centre = (px(at.0), px(at.1));
-            backend.draw_circle(centre, px(*radius).unsigned_abs(), &style(*ink), true)
+        Shape::Dot { at: (x, y), radius, .. } => {
+            let (x, y, radius) = (px(*x), px(*y), px(*radius).unsigned_abs());
+            format!(
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" fill=\"{paint}\" \
+                 stroke-width=\"1\"/>\n"
+            )
         }
-        Shape::Text { at, text, size, ink, bold, anchor } => {
-            let weight = if *bold { FontStyle::Bold } else { FontStyle::Normal };
-            let horizontal = match anchor {
-                Anchor::Start => HPos::Left,
-                Anchor::Middle => HPos::Center,
-                Anchor::End => HPos::Right,
+        Shape::Text { at: (x, y), text, size, bold, anchor, .. } => {
+            let anchor = match anchor {
+                Anchor::Start => "",
+                Anchor::Middle => " text-anchor=\"middle\"",
+                Anchor::End => " text-anchor=\"end\"",
             };
-            let colour = RGBColor(ink.marker().0, ink.marker().1, ink.marker().2);
-            // The backend divides the size by 1.24.
-            let font = (FontFamily::SansSerif, size * SCALE * 1.24).into_font().style(weight);
-            let style =
-                TextStyle::from(font).color(&colour).pos(Pos::new(horizontal, VPos::Center));
-            backend.draw_text(text, &style, (px(at.0), px(at.1)))
+            let weight = if *bold { " font-weight=\"bold\"" } else { "" };
+            let (x, y, size) = (px(*x), px(*y), px(*size));
+            let text = escape(text).replace('"', "&quot;").replace('\'', "&apos;");
+            format!(
+                "<text x=\"{x}\" y=\"{y}\" dy=\"0.5ex\"{anchor} font-size=\"{size}\" \
+                 fill=\"{paint}\"{weight}>\n{text}\n</text>\n"
+            )
         }
-    };
-    painted.map_err(|error| error.to_string())
+    }
 }
 
-/// Drops attributes that say nothing and rounds sizes; text cannot hold a plain quotation mark, so
-/// nothing of it matches.
-fn tidy(drawing: &str) -> String {
-    let plain = drawing
-        .replace(" opacity=\"1\"", "")
-        .replace(" stroke=\"none\"", "")
-        .replace(" font-family=\"sans-serif\"", "")
-        .replace(" text-anchor=\"start\"", "");
-    let mut tidied = String::with_capacity(plain.len());
-    let mut rest = plain.as_str();
-    let key = "font-size=\"";
-    while let Some((before, after)) = rest.split_once(key) {
-        tidied.push_str(before);
-        tidied.push_str(key);
-        let (size, tail) = after.split_once('"').unwrap_or((after, ""));
-        let rounded = size.parse::<f64>().map_or(0.0, f64::round);
-        tidied.push_str(&rounded.to_string());
-        tidied.push('"');
-        rest = tail;
-    }
-    tidied.push_str(rest);
-    tidied
+/// Text between tags.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// About how wide `text` is: sans-serif letters are on average 0.55 of their height.
@@ -289,7 +273,7 @@ fn hostile_names_stay_text() {
     canvas.text((1.0, 2.0), "</text><script>\u{1b}\"#FE0100\"", SIZE, Ink::Text, Anchor::End);
     canvas.rect((f64::NAN, f64::INFINITY), (1e300, -1.0), Ink::Orange);
     let names = Names { id: "x", title: "<b>&", description: "d" };
-    let svg = paint(&canvas, (10.0, 10.0), names, Place::File).unwrap();
+    let svg = paint(&canvas, (10.0, 10.0), names, Place::File);
     assert!(!svg.contains("<script>") && !svg.contains('\u{1b}') && !svg.contains("<b>"), "{svg}");
     assert!(svg.contains("&quot;#FE0100&quot;") && svg.contains("font-size=\"130\""), "{svg}");
 }

@@ -1,10 +1,10 @@
 //! Which figures a report has and what they show.
 
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::forms::{NO_VALUE, finish, marks};
+use super::forms::{Figure, NO_VALUE, finish, marks};
 use super::ink::Ink;
 use super::stack::{Scale, StackRow};
-use super::{Figure, lines, stack};
+use super::{lines, stack};
 use crate::attribution;
 use crate::error::Error;
 use crate::format::MB;
@@ -35,25 +35,25 @@ const PART_INKS: [(Measure, Ink); 8] = [
 /// Draws all figures for which there is anything to show.
 ///
 /// # Errors
-/// As [`finish`].
+/// The built-in catalogue of claims cannot be read.
 pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
     let mut figures = Vec::new();
     if study.valid_cells() > 0 {
-        figures.push(memory_free(study)?);
-        figures.push(memory_metrics(study)?);
+        figures.push(memory_free(study));
+        figures.push(memory_metrics(study));
         if !study.environment.emulated {
-            figures.push(start(study)?);
+            figures.push(start(study));
         }
-        figures.push(parts(study)?);
+        figures.push(parts(study));
         figures.extend(super::paper::figures(study)?);
-        figures.extend(super::fits::figure(study)?);
+        figures.extend(super::fits::figure(study));
         if !study.environment.emulated {
-            figures.extend(super::spans::distribution(study)?);
-            figures.extend(super::spans::stages(study)?);
+            figures.extend(super::spans::distribution(study));
+            figures.extend(super::spans::stages(study));
         }
     }
     if !study.timeline.is_empty() {
-        figures.push(timeline(study)?);
+        figures.push(timeline(study));
     }
     Ok(figures)
 }
@@ -102,7 +102,7 @@ fn pods_words(study: &Study) -> String {
     }
 }
 
-fn memory_free(study: &Study) -> Result<Figure, Error> {
+fn memory_free(study: &Study) -> Figure {
     let legend = [
         (Ink::Blue, "free (MemFree, the paper's figure)"),
         (Ink::Orange, "available (MemAvailable, bracket)"),
@@ -114,7 +114,7 @@ fn memory_free(study: &Study) -> Result<Figure, Error> {
     finish("memory-free", &title, &format!("{words}{}", marks(study)), |room| chart.draw(room))
 }
 
-fn memory_metrics(study: &Study) -> Result<Figure, Error> {
+fn memory_metrics(study: &Study) -> Figure {
     let legend = [
         (Ink::Blue, "node: growth of its working set per pod"),
         (Ink::Orange, "pod: its containers' working set"),
@@ -126,7 +126,7 @@ fn memory_metrics(study: &Study) -> Result<Figure, Error> {
     finish("memory-metrics", &title, &format!("{words}{}", marks(study)), |room| chart.draw(room))
 }
 
-fn start(study: &Study) -> Result<Figure, Error> {
+fn start(study: &Study) -> Figure {
     let measures = [(Measure::StartLast, Ink::Blue), (Measure::StartP50, Ink::Orange)];
     let chart = BarChart {
         axis_title: "milliseconds after the call that creates the pods; shorter is better"
@@ -147,7 +147,7 @@ fn start(study: &Study) -> Result<Figure, Error> {
     finish("start", &title, &format!("{words}{}", marks(study)), |room| chart.draw(room))
 }
 
-fn parts(study: &Study) -> Result<Figure, Error> {
+fn parts(study: &Study) -> Figure {
     let several = study.densities().len() > 1;
     let rows: Vec<StackRow> = study
         .groups
@@ -182,7 +182,7 @@ fn parts(study: &Study) -> Result<Figure, Error> {
     finish(PARTS, &title, words, |room| stack::draw(&rows, &legend, MEMORY, room))
 }
 
-fn timeline(study: &Study) -> Result<Figure, Error> {
+fn timeline(study: &Study) -> Figure {
     let words = "Both lines begin at zero: what counts is how far they rise. The numbers are those \
                  of the table of cells; shaded stretches are plateaus.";
     let title = "The node's memory over the whole run";

@@ -3,11 +3,9 @@
 use super::axis::Axis;
 use super::bars::caption;
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit};
-use super::forms::finish;
+use super::forms::{Figure, Room, finish};
 use super::ink::Ink;
-use super::{Figure, Room};
 use crate::cell_figures::State;
-use crate::error::Error;
 use crate::format::{MB, fixed, mb};
 use crate::study::Study;
 
@@ -25,10 +23,7 @@ struct Plot {
 }
 
 /// The figure; `None` without a system at several densities.
-///
-/// # Errors
-/// As [`finish`].
-pub fn figure(study: &Study) -> Result<Option<Figure>, Error> {
+pub fn figure(study: &Study) -> Option<Figure> {
     let plots: Vec<Plot> = study
         .slopes
         .iter()
@@ -47,13 +42,13 @@ pub fn figure(study: &Study) -> Result<Option<Figure>, Error> {
         })
         .collect();
     if plots.is_empty() {
-        return Ok(None);
+        return None;
     }
     let words = "Each dot is a cell: memory of all its pods by free. The line is the Theil–Sen \
                  fit; its slope, printed on it, is the cost of one more pod. All plots have one \
                  scale.";
     let title = "Memory over the number of pods";
-    finish("memory-over-pods", title, words, |room| draw(&plots, room)).map(Some)
+    Some(finish("memory-over-pods", title, words, |room| draw(&plots, room)))
 }
 
 fn draw(plots: &[Plot], room: Room) -> (Canvas, f64) {

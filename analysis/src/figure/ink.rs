@@ -1,12 +1,12 @@
 //! Colours and patterns: the Okabe–Ito palette, told apart also without colour.
 //!
-//! Shapes are painted with a marker colour per ink; the finished text then gets either plain
-//! colours (files) or the page's CSS variables (inline), so one drawing fits light and dark.
+//! A file gets plain colours, a drawing inside the page the page's CSS variables, so that it fits
+//! light and dark.
 //!
 //! Source: Okabe and Ito, "Color Universal Design", 2008.
 
 /// What a shape is painted with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ink {
     /// Words and numbers.
     Text,
@@ -82,29 +82,39 @@ pub enum Place {
 }
 
 impl Ink {
-    const ALL: [Self; 17] = [
-        Self::Text,
-        Self::Muted,
-        Self::Grid,
-        Self::Axis,
-        Self::Card,
-        Self::Stripe,
-        Self::Plateau,
-        Self::Blue,
-        Self::Orange,
-        Self::OrangeLine,
-        Self::Vermilion,
-        Self::Dots,
-        Self::Yellow,
-        Self::BlueHatch,
-        Self::Green,
-        Self::Grey,
-        Self::Purple,
-    ];
+    /// What `fill` and `stroke` say; a pattern is looked up under `prefix`.
+    pub fn paint(self, place: Place, prefix: &str) -> String {
+        match self.pattern() {
+            Pattern::Plain => colour(self.colour(), place),
+            _ => format!("url(#{})", self.pattern_id(prefix)),
+        }
+    }
 
-    /// The marker colour that stands for it while painting.
-    pub fn marker(self) -> (u8, u8, u8) {
-        (0xfe, 0x01, self as u8)
+    /// The element that a drawing with this ink needs, if it is no plain colour.
+    ///
+    /// Sizes are in painted units, ten to one unit of the figure.
+    pub fn definition(self, place: Place, prefix: &str) -> Option<String> {
+        let (size, shape) = match self.pattern() {
+            Pattern::Plain => return None,
+            Pattern::Diagonals => (60, "<path d=\"M-15,15 L15,-15 M0,60 L60,0 M45,75 L75,45\"/>"),
+            Pattern::Dots => (50, "<path d=\"M25,25 h1\" stroke-linecap=\"round\"/>"),
+            Pattern::Lines => (50, "<path d=\"M0,25 H50\"/>"),
+            Pattern::Crosses => (60, "<path d=\"M0,0 L60,60 M60,0 L0,60\"/>"),
+        };
+        let width = if self.pattern() == Pattern::Dots { 20 } else { 11 };
+        let under = colour(self.colour(), place);
+        let over = colour(Self::Card.colour(), place);
+        let id = self.pattern_id(prefix);
+        Some(format!(
+            "<pattern id=\"{id}\" patternUnits=\"userSpaceOnUse\" \
+             width=\"{size}\" height=\"{size}\">\
+             <rect width=\"{size}\" height=\"{size}\" fill=\"{under}\"/>\
+             <g stroke=\"{over}\" stroke-width=\"{width}\" fill=\"none\">{shape}</g></pattern>\n"
+        ))
+    }
+
+    fn pattern_id(self, prefix: &str) -> String {
+        format!("{prefix}-{}", self as u8)
     }
 
     fn colour(self) -> usize {
@@ -145,67 +155,27 @@ pub fn css_variables() -> (String, String) {
     (light, dark)
 }
 
-fn paint(colour: usize, place: Place) -> String {
-    let (name, on_white, _) = COLOURS[colour];
+fn colour(index: usize, place: Place) -> String {
+    let (name, on_white, _) = COLOURS[index];
     match place {
         Place::File => on_white.to_owned(),
         Place::Inline => format!("var(--fig-{name})"),
     }
 }
 
-/// Replaces the marker colours of a finished drawing; patterns get `prefix` in their names.
-///
-/// Returns the drawing and the definitions of the patterns that it uses.
-pub fn replace_markers(drawing: &str, place: Place, prefix: &str) -> (String, String) {
-    let mut text = drawing.to_owned();
-    let mut definitions = String::new();
-    for ink in Ink::ALL {
-        let (red, green, blue) = ink.marker();
-        let marker = format!("\"#{red:02X}{green:02X}{blue:02X}\"");
-        if !text.contains(&marker) {
-            continue;
-        }
-        let colour = paint(ink.colour(), place);
-        if ink.pattern() == Pattern::Plain {
-            text = text.replace(&marker, &format!("\"{colour}\""));
-            continue;
-        }
-        let id = format!("{prefix}-{}", ink as u8);
-        text = text.replace(&marker, &format!("\"url(#{id})\""));
-        let over = paint(Ink::Card.colour(), place);
-        definitions.push_str(&definition(&id, &colour, &over, ink.pattern()));
-    }
-    (text, definitions)
-}
-
-/// Sizes are in painted units, ten to one unit of the figure.
-fn definition(id: &str, colour: &str, over: &str, pattern: Pattern) -> String {
-    let (size, shape) = match pattern {
-        Pattern::Plain => return String::new(),
-        Pattern::Diagonals => (60, "<path d=\"M-15,15 L15,-15 M0,60 L60,0 M45,75 L75,45\"/>"),
-        Pattern::Dots => (50, "<path d=\"M25,25 h1\" stroke-linecap=\"round\"/>"),
-        Pattern::Lines => (50, "<path d=\"M0,25 H50\"/>"),
-        Pattern::Crosses => (60, "<path d=\"M0,0 L60,60 M60,0 L0,60\"/>"),
-    };
-    let width = if pattern == Pattern::Dots { 20 } else { 11 };
-    format!(
-        "<pattern id=\"{id}\" patternUnits=\"userSpaceOnUse\" width=\"{size}\" height=\"{size}\">\
-         <rect width=\"{size}\" height=\"{size}\" fill=\"{colour}\"/>\
-         <g stroke=\"{over}\" stroke-width=\"{width}\" fill=\"none\">{shape}</g></pattern>\n"
-    )
-}
-
 #[test]
-fn every_marker_is_replaced() {
-    let painted = Ink::ALL.map(|ink| {
-        let (red, green, blue) = ink.marker();
-        format!("fill=\"#{red:02X}{green:02X}{blue:02X}\"")
-    });
-    let drawing = painted.concat();
-    for place in [Place::File, Place::Inline] {
-        let (text, definitions) = replace_markers(&drawing, place, "x");
-        assert!(!text.contains("#FE01"), "{text}");
-        assert_eq!(definitions.matches("<pattern").count(), 5);
-        assert_eq!(place == Place::Inline, text.contains("var(--fig-"));
+fn a_pattern_is_defined_under_the_name_that_it_is_painted_with() {
+    let table = [
+        (Ink::Blue, Place::File, "#0072b2", ""),
+        (Ink::Blue, Place::Inline, "var(--fig-blue)", ""),
+        (Ink::Dots, Place::File, "url(#x-11)", "<pattern id=\"x-11\""),
+        (Ink::Grey, Place::Inline, "url(#x-15)", "<pattern id=\"x-15\""),
+    ];
+    for (ink, place, painted, defined) in table {
+        assert_eq!(ink.paint(place, "x"), painted);
+        let definition = ink.definition(place, "x").unwrap_or_default();
+        assert!(definition.starts_with(defined), "{definition}");
+        assert_eq!(definition.is_empty(), defined.is_empty(), "{definition}");
+        assert!(definition.is_empty() || definition.contains("var(") == (place == Place::Inline));
     }
 }

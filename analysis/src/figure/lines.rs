@@ -2,10 +2,10 @@
 
 use wamr_record::cell::PhaseName;
 
-use super::Room;
 use super::axis::Axis;
 use super::bars::{caption, legend};
 use super::canvas::{Anchor, Canvas, SMALL, text_width};
+use super::forms::Room;
 use super::ink::Ink;
 use crate::format::{MB, fixed, shorten};
 use crate::timeline::{CellTrace, Point};

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Figure;
 use super::bars::{Bar, BarChart, BarRow, Panel};
-use super::forms::{NO_VALUE, finish, marks};
+use super::forms::{Figure, NO_VALUE, finish, marks};
 use super::ink::Ink;
 use crate::claims::Catalogue;
 use crate::error::Error;
@@ -88,7 +87,7 @@ const DENSITY_INKS: [Ink; 6] =
 /// Draws those of the figures for which the run has at least one number.
 ///
 /// # Errors
-/// As [`finish`].
+/// The built-in catalogue of claims cannot be read.
 pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
     let catalogue = Catalogue::built_in()?;
     let mut figures = Vec::new();
@@ -114,7 +113,7 @@ pub fn figures(study: &Study) -> Result<Vec<Figure>, Error> {
                 marks(study)
             }
         );
-        figures.push(finish(template.slug, &title, &words, |room| chart.draw(room))?);
+        figures.push(finish(template.slug, &title, &words, |room| chart.draw(room)));
     }
     Ok(figures)
 }

@@ -3,11 +3,9 @@
 use super::axis::Axis;
 use super::bars::{caption, draw_grid, draw_ticks};
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
-use super::forms::{NO_VALUE, finish};
+use super::forms::{Figure, NO_VALUE, Room, finish};
 use super::ink::Ink;
 use super::stack::{self, Scale, StackRow};
-use super::{Figure, Room};
-use crate::error::Error;
 use crate::group::Group;
 use crate::measure::Measure;
 use crate::study::{Study, by_density};
@@ -24,18 +22,15 @@ const STEPS: [Measure; 5] = [
 ];
 
 /// How the first instructions of the pods are spread over time.
-///
-/// # Errors
-/// As [`finish`].
-pub fn distribution(study: &Study) -> Result<Option<Figure>, Error> {
+pub fn distribution(study: &Study) -> Option<Figure> {
     if study.groups.iter().all(|group| group.median(Measure::StartLast).is_none()) {
-        return Ok(None);
+        return None;
     }
     let words = "From the first pod to the last (thin), from one tenth to nine tenths of them \
                  (thick), and the middle one (stroke). Medians over the repetitions; dots are the \
                  last pod of each repetition.";
     let title = "When the pods run";
-    finish("start-distribution", title, words, |room| draw(study, room)).map(Some)
+    Some(finish("start-distribution", title, words, |room| draw(study, room)))
 }
 
 fn draw(study: &Study, room: Room) -> (Canvas, f64) {
@@ -115,10 +110,7 @@ const STAGES: [(Ink, &str); 4] = [
 ];
 
 /// Which stage of the start takes how long.
-///
-/// # Errors
-/// As [`finish`].
-pub fn stages(study: &Study) -> Result<Option<Figure>, Error> {
+pub fn stages(study: &Study) -> Option<Figure> {
     let several = study.densities().len() > 1;
     let rows: Vec<StackRow> = study
         .groups
@@ -150,7 +142,7 @@ pub fn stages(study: &Study) -> Result<Option<Figure>, Error> {
         })
         .collect();
     if rows.iter().all(|row| row.parts.is_empty()) {
-        return Ok(None);
+        return None;
     }
     let scale = Scale {
         unit: 1e6,
@@ -161,5 +153,5 @@ pub fn stages(study: &Study) -> Result<Option<Figure>, Error> {
     let words = "Medians over the repetitions. Scheduling is seen through the API server, the \
                  first instruction is the workload's own stamp.";
     let title = "Stages of the start";
-    finish("start-stages", title, words, |room| stack::draw(&rows, &STAGES, scale, room)).map(Some)
+    Some(finish("start-stages", title, words, |room| stack::draw(&rows, &STAGES, scale, room)))
 }

@@ -1,9 +1,9 @@
 //! Stacked bars: the parts of a whole, a row per system.
 
-use super::Room;
 use super::axis::Axis;
 use super::bars::{caption, draw_grid, draw_ticks, legend};
 use super::canvas::{Anchor, Canvas, SIZE, SMALL, fit, text_width};
+use super::forms::Room;
 use super::ink::Ink;
 use crate::format::fixed;
 

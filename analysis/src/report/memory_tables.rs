@@ -5,7 +5,8 @@ use crate::attribution::PARTS;
 use crate::format::{count, kb, mb, shorten};
 use crate::group::Group;
 use crate::measure::Measure;
-use crate::study::{Study, System};
+use crate::study::Study;
+use crate::system::System;
 
 /// Mappings of a container that get a line of their own.
 const MAX_MAPPINGS: usize = 8;

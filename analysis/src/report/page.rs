@@ -53,7 +53,7 @@ pub struct Section {
 /// Puts the report together.
 ///
 /// # Errors
-/// A figure cannot be drawn.
+/// The built-in catalogue of claims cannot be read.
 pub fn page(study: &Study) -> Result<Page, Error> {
     let drawn = figures(study)?;
     let verdicts = Verdicts::on(study, &Catalogue::built_in()?);

@@ -36,7 +36,7 @@ impl Markdown<'_> {
 /// Every file of the report by its path relative to the report's directory.
 ///
 /// # Errors
-/// A figure cannot be drawn, a page or table not be written as text.
+/// A page or table not be written as text.
 pub fn render(study: &Study) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let page = page(study)?;
     let mut files = BTreeMap::new();

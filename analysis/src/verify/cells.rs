@@ -6,7 +6,7 @@ use std::path::Path;
 use wamr_record::cell::{Cell, Evidence, NO_CONTAINER, PhaseName, Pod, ProcessMemory};
 use wamr_record::sample::{Reading, Sample};
 
-use super::Defect;
+use super::defect::Defect;
 use super::files::Survey;
 use super::lines::{json, ndjson};
 use super::sums;

@@ -8,7 +8,7 @@ use wamr_record::SCHEMA_VERSION;
 use wamr_record::manifest::{Manifest, digest_file};
 use wamr_record::reader::ReadError;
 
-use super::Defect;
+use super::defect::Defect;
 use crate::error::Error;
 
 /// The file that lists all others.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use wamr_record::environment::Environment;
 use wamr_record::reader::{ReadError, read_json};
 
-use super::Defect;
+use super::defect::Defect;
 use super::files::Survey;
 
 /// Files above this size are refused, as by the reader.

@@ -1,118 +1,12 @@
 //! Can a run be trusted? Digests, unknown and missing files, schema, and counts that must agree.
 //!
 //! `files` looks at the tree and its digests, `lines` at what the files say, `sums` at figures that
-//! contradict each other, `cells` at whether a
-//! cell that claims to be valid holds what its protocol promises.
+//! contradict each other, `cells` at whether a cell that claims to be valid holds what its protocol
+//! promises. `check` calls them; what they find is a `defect`.
 
 pub mod cells;
+pub mod check;
+pub mod defect;
 pub mod files;
 pub mod lines;
 pub mod sums;
-
-use std::fmt;
-use std::path::Path;
-
-use serde::Serialize;
-use wamr_record::manifest::Manifest;
-
-use crate::error::Error;
-use crate::format::{clean, shorten};
-use crate::plan::{Plan, read_plan};
-
-/// Something about a run that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Defect {
-    /// File or directory, relative to the run directory.
-    pub path: String,
-    /// Line in it, from 1, where there is one.
-    pub line: Option<usize>,
-    /// What is wrong.
-    pub text: String,
-}
-
-impl Defect {
-    /// A defect of a whole file.
-    pub fn file(path: &str, text: impl fmt::Display) -> Self {
-        Self::at(path, None, text)
-    }
-
-    /// A defect on a line.
-    pub fn at(path: &str, line: Option<usize>, text: impl fmt::Display) -> Self {
-        Self {
-            path: shorten(&clean(path), 200),
-            line,
-            text: shorten(&clean(&text.to_string()), 400),
-        }
-    }
-}
-
-impl fmt::Display for Defect {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(formatter, "{}:{line}: {}", self.path, self.text),
-            None => write!(formatter, "{}: {}", self.path, self.text),
-        }
-    }
-}
-
-/// What a check saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Findings {
-    /// Every defect, by path and line.
-    pub defects: Vec<Defect>,
-    /// Files whose digest was compared.
-    pub files: usize,
-    /// Bytes whose digest was compared.
-    pub bytes: u64,
-    /// Cells that were read.
-    pub cells: usize,
-    /// False if the tree holds something that must not even be opened, like a pipe or a link.
-    pub readable: bool,
-}
-
-/// Checks the run at `dir`.
-///
-/// # Errors
-/// Only if `dir` itself cannot be read; everything else is a [`Defect`].
-pub fn check(dir: &Path) -> Result<Findings, Error> {
-    let survey = files::survey(dir)?;
-    let mut defects = survey.defects.clone();
-    let readable = defects.is_empty();
-    let mut findings = Findings { defects: Vec::new(), files: 0, bytes: 0, cells: 0, readable };
-    if survey.has(files::MANIFEST) {
-        match lines::json::<Manifest>(dir, files::MANIFEST) {
-            Ok(manifest) => {
-                let compared = files::compare(dir, &survey, &manifest, &mut defects);
-                (findings.files, findings.bytes) = compared;
-            }
-            Err(defect) => defects.push(defect),
-        }
-    } else {
-        defects.push(Defect::file(files::MANIFEST, "missing: the run was not finished"));
-    }
-    lines::small_files(dir, &survey, &mut defects);
-    let plan = if survey.has("experiment.toml") {
-        read_plan(dir).unwrap_or_else(|error| {
-            defects.push(plan_defect(&error));
-            Plan::default()
-        })
-    } else {
-        defects.push(Defect::file("experiment.toml", "missing"));
-        Plan::default()
-    };
-    findings.cells = cells::check(dir, &survey, &plan, &mut defects);
-    defects.sort();
-    defects.dedup();
-    findings.defects = defects;
-    Ok(findings)
-}
-
-fn plan_defect(error: &Error) -> Defect {
-    match error {
-        Error::Plan { line, source, .. } => {
-            Defect::at("experiment.toml", Some(*line), source.message())
-        }
-        Error::Read(source) => Defect::file("experiment.toml", lines::chain(source)),
-        other => Defect::file("experiment.toml", other),
-    }
-}

@@ -4,7 +4,7 @@
 use wamr_record::cell::{Cell, Phase, ProcessMemory, Role};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
-use super::Defect;
+use super::defect::Defect;
 
 /// How far a reading may lie outside of its phase: the clock is read before the source.
 const SLACK_NS: i64 = 2_000_000_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wamr_report::error::Error;
 use wamr_report::load::{Trust, load};
-use wamr_report::verify::check;
+use wamr_report::verify::check::check;
 
 use super::synthetic::{BEGIN_NS, Recipe, write_manifest, write_run};
 

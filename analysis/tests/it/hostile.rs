@@ -201,7 +201,7 @@ fn a_corpus_of_bad_files_is_named_and_nothing_is_written() {
         if file != "manifest.json" {
             write_manifest(run.path(), BEGIN_NS);
         }
-        let defects = wamr_report::verify::check(run.path()).unwrap().defects;
+        let defects = wamr_report::verify::check::check(run.path()).unwrap().defects;
         let named = defects.iter().any(|defect| defect.path == file && defect.text.contains(words));
         assert!(named || words.is_empty(), "{file}, {words}: {defects:#?}");
         exercise(run.path());
@@ -216,7 +216,7 @@ fn a_file_of_two_gigabytes_is_refused_unread() {
     copy(template().path(), run.path());
     let path = run.path().join("experiment.toml");
     fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
-    let defects = wamr_report::verify::check(run.path()).unwrap().defects;
+    let defects = wamr_report::verify::check::check(run.path()).unwrap().defects;
     assert!(defects.iter().any(|defect| defect.text.contains("2147483648 bytes")), "{defects:?}");
     assert!(load(run.path(), Trust::WithDefects).is_err());
 }

@@ -1,4 +1,4 @@
-//! Documents: relative links lead somewhere, and the commands they name exist.
+//! Documents: relative links lead somewhere, and the paths and commands they name exist.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use crate::{Finding, SourceFile};
 
 pub fn check(files: &[SourceFile], findings: &mut Vec<Finding>) {
     let targets = make_targets(files);
+    let named = Named::of(files);
     // A template's links are those of the document that it becomes.
     let is_document =
         |file: &&SourceFile| file.extension() == "md" && !file.path.contains("/templates/");
@@ -23,7 +24,8 @@ pub fn check(files: &[SourceFile], findings: &mut Vec<Finding>) {
             }
             let code: Vec<&str> =
                 if fenced { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
-            for path in code.iter().filter(|path| !fenced && !exists(files, path)) {
+            for path in code.iter().flat_map(|code| words(code)).filter(|path| !named.exists(path))
+            {
                 let what = format!("there is no {path}");
                 findings.push(file.finding(index + 1, what, "name what is there"));
             }
@@ -43,14 +45,64 @@ fn make_targets(files: &[SourceFile]) -> BTreeSet<&str> {
     lines.filter_map(|line| line.split_once(':')).map(|(target, _)| target).collect()
 }
 
-/// False for a path of this repository that leads to nothing; a pattern is taken on trust.
-fn exists(files: &[SourceFile], path: &str) -> bool {
-    let inside = ["analysis/", "docs/", "lab/", "nix/", "runtime/", "vm-images/"];
-    if !inside.iter().any(|folder| path.starts_with(folder)) || path.contains(['*', ' ', '{']) {
-        return true;
+/// What a document can name: the paths of all files, and their first and last parts.
+struct Named<'a> {
+    paths: BTreeSet<&'a str>,
+    top_folders: BTreeSet<&'a str>,
+    file_names: BTreeSet<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn of(files: &'a [SourceFile]) -> Self {
+        let paths = || files.iter().map(|file| file.path.as_str());
+        Self {
+            paths: paths().collect(),
+            top_folders: paths().filter_map(|path| Some(path.split_once('/')?.0)).collect(),
+            file_names: files.iter().map(SourceFile::name).collect(),
+        }
     }
-    let folder = format!("{}/", path.trim_end_matches('/'));
-    files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
+
+    /// False for a path or a program text of this repository that is not there.
+    fn exists(&self, word: &str) -> bool {
+        match word.trim_end_matches('/').split_once('/') {
+            Some((top, _)) if self.top_folders.contains(top) => self.leads_somewhere(word),
+            Some(_) => true,
+            None => {
+                let is_text =
+                    [".rs", ".py", ".sh", ".nix"].iter().any(|ending| word.ends_with(ending));
+                !is_text || word.contains('*') || self.file_names.contains(word)
+            }
+        }
+    }
+
+    /// A part in capitals, like NAME, stands for any.
+    fn leads_somewhere(&self, path: &str) -> bool {
+        let is_placeholder = |part: &str| !part.contains(|c: char| !c.is_ascii_uppercase());
+        let parts = path.trim_end_matches('/').split('/');
+        let pattern: Vec<&str> =
+            parts.map(|part| if is_placeholder(part) { "*" } else { part }).collect();
+        let pattern = pattern.join("/");
+        self.paths.iter().any(|path| matches(&pattern, path))
+    }
+}
+
+/// The words of a command or of a code span that may be paths.
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| c.is_whitespace() || ",;:=\"'()<>".contains(c);
+    code.split(between).map(|word| word.trim_end_matches('.'))
+}
+
+/// True if `pattern` is `path` or a folder above it; `*` stands for anything within a part.
+fn matches(pattern: &str, path: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return path
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    };
+    let Some(rest) = path.strip_prefix(before) else { return false };
+    let part = rest.split('/').next().unwrap_or_default();
+    let ends = part.char_indices().map(|(at, _)| at).chain([part.len()]);
+    ends.into_iter().any(|end| matches(after, &rest[end..]))
 }
 
 /// The targets behind `make` where a document shows commands.
@@ -135,14 +187,23 @@ fn links_and_commands_are_followed() {
         ("run `make demos`", "the Makefile has no target demos"),
         ("```\nsudo make -k test A=b  # c\n```", "the Makefile has no target test"),
         ("they make tests", ""),
-        ("see `docs/A.md`, `docs/` and `docs/*.svg`", ""),
+        ("see `docs/A.md`, `docs/` and `docs/*.md`", ""),
+        ("see `docs/*.svg`", "there is no docs/*.svg"),
         ("see `docs/B.md`", "there is no docs/B.md"),
+        ("see `shim/src/NAME`, `shim/*/run.rs` and `run.rs`", ""),
+        ("see `shim/src/gone/`", "there is no shim/src/gone/"),
+        ("see `shim/s*/gone.rs`", "there is no shim/s*/gone.rs"),
+        ("see `gone.rs`", "there is no gone.rs"),
+        ("see `other/gone`, `config.json` and `/etc/docs/B`", ""),
+        ("```\nrun shim/run.toml --out runs/x\n```", "there is no shim/run.toml"),
     ];
     for (text, want) in table {
         let files = [
             crate::file("README.md", &format!("# Top\n{text}\n")),
             crate::file("docs/A.md", "## Two words!\n[up](../README.md)\n"),
             crate::file("Makefile", "demo: build ## x\n"),
+            crate::file("shim/src/task/run.rs", "//! x\n"),
+            crate::file("shim/src/run.rs", "//! x\n"),
         ];
         let mut findings = Vec::new();
         check(&files, &mut findings);

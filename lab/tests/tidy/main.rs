@@ -4,15 +4,27 @@
 //! anything else is built. A finding says what to do; the reasons stand in CONTRIBUTING.md.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io};
 
 mod document;
 mod layout;
-mod rust_source;
 mod size;
 mod word;
+
+/// Where the rules stand in the repository.
+const RULES: &str = "lab/tests/tidy";
+
+/// The rules as they were compiled.
+const COMPILED: [(&str, &str); 5] = [
+    ("document.rs", include_str!("document.rs")),
+    ("layout.rs", include_str!("layout.rs")),
+    ("main.rs", include_str!("main.rs")),
+    ("size.rs", include_str!("size.rs")),
+    ("word.rs", include_str!("word.rs")),
+];
 
 /// A file of the repository, as far as the rules look at it.
 struct SourceFile {
@@ -60,9 +72,23 @@ fn file(path: &str, text: &str) -> SourceFile {
     SourceFile { path: path.to_owned(), text: text.to_owned(), size_bytes: text.len() as u64 }
 }
 
+/// The repository that is looked at: the one that the current directory lies in, wherever this
+/// program was compiled.
 fn repository() -> PathBuf {
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
-    lab.parent().expect("lab/ lies in the repository").to_owned()
+    let here = env::current_dir().expect("the current directory can be asked for");
+    let root = here.ancestors().find(|folder| folder.join(RULES).is_dir());
+    let root = root.unwrap_or_else(|| {
+        panic!("no folder above {} has {RULES}: call it inside a checkout", here.display())
+    });
+    root.to_owned()
+}
+
+/// The files of `root` with rules that this program was not compiled from.
+fn other_rules(root: &Path) -> Vec<&'static str> {
+    let differs = |(name, text): &&(&str, &str)| {
+        fs::read_to_string(root.join(RULES).join(name)).ok().as_deref() != Some(text)
+    };
+    COMPILED.iter().filter(differs).map(|(name, _)| *name).collect()
 }
 
 /// Every file that git tracks or would track; without git, every file outside build directories.
@@ -117,7 +143,12 @@ fn read(root: &Path) -> Vec<SourceFile> {
 
 #[test]
 fn the_repository_keeps_its_rules() {
-    let files = read(&repository());
+    let root = repository();
+    // Past the capture of output: the reader shall see it when all is well, too.
+    writeln!(io::stderr(), "tidy looks at {}", root.display()).expect("standard error is open");
+    let stale = other_rules(&root);
+    assert!(stale.is_empty(), "compiled from another {stale:?} than {RULES} holds: build it anew");
+    let files = read(&root);
     assert!(files.iter().any(|file| file.path == "Cargo.toml"), "found no files to look at");
     let mut findings = Vec::new();
     for file in &files {
