@@ -9,7 +9,7 @@ mod programs;
 mod record;
 mod skips;
 
-pub use programs::{built, program};
+pub use programs::{program, resident};
 pub use record::lacking;
 pub use skips::skip;
 

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use crate::record::lacking;
 
+/// The programs that a node runs.
+const RESIDENT: [&str; 3] = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"];
+
 /// The shipped program `name`, from the directory that `WAMR_TEST_PROGRAMS` names; `None`, as
 /// [`lacking`], without it.
 ///
@@ -21,11 +24,8 @@ pub fn program(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// The directory of the shipped programs, if it has `names`.
-pub fn built(names: &[&str]) -> Option<PathBuf> {
-    let mut directory = None;
-    for name in names {
-        directory = program(name)?.parent().map(PathBuf::from);
-    }
-    directory
+/// The directory of the programs that a node runs, all of them in it.
+pub fn resident() -> Option<PathBuf> {
+    RESIDENT.iter().map(|name| program(name)).collect::<Option<Vec<_>>>()?;
+    env::var_os("WAMR_TEST_PROGRAMS").map(PathBuf::from)
 }

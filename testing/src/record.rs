@@ -15,8 +15,12 @@ const SKIPPED: &str = "WAMR_TEST_SKIPPED";
 /// # Panics
 /// Where `WAMR_TEST_REQUIRED` is set, as `make` does.
 pub fn lacking(what: impl Display) {
-    assert!(env::var_os(REQUIRED).is_none(), "{REQUIRED} is set, but {what}");
-    tell("lacking", &what.to_string());
+    refuse_or_tell(env::var_os(REQUIRED).is_some(), &what.to_string());
+}
+
+fn refuse_or_tell(required: bool, what: &str) {
+    assert!(!required, "{REQUIRED} is set, but {what}");
+    tell("lacking", what);
 }
 
 /// Says that this test is skipped, and why.
@@ -36,4 +40,15 @@ fn test_name() -> String {
     let named = env::var("NEXTEST_TEST_NAME").ok();
     let thread = std::thread::current();
     named.or(thread.name().map(str::to_owned)).unwrap_or_else(|| "a test".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_or_tell;
+
+    #[test]
+    #[should_panic(expected = "WAMR_TEST_REQUIRED is set, but there is no clang")]
+    fn what_is_required_and_missing_fails_the_test() {
+        refuse_or_tell(true, "there is no clang");
+    }
 }

@@ -42,8 +42,7 @@ impl Machine {
         if !wamr_testing::is_root() {
             return None;
         }
-        let programs =
-            wamr_testing::built(&["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"])?;
+        let programs = wamr_testing::resident()?;
         let root = debian::root(suite);
         let dir = tempfile::tempdir().expect("a directory for the box");
         let (scratch, share) = (dir.path().join("scratch"), dir.path().join("share"));

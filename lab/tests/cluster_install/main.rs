@@ -38,7 +38,7 @@ impl Cluster {
     /// `None` where this machine cannot have one.
     fn up() -> Option<Self> {
         test_node::image()?;
-        let programs = test_node::programs()?;
+        let programs = wamr_testing::resident()?;
         let dir = tempfile::tempdir().expect("a directory for the test");
         let table = "[runc-native]\ntitle = \"runC\"\nkind = \"oci\"\nlanguage = \"native\"\n\
             binary = \"/usr/local/bin/runc\"\nhandler = \"runc\"\nworkloads = []\n\

@@ -46,7 +46,7 @@ impl Fixture {
     /// `None` where this machine cannot have a node.
     pub fn new() -> Option<Self> {
         test_node::image()?;
-        let programs = test_node::programs()?;
+        let programs = wamr_testing::resident()?;
         let dir = tempfile::tempdir().expect("a directory for the test");
         Some(Self { dir, programs })
     }

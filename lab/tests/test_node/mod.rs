@@ -26,7 +26,7 @@ impl Node {
     /// A node with one workload's image, by `wamr-lab node up` with further arguments; `None`
     /// where this machine cannot have one.
     pub fn up(workload: &str, arguments: &[&str]) -> Option<Self> {
-        let (image, programs) = (image()?, programs()?);
+        let (image, programs) = (image()?, wamr_testing::resident()?);
         let workload = image.workloads.get(workload).expect("the node image has every workload");
         let name = format!("test-{}", std::process::id());
         // The node goes with the lab, and the lab with this thread.
@@ -177,9 +177,4 @@ pub fn image() -> Option<wamr_image::NodeImage> {
         }
     };
     Some(serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
-}
-
-/// The directory of the programs under test.
-pub fn programs() -> Option<PathBuf> {
-    wamr_testing::built(&["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"])
 }
