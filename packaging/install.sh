@@ -27,17 +27,23 @@ files() {
         docs/shim.md; do
         echo "644 $root/$document $share/doc/wamr-crun/${document##*/}"
     done
+    third_party wamr-crun
     page wamr-crun 8
     completions wamr-crun
     # Nobody but containerd types its name, so it has no completions.
     page containerd-shim-wamr-v1 8
     [ "${LAB:-0}" = 1 ] || return 0
+    third_party wamr-lab
     local program
     for program in wamr-lab wamr-report; do
         echo "755 $PROGRAMS/$program $prefix/bin/$program"
         page "$program" 1
         completions "$program"
     done
+}
+
+third_party() {
+    echo "644 $MANUAL/doc/$1/THIRD-PARTY.txt $share/doc/$1/THIRD-PARTY.txt"
 }
 
 page() {
@@ -68,7 +74,9 @@ uninstall_file() {
     local target=$destination$3
     rm -f "$target"
     case $target in
-    */wamr-crun/*) rmdir --ignore-fail-on-non-empty "${target%/*}" 2>/dev/null || true ;;
+    */wamr-crun/* | */wamr-lab/*)
+        rmdir --ignore-fail-on-non-empty "${target%/*}" 2>/dev/null || true
+        ;;
     esac
 }
 

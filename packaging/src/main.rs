@@ -1,4 +1,5 @@
-//! `wamr-manual OUT`: writes man pages and shell completions of all programs below OUT.
+//! `wamr-manual OUT`: writes man pages, shell completions and the licences of all programs below
+//! OUT.
 //!
 //! They are made from the definitions that the programs parse their command lines with, so they
 //! cannot tell another story. What no definition holds (annotations, exit status, files) is
@@ -8,6 +9,7 @@
 mod markdown;
 mod page;
 mod program;
+mod third_party;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use std::{fs, io};
 use clap_complete::Shell;
 
 use program::{Program, programs};
+use third_party::SHIPMENTS;
 
 /// Where each shell looks below `$PREFIX/share`.
 const COMPLETIONS: [(Shell, &str); 3] = [
@@ -43,16 +46,22 @@ fn main() -> ExitCode {
 /// Writes everything and returns what was written.
 fn write_all(out: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let mut written = Vec::new();
-    for program in programs() {
-        for (path, content) in files(&program) {
-            let path = out.join(path);
-            let done = path
-                .parent()
-                .map_or(Ok(()), fs::create_dir_all)
-                .and_then(|()| fs::write(&path, content));
-            done.map_err(|error| (path.clone(), error))?;
-            written.push(path);
-        }
+    let mut write = |path: PathBuf, content: io::Result<Vec<u8>>| {
+        let path = out.join(path);
+        let done = content.and_then(|content| {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&path, content)
+        });
+        done.map_err(|error| (path.clone(), error))?;
+        written.push(path);
+        Ok(())
+    };
+    for (path, content) in programs().iter().flat_map(files) {
+        write(path, Ok(content))?;
+    }
+    for shipment in &SHIPMENTS {
+        let path = Path::new("doc").join(shipment.folder).join("THIRD-PARTY.txt");
+        write(path, third_party::text(shipment).map(String::into_bytes))?;
     }
     Ok(written)
 }
@@ -81,13 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_program_has_a_page_and_completions_for_three_shells() {
+    fn every_program_has_a_page_and_completions_and_every_package_its_licences() {
         let out = tempfile::tempdir().unwrap();
         let written = write_all(out.path()).unwrap();
         // Nobody types the shim's command line: containerd does.
         let typed = programs().iter().filter(|program| program.command.is_some()).count();
         assert_eq!(typed, programs().len() - 1);
-        assert_eq!(written.len(), programs().len() + typed * COMPLETIONS.len());
+        let wanted = programs().len() + typed * COMPLETIONS.len() + SHIPMENTS.len();
+        assert_eq!(written.len(), wanted);
         for path in written {
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.lines().count() > 10, "{}: {text}", path.display());
