@@ -31,7 +31,8 @@ NEXTEST := cargo nextest run --locked --workspace --no-tests=pass
 # The parts of each tier, in the order that shows a slip early. CONTRIBUTING.md has the tiers.
 QUICK := fmt tidy scenarios clippy unit
 TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tests
-FULL := $(TEST) build nodes sweep vm-test vm-privileged stress-test peers-test
+FULL := $(TEST) build licences vulnerabilities nodes sweep stress-test peers-test vm-test \
+	vm-privileged
 
 DESTDIR :=
 PREFIX := /usr/local
@@ -42,6 +43,7 @@ PACKAGING = PROGRAMS=$(DIST) MANUAL=$(MANUAL) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX
 	SYSCONFDIR=$(SYSCONFDIR) LAB=$(LAB)
 CARGO_DEB_VERSION := 3.8.0
 DEADNIX_VERSION := 1.3.1
+CARGO_DENY_VERSION := 0.20.2
 EXPERIMENT := lab/experiments/demo.toml
 SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
@@ -54,7 +56,7 @@ ROUNDS := 200
 .PHONY: help setup demo quick test test-full build resident lab image fuzz stress clean artifact
 .PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
-.PHONY: stress-test peers-test nix-check nix-show nix-options
+.PHONY: stress-test peers-test licences vulnerabilities full-tools nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
@@ -69,7 +71,7 @@ quick: ## between two edits: format, house rules, lints, unit tests; never root,
 test: setup tools ## all that CI runs (as root): real containers, a node, a client of each kind
 	@python3 testing/run.py test $(TEST)
 
-test-full: setup tools ## everything; goes on where it stopped; PARTS="sweep vm-test" are run again
+test-full: setup full-tools ## everything; goes on where it stopped; PARTS="sweep vm-test"
 	@python3 testing/run.py full $(FULL)
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
@@ -147,6 +149,9 @@ tools: # what cargo installs; a tool of that version is left as it is
 	@vm-images/host/tool.sh cargo-deb $(CARGO_DEB_VERSION) --no-default-features
 	@vm-images/host/tool.sh deadnix $(DEADNIX_VERSION)
 
+full-tools: tools
+	@vm-images/host/tool.sh cargo-deny $(CARGO_DENY_VERSION)
+
 clean: ## what was built here; the cache of node images is kept
 	@rm -rf $(TARGET) dist
 
@@ -171,7 +176,7 @@ doc: ## links of the documentation comments
 junit = status=0; $(1) || status=$$?; mkdir -p $(LOGS); \
 	cp $(TARGET)/nextest/default/junit.xml $(LOGS)/$@.xml; exit $$status
 
-unit: ## unit and property tests and hostile input; as root, too, without any of root's powers
+unit: ## unit and property tests and hostile input; root's powers are dropped
 	@cargo nextest --version >/dev/null || { echo 'hint: make tools' >&2; exit 1; }
 	@cargo test --locked --workspace --no-run --quiet
 	@$(call junit,$(POWERLESS) $(NEXTEST) -E "$$(python3 testing/tiers.py filter quick)")
@@ -246,6 +251,13 @@ stress-test: stress
 
 peers-test: peers ## the peers' engines are proven on a node (as root)
 	@$(LAB_UNDER_TEST) --programs $(DIST) peers verify
+
+licences: full-tools ## what the crates' licences allow, and which crates come twice: deny.toml
+	@packaging/licences.sh
+
+# Known faults of the pinned Go programs are told, not refused: a pin has reasons of its own.
+vulnerabilities: ## what is known of the Go modules of the node's stack
+	@code=0; vm-images/vulnerabilities.sh || code=$$?; [ $$code = 0 ] || [ $$code = 3 ]
 
 scenarios: ## the driver of nixos-tests against a shell: no machine is needed
 	@cd nixos-tests && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest driver.test_machine
