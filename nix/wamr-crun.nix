@@ -26,6 +26,7 @@ rustPlatform.buildRustPackage {
     "--package=containerd-shim-wamr-v1"
   ];
   cargoTestFlags = [
+    "--package=wamr-cgroup-stats"
     "--package=wamr-plan"
     "--package=wamr-crun"
     "--package=containerd-shim-wamr-v1"

@@ -1,6 +1,5 @@
 //! Where the control groups of a process are, from /proc/PID/cgroup and /proc/self/mountinfo.
 
-use super::files::with_path;
 use super::v1::Directories;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -72,6 +71,11 @@ fn exists(directory: &Path) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(with_path("find the control group", directory, &error)),
     }
+}
+
+/// `error` with what was tried on which file; its kind stays.
+fn with_path(act: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{act} {}: {error}", path.display()))
 }
 
 fn not_found(reason: String) -> io::Error {
