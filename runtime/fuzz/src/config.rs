@@ -66,7 +66,7 @@ fn planned(text: &[u8]) -> Result<()> {
     spec.set_root(Some(root));
     let bundle = Bundle { directory: directory().to_owned(), spec, notes: parsed.notes };
     let setup = Setup::new("box", &bundle, &Options::default())?;
-    assert!(!steps::plan(&setup).is_empty());
+    assert!(!steps::of_init(&setup).is_empty());
     assert!(for_exec(&bundle.spec).root().is_none());
     let linux = bundle.spec.linux().as_ref();
     linux.and_then(|linux| linux.resources().as_ref()).map_or(Ok(()), groups)

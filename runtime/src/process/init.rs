@@ -1,11 +1,12 @@
 //! The child side: performs the steps of `steps.rs`, then becomes the container's program.
 
 use super::channel::{Channel, FromInit, ToInit};
-use super::entrypoint::{self, Entrypoint};
-use super::exec::{self, Ready};
+use super::confine::{self, Confined, missing};
+use super::entrypoint;
+use super::exec;
 use super::identity;
 use super::setup::Setup;
-use super::steps::{self, Step};
+use super::steps::{self, InitStep as Step};
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::error::{Act, Error, Result, chain};
@@ -14,7 +15,7 @@ use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::{Kind, clean};
 use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
 use crate::sys::{prctl, process};
-use crate::{hooks, lsm, rlimits, sysctl};
+use crate::{hooks, sysctl};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
@@ -55,9 +56,7 @@ struct Progress {
     root: Option<Root>,
     terminal: Option<Terminal>,
     hook_state: String,
-    entrypoint: Option<Entrypoint>,
-    ready: Option<Ready>,
-    entered_cwd: bool,
+    confine: confine::Progress,
 }
 
 /// Exit status of an init that could not become its program, as shells have it.
@@ -84,30 +83,24 @@ impl Init<'_> {
     fn perform_all(&mut self, progress: &mut Progress, reported: &mut bool) -> Error {
         // Modes of what is made in the root are exact until the user's mask is set.
         umask(Mode::empty());
-        for step in steps::plan(self.setup) {
+        for step in steps::of_init(self.setup) {
             if let Err(error) = self.perform(step, progress) {
                 return error;
             }
             *reported |= step == Step::WaitAtGate;
         }
-        match &progress.ready {
+        match &progress.confine.ready {
             Some(ready) => exec::execute(ready),
             None => missing("entrypoint"),
         }
     }
 
     fn perform(&mut self, step: Step, progress: &mut Progress) -> Result<()> {
-        let (setup, identity) = (self.setup, &self.setup.identity);
+        let setup = self.setup;
         match step {
-            Step::EnterCgroups => identity::enter_cgroups(&self.entrances),
+            Step::Confine(step) => self.confined().perform(step, &mut progress.confine),
             Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
-            Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
-            Step::ChooseProfile => lsm::choose(&identity.labels),
-            Step::NewKeyring => match identity::new_keyring(&setup.id)? {
-                Some(warning) => self.channel.tell(&FromInit::Warning(warning)),
-                None => Ok(()),
-            },
             Step::NewSession => self.new_session(),
             Step::NewCgroupNamespace => {
                 unshare(CloneFlags::CLONE_NEWCGROUP).act(|| "make a cgroup namespace".to_owned())
@@ -138,33 +131,18 @@ impl Init<'_> {
                 hooks::run("createContainer", list, &progress.hook_state)
             }
             Step::WriteSysctl => sysctl::apply(&setup.sysctl),
-            Step::Tune => identity.tuning.apply(),
-            Step::SetLimits => rlimits::apply(&identity.rlimits),
-            Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => {
-                identity::filter(identity, &self.channel)
-            }
-            Step::TryCwd => {
-                progress.entered_cwd = identity::try_cwd(identity, &setup.program.cwd)?;
-                Ok(())
-            }
-            Step::DropPrivileges => identity::drop_privileges(identity),
-            Step::EnterCwd => identity::enter_cwd(&setup.program.cwd, progress.entered_cwd),
-            Step::ForbidPrivileges => {
-                prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
-            }
-            Step::OpenEntrypoint => {
-                let found = progress.entrypoint.take().ok_or_else(|| missing("entrypoint"))?;
-                progress.ready = Some(exec::prepare(identity.uid, &setup.program, found)?);
-                Ok(())
-            }
             Step::WaitAtGate => self.wait_at_gate(),
             Step::StartHooks => {
                 let list = setup.hooks.start_container().as_deref().unwrap_or_default();
                 hooks::run("startContainer", list, &progress.hook_state)
             }
-            Step::MarkDescriptors => exec::mark_descriptors(setup.inherited.count),
-            Step::HandOver => exec::hand_over(progress.ready.as_ref()),
         }
+    }
+
+    fn confined(&self) -> Confined<'_> {
+        let Setup { id, identity, program, inherited, .. } = self.setup;
+        let (entrances, channel) = (self.entrances.as_slice(), &self.channel);
+        Confined { id, identity, program, inherited, entrances, channel }
     }
 
     fn perform_in_root(&self, step: Step, progress: &mut Progress) -> Result<()> {
@@ -200,7 +178,7 @@ impl Init<'_> {
             Step::Mask => masked::mask(root, &plan.masked),
             Step::MakePathsReadOnly => masked::make_read_only(root, &plan.read_only_paths),
             Step::FindEntrypoint => {
-                progress.entrypoint =
+                progress.confine.entrypoint =
                     Some(entrypoint::find(root, &self.setup.program, entrypoint::open_runner)?);
                 Ok(())
             }
@@ -272,10 +250,6 @@ impl Init<'_> {
         }
         Err(Error::Init("the gate was closed without a start".to_owned()))
     }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Init(format!("the {what} was not prepared by an earlier step"))
 }
 
 /// The stage between the runtime and the init, for namespaces that only a child can be made in:
