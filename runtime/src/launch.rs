@@ -318,7 +318,7 @@ fn new_state(
         cgroup_driver: Driver::default(),
         resources: linux.and_then(|linux| linux.resources().clone()).unwrap_or_default(),
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        config: Some(Box::new(for_exec(&bundle.spec))),
+        config: Box::new(for_exec(&bundle.spec)),
         no_new_keyring: !setup.keyring,
         resctrl: Vec::new(),
         poststart: list(setup.hooks.poststart()),

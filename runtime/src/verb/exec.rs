@@ -80,14 +80,8 @@ fn check_status(container: &Container, state: &State, flags: &Exec) -> Result<()
 
 /// Everything about the process, before it exists.
 fn plan(state: &State, flags: &Exec) -> Result<Entry> {
-    let unknown = || {
-        Error::Usage(format!(
-            "container {} was created by an older version, which kept nothing for exec",
-            state.id
-        ))
-    };
-    let spec: &Spec = state.config.as_ref().ok_or_else(unknown)?;
-    let linux = spec.linux().as_ref().ok_or_else(unknown)?;
+    let spec: &Spec = &state.config;
+    let linux = spec.linux().as_ref().ok_or_else(|| Error::config("linux", "is needed"))?;
     let own = spec.process().as_ref().ok_or_else(|| {
         Error::Usage(format!("container {} has no process, which exec would copy", state.id))
     })?;
