@@ -27,6 +27,7 @@ rustPlatform.buildRustPackage {
   ];
   cargoTestFlags = [
     "--package=wamr-cgroup-stats"
+    "--package=wamr-engine-conventions"
     "--package=wamr-plan"
     "--package=wamr-crun"
     "--package=containerd-shim-wamr-v1"

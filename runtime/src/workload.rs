@@ -22,11 +22,10 @@
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use wamr_engine_conventions::is_sandbox;
 
 const HANDLER: &str = "run.oci.handler";
 const VARIANT: &str = "module.wasm.image/variant";
-const SANDBOX: [&str; 2] =
-    ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
 const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
 const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
@@ -93,7 +92,7 @@ fn refuse(name: &str, value: &str, reason: &str) -> Error {
 /// [`Error::Config`]: a handler or variant that is not here.
 pub fn wish(annotations: &Annotations) -> Result<Wish> {
     let get = |name: &str| annotations.get(name).map(String::as_str);
-    if SANDBOX.iter().any(|name| get(name) == Some("sandbox")) {
+    if is_sandbox(get) {
         return Ok(Wish::Native);
     }
     let handler = match get(HANDLER) {
@@ -217,6 +216,7 @@ fn check_name(text: &str) -> std::result::Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wamr_engine_conventions::{CONTAINER_TYPE, CRIO_CONTAINER_TYPE};
 
     fn annotations(pairs: &[(&str, &str)]) -> Annotations {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -241,7 +241,7 @@ mod tests {
     fn the_table() {
         use Magic::{Aot, Component, Module, Other};
         type Row<'a> = (&'a [(&'a str, &'a str)], Magic, std::result::Result<Workload, &'a str>);
-        let sandbox = (SANDBOX[0], "sandbox");
+        let sandbox = (CONTAINER_TYPE, "sandbox");
         let rows: &[Row] = &[
             (&[], Module, Ok(Workload::Wasm)),
             (&[], Aot, Ok(Workload::Wasm)),
@@ -249,8 +249,8 @@ mod tests {
             (&[], Component, Err("component")),
             (&[sandbox, (HANDLER, "wasm")], Other, Ok(Workload::Native)),
             (&[sandbox, (HANDLER, "nonsense")], Other, Ok(Workload::Native)),
-            (&[(SANDBOX[1], "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
-            (&[(SANDBOX[0], "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
+            (&[(CRIO_CONTAINER_TYPE, "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
+            (&[(CONTAINER_TYPE, "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasm")], Other, Err("no WebAssembly module")),
             (&[(HANDLER, "wamr")], Aot, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasm-smart")], Other, Ok(Workload::Native)),
@@ -277,7 +277,7 @@ mod tests {
             (&[(HANDLER, "wasm")][..], Wish::ByMagic),
             (&[(VARIANT, "compat")], Wish::ByMagic),
             (&[], Wish::ByMagic),
-            (&[(SANDBOX[0], "sandbox")], Wish::Native),
+            (&[(CONTAINER_TYPE, "sandbox")], Wish::Native),
         ] {
             assert_eq!(wish_of_exec(&annotations(pairs)).unwrap(), want, "{pairs:?}");
         }

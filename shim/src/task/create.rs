@@ -9,7 +9,7 @@ use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
 use crate::sandbox::{self, Pids, Plan};
-use crate::spec::{self, Rewrite, Role, Spec};
+use crate::spec::{self, Config, Rewrite, Role, Spec};
 use crate::stdio::{self, Streams, Wanted};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -30,22 +30,22 @@ impl Tasks {
             return Err(Failure::new(Code::Unimplemented, message));
         }
         let bundle = PathBuf::from(&request.bundle);
-        let spec = spec::read(&bundle)?;
-        match spec.role() {
+        let mut config = Config::read(&bundle)?;
+        match config.spec.role() {
             Role::Sandbox => {
-                if let Some(plan) = Plan::of(&spec).filter(|_| !request.terminal) {
+                if let Some(plan) = Plan::of(&config.spec).filter(|_| !request.terminal) {
                     return self.create_sandbox(request, plan, reply);
                 }
             }
             Role::Member { sandbox } => {
-                if self.must_have_pause(&sandbox, &spec)? {
+                if self.must_have_pause(&sandbox, &config.spec)? {
                     return self.create_pause(&sandbox, request, reply);
                 }
-                self.give_namespaces(&sandbox, &bundle)?;
+                self.give_namespaces(&sandbox, &mut config)?;
             }
             Role::Alone => {}
         }
-        self.create_container(request, &spec, reply)
+        self.create_container(request, &config.spec, reply)
     }
 
     /// A pod without a pause process.
@@ -75,12 +75,12 @@ impl Tasks {
     /// Has the runtime make the pod's pause container; the other container is made after it.
     fn create_pause(&mut self, sandbox: &str, request: CreateTask, reply: ReplyTo) -> Answer {
         let bundle = self.table.task(sandbox)?.bundle.clone();
-        self.give_namespaces(sandbox, &bundle)?;
-        let spec = spec::read(&bundle)?;
+        let mut config = Config::read(&bundle)?;
+        self.give_namespaces(sandbox, &mut config)?;
         if let Some(pod) = &self.table.task(sandbox)?.sandbox {
             mounts::mount_all(&pod.rootfs, &bundle.join("rootfs"))?;
         }
-        let (mut command, log) = self.for_driver(&bundle, &spec);
+        let (mut command, log) = self.for_driver(&bundle, &config.spec);
         command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&bundle));
         command.arg("--bundle").arg(&*bundle).arg(sandbox);
         let job =
@@ -92,14 +92,14 @@ impl Tasks {
         Ok(None)
     }
 
-    /// Writes the pod's namespaces into a bundle, if there is no pause process to find them by.
-    fn give_namespaces(&self, sandbox: &str, bundle: &Path) -> Result<()> {
+    /// Writes the pod's namespaces into config.json, if there is no pause process to find them by.
+    fn give_namespaces(&self, sandbox: &str, config: &mut Config) -> Result<()> {
         let Some(pod) = &self.table.task(sandbox)?.sandbox else { return Ok(()) };
         let is_member = |task: &&Task| task.pod.as_deref() == Some(sandbox);
         let running = self.table.values().filter(is_member).filter(|task| task.init.exit.is_none());
         let members: Vec<u32> = running.map(|task| task.init.pid).collect();
         let shim_pid = std::process::id();
-        spec::rewrite(bundle, &Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
+        config.rewrite(&Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
     }
 
     fn create_container(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Answer {
