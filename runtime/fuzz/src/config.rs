@@ -83,11 +83,11 @@ fn planned_process(text: &[u8]) -> Result<()> {
     let process = config_json::parse::<Process>(text, "process.json")?.value;
     let spec: Spec = config_json::parse(EVERYTHING.as_bytes(), "config.json")?.value;
     let (Some(own), Some(linux)) = (spec.process(), spec.linux()) else { return Ok(()) };
-    let process = wanted::from_file(process, own);
+    let process = request::from_file(process, own);
     validate::check_process(&process)?;
     setup::identity(&process, linux)?;
     process.exec_cpu_affinity().as_ref().map(scheduling::exec_affinity).transpose()?;
-    linux.intel_rdt().as_ref().map(|it| intel_rdt::plan(it, "box")).transpose()?;
+    linux.intel_rdt().as_ref().map(|it| intel_rdt::from_spec(it, "box")).transpose()?;
     setup::program(&spec, &process, &Default::default()).map(drop)
 }
 

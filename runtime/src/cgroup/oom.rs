@@ -1,4 +1,4 @@
-//! Tells when the kernel runs out of memory in a container's groups.
+//! The event `oom` of `events`: the kernel has run out of memory in a container's groups.
 //!
 //! Version 1: an eventfd that is registered with the group. Version 2: memory.events, which can
 //! be polled and counts.

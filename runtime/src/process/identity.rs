@@ -95,8 +95,12 @@ impl Tuning {
         Ok(Self {
             scheduler: process.scheduler().as_ref().map(scheduling::attributes).transpose()?,
             io_priority: process.io_priority().as_ref().map(scheduling::io_priority).transpose()?,
-            memory_policy: linux.memory_policy().as_ref().map(memory_policy::plan).transpose()?,
-            personality: linux.personality().as_ref().map(personality::plan).transpose()?,
+            memory_policy: linux
+                .memory_policy()
+                .as_ref()
+                .map(memory_policy::from_spec)
+                .transpose()?,
+            personality: linux.personality().as_ref().map(personality::from_spec).transpose()?,
         })
     }
 

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 /// What the init was given.
 #[derive(Debug)]
 pub struct Init<'a> {
-    /// The plan.
+    /// What it is to become.
     pub setup: &'a Setup,
     /// The container's groups.
     pub cgroup: &'a Cgroup,
@@ -146,22 +146,22 @@ impl Init<'_> {
     }
 
     fn perform_in_root(&self, step: Step, progress: &mut Progress) -> Result<()> {
-        let plan = &self.setup.root;
+        let setup = &self.setup.root;
         let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
         match step {
             Step::Mount => {
-                let mut mounts = plan.mounts.iter().zip(&self.trees);
+                let mut mounts = setup.mounts.iter().zip(&self.trees);
                 mounts.try_for_each(|(mount, tree)| match mount.kind {
                     Kind::Cgroup => Ok(()),
                     _ => apply::apply(root, mount, tree.as_ref()),
                 })
             }
             Step::MountCgroups => {
-                let mut views = plan.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
+                let mut views = setup.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
                 views.try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
             }
             Step::MakeDevices => {
-                devices::apply(root, &plan.nodes, self.setup.namespaces.has(NEW_USER))
+                devices::apply(root, &setup.nodes, self.setup.namespaces.has(NEW_USER))
             }
             Step::MakeTerminal => {
                 let terminal = console::open(root)?;
@@ -175,15 +175,15 @@ impl Init<'_> {
                     .map(drop)
                     .act(|| format!("make process.cwd {}", cwd.display()))
             }
-            Step::Mask => masked::mask(root, &plan.masked),
-            Step::MakePathsReadOnly => masked::make_read_only(root, &plan.read_only_paths),
+            Step::Mask => masked::mask(root, &setup.masked),
+            Step::MakePathsReadOnly => masked::make_read_only(root, &setup.read_only_paths),
             Step::FindEntrypoint => {
                 progress.confine.entrypoint =
                     Some(entrypoint::find(root, &self.setup.program, entrypoint::open_runner)?);
                 Ok(())
             }
-            Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
-            _ => pivot::enter(root, plan.way),
+            Step::FinishRoot => pivot::finish(root, setup.propagation, setup.read_only),
+            _ => pivot::enter(root, setup.way),
         }
     }
 

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// What the process was given.
 #[derive(Debug)]
 pub struct Joined<'a> {
-    /// The plan.
+    /// What it is to become.
     pub entry: &'a Entry,
     /// The container's first process.
     pub pidfd: &'a OwnedFd,

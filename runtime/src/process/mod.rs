@@ -1,5 +1,5 @@
 //! The processes of a container. Its first: what it needs (`setup`, pure), how it is made
-//! (`spawn`), talked to (`channel`) and run (`init`). A further one: what is wanted (`wanted`,
+//! (`spawn`), talked to (`channel`) and run (`init`). A further one: which is asked for (`request`,
 //! pure), how it is made (`join`) and run (`joined`). Of both: the order of their steps (`steps`,
 //! pure), what they do alike (`confine`, `identity`), what they become (`entrypoint`, `exec`).
 
@@ -11,7 +11,7 @@ pub mod identity;
 pub mod init;
 pub mod join;
 pub mod joined;
+pub mod request;
 pub mod setup;
 pub mod spawn;
 pub mod steps;
-pub mod wanted;

@@ -85,7 +85,7 @@ fn open_report(container: &Container) -> Result<Option<File>> {
 }
 
 /// What follows the gate: waits for the startContainer hooks, whose failure is that of the start,
-/// then runs the poststart hooks, whose failure stops nothing. Both are the spec's wish.
+/// then runs the poststart hooks, whose failure stops nothing. Both as the spec asks.
 ///
 /// # Errors
 /// [`Error::Hook`]: a startContainer hook failed, and the container has stopped.

@@ -52,6 +52,11 @@ impl Groups {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn v1(directories: Directories) -> Self {
+        Self(Place::V1(directories))
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.0
     }

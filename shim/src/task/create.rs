@@ -8,9 +8,9 @@ use crate::arguments::is_name;
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
-use crate::sandbox::{self, Pids, Plan};
+use crate::sandbox::{self, Pids, SandboxConfig};
 use crate::spec::{self, Config, Rewrite, Role, Spec};
-use crate::stdio::{self, Streams, Wanted};
+use crate::stdio::{self, StreamNames, Streams};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,8 +33,9 @@ impl Tasks {
         let mut config = Config::read(&bundle)?;
         match config.spec.role() {
             Role::Sandbox => {
-                if let Some(plan) = Plan::of(&config.spec).filter(|_| !request.terminal) {
-                    return self.create_sandbox(request, plan, reply);
+                if let Some(sandbox) = SandboxConfig::of(&config.spec).filter(|_| !request.terminal)
+                {
+                    return self.create_sandbox(request, sandbox, reply);
                 }
             }
             Role::Member { sandbox } => {
@@ -49,9 +50,14 @@ impl Tasks {
     }
 
     /// A pod without a pause process.
-    fn create_sandbox(&mut self, request: CreateTask, plan: Plan, reply: ReplyTo) -> Answer {
-        let maker = sandbox::make(plan)?;
-        let task = Task::new(&request.bundle, wanted_of(&request));
+    fn create_sandbox(
+        &mut self,
+        request: CreateTask,
+        config: SandboxConfig,
+        reply: ReplyTo,
+    ) -> Answer {
+        let maker = sandbox::make(config)?;
+        let task = Task::new(&request.bundle, stream_names(&request));
         self.table.insert(request.id.clone(), task);
         self.jobs.insert(maker.pid.as_raw(), Job::Sandbox { request, maker, reply });
         Ok(None)
@@ -113,7 +119,7 @@ impl Tasks {
 
     fn run_create(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Result<Task> {
         let bundle = Path::new(&request.bundle);
-        let mut task = Task::new(&request.bundle, wanted_of(&request));
+        let mut task = Task::new(&request.bundle, stream_names(&request));
         task.has_own_pids = spec.has_own_pids();
         if let Role::Member { sandbox } = spec.role() {
             task.pod = Some(sandbox.into());
@@ -121,7 +127,7 @@ impl Tasks {
         let (mut command, log) = self.for_driver(bundle, spec);
         command.args(["create", "--pid-file"]).arg(pid_file(bundle));
         command.arg("--bundle").arg(bundle);
-        let (mut streams, console) = self.streams(&mut command, &task.init.wanted)?;
+        let (mut streams, console) = self.streams(&mut command, &task.init.stream_names)?;
         task.init.keep_input = streams.keep_input.take();
         command.arg(&request.id);
         let created = Created { pid_file: pid_file(bundle), log, console };
@@ -142,10 +148,10 @@ impl Tasks {
     pub(super) fn streams(
         &self,
         command: &mut Command,
-        wanted: &Wanted,
+        names: &StreamNames,
     ) -> Result<(Streams, Option<Console>)> {
-        if !wanted.terminal {
-            return Ok((stdio::open(wanted)?, None));
+        if !names.terminal {
+            return Ok((stdio::open(names)?, None));
         }
         // No two jobs have the same number of terminals and jobs before them.
         let name = format!("terminal-{}-{}", self.next_terminal, self.jobs.len());
@@ -176,8 +182,8 @@ pub(super) fn pid_file(bundle: &Path) -> PathBuf {
     bundle.join("init.pid")
 }
 
-fn wanted_of(request: &CreateTask) -> Wanted {
-    Wanted {
+fn stream_names(request: &CreateTask) -> StreamNames {
+    StreamNames {
         stdin: request.stdin.as_str().into(),
         stdout: request.stdout.as_str().into(),
         stderr: request.stderr.as_str().into(),

@@ -38,13 +38,6 @@ pub fn read(directories: &Directories) -> io::Result<Vec<u8>> {
     Ok(metrics.encode_to_vec())
 }
 
-/// How many processes of the group the kernel has ended for memory.
-pub fn oom_kills(directories: &Directories) -> u64 {
-    let directory = directories.of("memory");
-    let control = directory.and_then(|path| counts(&path, "memory.oom_control").ok().flatten());
-    control.map_or(0, |control| control.or_zero("oom_kill"))
-}
-
 fn pids(pids: wamr_cgroup_stats::Pids) -> Pids {
     // 0 stands for no limit.
     let limit = pids.max.filter(|max| *max < u64::MAX);
@@ -145,7 +138,7 @@ pub(super) mod tests {
     }
 
     /// Groups `pod/box` with `files`, each `CONTROLLER/NAME`.
-    fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Directories) {
+    pub fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Directories) {
         let top = tempfile::tempdir().unwrap();
         let places = Directories::CONTROLLERS.map(|controller| {
             let point = top.path().join(controller);
@@ -288,16 +281,5 @@ pub(super) mod tests {
         let files = [("memory/memory.stat", ""), ("memory/memory.usage_in_bytes", "9\n")];
         let usage = read_files(&files).memory.unwrap().usage.unwrap();
         assert_eq!((usage.usage, usage.limit), (9, u64::MAX));
-    }
-
-    #[test]
-    fn kills_are_counted_by_the_memory_group() {
-        for (text, want) in [("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", 3), ("", 0)] {
-            let (_top, directories) = host(&[("memory/memory.oom_control", text)]);
-            assert_eq!(oom_kills(&directories), want, "{text:?}");
-        }
-        let (top, directories) = host(&[]);
-        drop(top);
-        assert_eq!(oom_kills(&directories), 0);
     }
 }

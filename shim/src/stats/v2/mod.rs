@@ -27,12 +27,6 @@ pub fn read(directory: &Path) -> io::Result<Vec<u8>> {
     Ok(metrics.encode_to_vec())
 }
 
-/// How many processes of the group and those below the kernel has ended for memory.
-pub fn oom_kills(directory: &Path) -> u64 {
-    let events = counts(directory, "memory.events").ok().flatten();
-    events.map_or(0, |events| events.or_zero("oom_kill"))
-}
-
 fn pids(pids: wamr_cgroup_stats::Pids) -> Pids {
     Pids { current: pids.current, limit: pids.max.unwrap_or(0) }
 }
