@@ -134,7 +134,8 @@ impl Init<'_> {
             Step::WaitAtGate => self.wait_at_gate(),
             Step::StartHooks => {
                 let list = setup.hooks.start_container().as_deref().unwrap_or_default();
-                hooks::run("startContainer", list, &progress.hook_state)
+                let environment = &setup.program.env;
+                hooks::run_with("startContainer", list, &progress.hook_state, environment)
             }
         }
     }
