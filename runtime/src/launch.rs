@@ -6,8 +6,10 @@ use crate::console::{self, Console};
 use crate::container::{self, Container, Lock, REPORT, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
+use crate::namespaces::NEW_USER;
 use crate::pidfd_socket;
 use crate::process::channel::{FromInit, ToInit};
+use crate::process::identity;
 use crate::process::init::GATE_FLAGS;
 use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
@@ -158,6 +160,7 @@ impl Attempt {
         let parts = Parts { setup, cgroup, joins, trees, gate, report, console, shared_root };
         let spawned = spawn::spawn(parts)?;
         self.pid = Some(spawned.pid);
+        set_oom_score(setup, spawned.pid)?;
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
         state.cgroup_driver = request.driver;
         if let (Some(class), Some(top)) = (&setup.intel_rdt, &resctrl) {
@@ -225,6 +228,13 @@ impl Attempt {
             log.warning(&crate::error::chain(&problem));
         }
     }
+}
+
+/// Sets the OOM score of an init in a user namespace, where it may not do so itself.
+fn set_oom_score(setup: &Setup, pid: i32) -> Result<()> {
+    // The init waits for the maps of a new namespace; in one that is there the runtime is root.
+    let score = setup.identity.oom_score_adj.filter(|_| setup.namespaces.has(NEW_USER));
+    score.map_or(Ok(()), |score| identity::set_oom_score(pid, score))
 }
 
 /// Tells the PID to those who asked for it.

@@ -48,7 +48,9 @@ impl Confined<'_> {
         let Self { identity, program, .. } = *self;
         match step {
             Confine::EnterCgroups => identity::enter_cgroups(self.entrances),
-            Confine::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
+            Confine::SetOomScore => identity
+                .oom_score_adj
+                .map_or(Ok(()), |score| identity::set_oom_score("self", score)),
             Confine::ChooseProfile => lsm::choose(&identity.labels),
             Confine::LeaveKeyring => match identity::new_keyring(self.id)? {
                 Some(warning) => self.channel.tell(&FromInit::Warning(warning)),

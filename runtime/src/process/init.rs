@@ -56,6 +56,8 @@ struct Progress {
     root: Option<Root>,
     terminal: Option<Terminal>,
     hook_state: String,
+    /// What is bind mounted, opened, at its places in the list of mounts.
+    sources: Vec<Option<OwnedFd>>,
     confine: confine::Progress,
 }
 
@@ -100,6 +102,10 @@ impl Init<'_> {
         match step {
             Step::Confine(step) => self.confined().perform(step, &mut progress.confine),
             Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
+            Step::OpenSources => {
+                progress.sources = setup.root.mounts.iter().map(apply::open_source).collect();
+                Ok(())
+            }
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
             Step::NewSession => self.new_session(),
             Step::NewCgroupNamespace => {
@@ -151,10 +157,14 @@ impl Init<'_> {
         let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
         match step {
             Step::Mount => {
+                let mut sources = progress.sources.drain(..);
                 let mut mounts = setup.mounts.iter().zip(&self.trees);
-                mounts.try_for_each(|(mount, tree)| match mount.kind {
-                    Kind::Cgroup => Ok(()),
-                    _ => apply::apply(root, mount, tree.as_ref()),
+                mounts.try_for_each(|(mount, tree)| {
+                    let source = sources.next().flatten();
+                    match mount.kind {
+                        Kind::Cgroup => Ok(()),
+                        _ => apply::apply(root, mount, tree.as_ref(), source.as_ref()),
+                    }
                 })
             }
             Step::MountCgroups => {

@@ -14,7 +14,8 @@ pub enum Confine {
     /// Enters the control groups. First: all that the kernel allocates from here on, mounts
     /// included, is charged to the container, and a limit holds from the start.
     EnterCgroups,
-    /// Sets the OOM score, through the host's /proc: the image may have none, or one that lies.
+    /// Sets the OOM score, through the host's /proc: the image may have none, or one that lies. For
+    /// an init in a user namespace the runtime does so: the kernel asks for privilege on the host.
     SetOomScore,
     /// Chooses the AppArmor profile and the SELinux label of the coming exec, through the host's
     /// /proc as well.
@@ -66,6 +67,10 @@ pub enum InitStep {
     /// Joins the namespaces given by path. With the host's privileges and while the host's paths
     /// are still visible.
     JoinNamespaces,
+    /// Opens what is bind mounted, as the user that the runtime is: the next step makes another of
+    /// it, who may not reach what is open to the host's root alone. The paths only; they are
+    /// mounted later, from this mount namespace, in which the host's mounts are locked.
+    OpenSources,
     /// Becomes user 0 of the user namespace, once its maps are written. Files made before would
     /// belong to nobody.
     BecomeNamespaceRoot,
@@ -150,8 +155,8 @@ pub fn of_init(setup: &Setup) -> Vec<InitStep> {
     use InitStep::{
         BecomeNamespaceRoot, Confine as Both, ContainerHooks, EnterRoot, FindEntrypoint,
         FinishRoot, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal, Mask,
-        Mount, MountCgroups, NewCgroupNamespace, NewSession, PrepareRoot, RuntimeHooks, SetNames,
-        StartHooks, WaitAtGate, WriteSysctl,
+        Mount, MountCgroups, NewCgroupNamespace, NewSession, OpenSources, PrepareRoot,
+        RuntimeHooks, SetNames, StartHooks, WaitAtGate, WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
@@ -165,9 +170,10 @@ pub fn of_init(setup: &Setup) -> Vec<InitStep> {
     let runs = !setup.program.args.is_empty();
     let prepare = [
         (Both(EnterCgroups), true),
+        (Both(SetOomScore), identity.oom_score_adj.is_some() && !namespaces.has(NEW_USER)),
         (JoinNamespaces, !namespaces.join.is_empty()),
+        (OpenSources, namespaces.has(NEW_USER)),
         (BecomeNamespaceRoot, namespaces.has(NEW_USER)),
-        (Both(SetOomScore), identity.oom_score_adj.is_some()),
         (Both(ChooseProfile), chooses_profile(identity)),
         (Both(LeaveKeyring), setup.keyring),
         (NewSession, true),
