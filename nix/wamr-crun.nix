@@ -26,6 +26,8 @@ rustPlatform.buildRustPackage {
     "--package=containerd-shim-wamr-v1"
   ];
   cargoTestFlags = [
+    "--package=wamr-cgroup-stats"
+    "--package=wamr-engine-conventions"
     "--package=wamr-plan"
     "--package=wamr-crun"
     "--package=containerd-shim-wamr-v1"

@@ -86,7 +86,7 @@ pub const NAMES: [&str; 41] = [
 ];
 
 /// The sets of config.json; without `process.capabilities` the process has none. Pure.
-pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Sets {
+pub fn from_spec(capabilities: Option<&LinuxCapabilities>) -> Sets {
     let Some(capabilities) = capabilities else { return Sets::default() };
     let mask = |set: &Option<Capabilities>| {
         set.iter().flatten().fold(0, |mask, capability| mask | 1 << number(*capability))
@@ -273,9 +273,9 @@ mod tests {
     fn names_become_bits() {
         let json = r#"{"bounding": ["CAP_CHOWN", "CAP_NET_BIND_SERVICE"], "effective": [],
                        "permitted": ["CAP_CHECKPOINT_RESTORE"]}"#;
-        let sets = plan(Some(&serde_json::from_str(json).unwrap()));
+        let sets = from_spec(Some(&serde_json::from_str(json).unwrap()));
         assert_eq!((sets.bounding, sets.effective), (1 | 1 << 10, 0));
         assert_eq!((sets.permitted, sets.ambient), (1 << 40, 0));
-        assert_eq!(plan(None), Sets::default());
+        assert_eq!(from_spec(None), Sets::default());
     }
 }

@@ -6,7 +6,6 @@ use crate::error::{Act, Error, Result};
 use crate::rootfs::in_root::Root;
 use crate::sys::fd;
 use crate::sys::mount;
-use crate::sys::process::pidfd_open;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::{Gid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown};
 use std::io::IoSlice;
@@ -145,20 +144,4 @@ impl Terminal {
             .and_then(|()| dup2_stderr(&self.slave))
             .act(|| "move stdin, stdout and stderr to the terminal".to_owned())
     }
-}
-
-/// Sends a descriptor of the process `pid` to who listens at `socket`.
-///
-/// # Errors
-/// [`Error::Os`] with the path.
-pub fn send_pidfd(socket: &Path, pid: i32) -> Result<()> {
-    let act = || format!("send a pidfd to {}", socket.display());
-    let stream = UnixStream::connect(socket).act(act)?;
-    let pidfd = pidfd_open(pid).act(act)?;
-    let fds = [pidfd.as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    let name = [IoSlice::new(b"pidfd")];
-    sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None)
-        .map(drop)
-        .act(act)
 }

@@ -17,7 +17,7 @@ pub struct Inherited {
 ///
 /// # Errors
 /// [`Error::Usage`]: a number that cannot be.
-pub fn plan(preserve: u32, listen_fds: Option<&str>) -> Result<Inherited> {
+pub fn inherited(preserve: u32, listen_fds: Option<&str>) -> Result<Inherited> {
     let Some(text) = listen_fds.filter(|text| !text.is_empty()) else {
         return Ok(Inherited { count: preserve, env: Vec::new() });
     };
@@ -40,10 +40,10 @@ mod tests {
 
     #[test]
     fn sockets_come_before_preserved_descriptors() {
-        assert_eq!(plan(2, None).unwrap(), Inherited { count: 2, env: vec![] });
-        let got = plan(1, Some("2")).unwrap();
+        assert_eq!(inherited(2, None).unwrap(), Inherited { count: 2, env: vec![] });
+        let got = inherited(1, Some("2")).unwrap();
         assert_eq!(got.count, 3);
         assert_eq!(got.env, ["LISTEN_FDS=2", "LISTEN_PID=1"]);
-        assert!(plan(0, Some("x")).is_err());
+        assert!(inherited(0, Some("x")).is_err());
     }
 }

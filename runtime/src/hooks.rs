@@ -17,8 +17,16 @@ use std::process::{Child, Command, Stdio};
 /// # Errors
 /// [`Error::Hook`] with its place, its path and how it failed.
 pub fn run(kind: &str, hooks: &[Hook], state: &str) -> Result<()> {
+    run_with(kind, hooks, state, &[])
+}
+
+/// As [`run`], where a hook that names no environment has `environment`.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_with(kind: &str, hooks: &[Hook], state: &str, environment: &[String]) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state).map_err(|reason| {
+        run_one(hook, state, environment).map_err(|reason| {
             let path = hook.path().display();
             Error::Hook(format!("hook {kind}[{index}] ({path}): {reason}"))
         })?;
@@ -33,7 +41,7 @@ pub fn run_all(kind: &str, hooks: &[Hook], state: &str) -> Vec<Error> {
     each.collect()
 }
 
-fn run_one(hook: &Hook, state: &str) -> std::result::Result<(), String> {
+fn run_one(hook: &Hook, state: &str, environment: &[String]) -> std::result::Result<(), String> {
     if !hook.path().is_absolute() {
         return Err("the path must be absolute".to_owned());
     }
@@ -42,7 +50,7 @@ fn run_one(hook: &Hook, state: &str) -> std::result::Result<(), String> {
     if let Some((name, rest)) = hook.args().as_deref().and_then(<[String]>::split_first) {
         command.arg0(name).args(rest);
     }
-    for entry in hook.env().iter().flatten() {
+    for entry in hook.env().as_deref().unwrap_or(environment) {
         let (name, value) =
             entry.split_once('=').ok_or_else(|| format!("env {entry:?} has no ="))?;
         command.env(name, value);

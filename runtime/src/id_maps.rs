@@ -26,7 +26,7 @@ pub struct Maps {
 ///
 /// # Errors
 /// [`Error::Config`]: maps that are missing, useless or without size.
-pub fn plan(linux: &Linux, new: bool) -> Result<Maps> {
+pub fn from_spec(linux: &Linux, new: bool) -> Result<Maps> {
     let uids = lines(linux.uid_mappings().as_deref(), "linux.uidMappings", new)?;
     let gids = lines(linux.gid_mappings().as_deref(), "linux.gidMappings", new)?;
     Ok(Maps { uids, gids })
@@ -184,9 +184,9 @@ mod tests {
     fn maps_are_inside_outside_size() {
         let json = r#"{"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 5}],
                        "gidMappings": [{"containerID": 1, "hostID": 7, "size": 2}]}"#;
-        let maps = plan(&linux(json), true).unwrap();
+        let maps = from_spec(&linux(json), true).unwrap();
         assert_eq!((maps.uids.as_str(), maps.gids.as_str()), ("0 1000 5\n", "1 7 2\n"));
-        assert!(plan(&linux("{}"), true).unwrap_err().to_string().contains("needs a map"));
+        assert!(from_spec(&linux("{}"), true).unwrap_err().to_string().contains("needs a map"));
     }
 
     #[test]

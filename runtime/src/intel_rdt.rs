@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What config.json asks for.
+/// A class of service (CLOS), as config.json asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Class {
     /// The group's name below the file system's top.
     pub group: String,
     /// Lines for its `schemata`; without any the group must be there already.
@@ -30,7 +30,7 @@ fn refuse(field: &str, reason: impl Into<String>) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`]: a name that leads elsewhere, a line that is none.
-pub fn plan(wanted: &LinuxIntelRdt, id: &str) -> Result<Plan> {
+pub fn from_spec(wanted: &LinuxIntelRdt, id: &str) -> Result<Class> {
     let named = wanted.clos_id().as_deref().filter(|name| !name.is_empty());
     if let Some(name) = named
         && (name.contains(['/', '\n']) || matches!(name, "." | ".."))
@@ -57,7 +57,7 @@ pub fn plan(wanted: &LinuxIntelRdt, id: &str) -> Result<Plan> {
     schemata.retain(|line| !line.is_empty());
     let monitors = [wanted.enable_monitoring(), wanted.enable_cmt(), wanted.enable_mbm()];
     let monitors = monitors.into_iter().any(|switch| *switch == Some(true));
-    Ok(Plan {
+    Ok(Class {
         group: named.unwrap_or(id).to_owned(),
         schemata,
         monitor: monitors.then(|| id.to_owned()),
@@ -87,41 +87,41 @@ pub fn find() -> Result<PathBuf> {
     })
 }
 
-/// Makes the groups of `plan` below `top` and puts process `pid` into them. What was made is
+/// Makes the groups of `class` below `top` and puts process `pid` into them. What was made is
 /// added to `made`, also after an error.
 ///
 /// # Errors
 /// [`Error::Config`]: a group that should be there is not; [`Error::Os`] with the file.
-pub fn set_up(plan: &Plan, top: &Path, pid: i32, made: &mut Vec<PathBuf>) -> Result<()> {
-    let group = top.join(&plan.group);
-    if plan.schemata.is_empty() && !plan.own && !group.is_dir() {
+pub fn set_up(class: &Class, top: &Path, pid: i32, made: &mut Vec<PathBuf>) -> Result<()> {
+    let group = top.join(&class.group);
+    if class.schemata.is_empty() && !class.own && !group.is_dir() {
         let reason = format!("{} is not there, and no schema says what to make", group.display());
         return Err(refuse("closID", reason));
     }
     make(&group, made)?;
-    if !plan.schemata.is_empty() {
-        write_schemata(plan, &group)?;
+    if !class.schemata.is_empty() {
+        write_schemata(class, &group)?;
     }
-    if let Some(name) = &plan.monitor {
+    if let Some(name) = &class.monitor {
         make(&group.join("mon_groups").join(name), made)?;
     }
-    join(plan, top, pid)
+    join(class, top, pid)
 }
 
-fn write_schemata(plan: &Plan, group: &Path) -> Result<()> {
-    let text = plan.schemata.join("\n") + "\n";
+fn write_schemata(class: &Class, group: &Path) -> Result<()> {
+    let text = class.schemata.join("\n") + "\n";
     let file = group.join("schemata");
     fs::write(&file, &text).act(|| format!("write {text:?} to {}", file.display()))
 }
 
-/// Writes the lines of `plan` to the container's own group, one of those that were `made` for it.
+/// Writes the lines of `class` to the container's own group, one of those that were `made` for it.
 ///
 /// # Errors
 /// [`Error::Usage`]: it has none; [`Error::Os`] with the file.
-pub fn update(plan: &Plan, made: &[PathBuf]) -> Result<()> {
+pub fn update(class: &Class, made: &[PathBuf]) -> Result<()> {
     let measures = |group: &&PathBuf| group.parent().is_some_and(|it| it.ends_with("mon_groups"));
     match made.iter().find(|group| !measures(group)) {
-        Some(group) => write_schemata(plan, group),
+        Some(group) => write_schemata(class, group),
         None => Err(Error::Usage(
             "--l3-cache-schema and --mem-bw-schema change the resctrl group that linux.intelRdt \
              made, and none was made for this container"
@@ -130,14 +130,14 @@ pub fn update(plan: &Plan, made: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// Puts process `pid` into the groups of `plan`, which are there.
+/// Puts process `pid` into the groups of `class`, which are there.
 ///
 /// # Errors
 /// [`Error::Os`] with the file.
-pub fn join(plan: &Plan, top: &Path, pid: i32) -> Result<()> {
-    let group = top.join(&plan.group);
+pub fn join(class: &Class, top: &Path, pid: i32) -> Result<()> {
+    let group = top.join(&class.group);
     enter(&group, pid)?;
-    let Some(name) = &plan.monitor else { return Ok(()) };
+    let Some(name) = &class.monitor else { return Ok(()) };
     enter(&group.join("mon_groups").join(name), pid)
 }
 
@@ -177,27 +177,27 @@ pub fn remove(made: &[PathBuf]) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn planned(json: &str) -> Result<Plan> {
-        plan(&serde_json::from_str(json).unwrap(), "box")
+    fn read(json: &str) -> Result<Class> {
+        from_spec(&serde_json::from_str(json).unwrap(), "box")
     }
 
     #[test]
     fn groups_and_lines() {
-        let got = planned(
+        let got = read(
             r#"{"l3CacheSchema": "L3:0=f\nMB:0=9", "memBwSchema": "MB:0=20",
                 "schemata": ["L2:0=3"], "enableMonitoring": true}"#,
         )
         .unwrap();
         assert_eq!((got.group.as_str(), got.monitor.as_deref()), ("box", Some("box")));
         assert_eq!(got.schemata, ["L3:0=f", "MB:0=20", "L2:0=3"]);
-        assert_eq!(planned(r#"{"closID": "gold"}"#).unwrap().group, "gold");
+        assert_eq!(read(r#"{"closID": "gold"}"#).unwrap().group, "gold");
         for (json, want) in [
             (r#"{"closID": "../x"}"#, "linux.intelRdt.closID"),
             (r#"{"closID": ".."}"#, "linux.intelRdt.closID"),
             (r#"{"memBwSchema": "L3:0=f"}"#, "linux.intelRdt.memBwSchema"),
             (r#"{"schemata": ["a\nb"]}"#, "linux.intelRdt.schemata"),
         ] {
-            let error = planned(json).unwrap_err().to_string();
+            let error = read(json).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
     }
@@ -214,12 +214,12 @@ mod tests {
     fn what_is_made_is_written_entered_and_removed() {
         let top = tempfile::tempdir().unwrap();
         let mut made = Vec::new();
-        let plan = planned(r#"{"memBwSchema": "MB:0=20"}"#).unwrap();
-        set_up(&plan, top.path(), 7, &mut made).unwrap();
+        let class = read(r#"{"memBwSchema": "MB:0=20"}"#).unwrap();
+        set_up(&class, top.path(), 7, &mut made).unwrap();
         let group = top.path().join("box");
         assert_eq!(fs::read_to_string(group.join("schemata")).unwrap(), "MB:0=20\n");
         assert_eq!(fs::read_to_string(group.join("tasks")).unwrap(), "7");
-        let narrower = planned(r#"{"l3CacheSchema": "L3:0=1"}"#).unwrap();
+        let narrower = read(r#"{"l3CacheSchema": "L3:0=1"}"#).unwrap();
         update(&narrower, &made).unwrap();
         assert_eq!(fs::read_to_string(group.join("schemata")).unwrap(), "L3:0=1\n");
         let measured = [top.path().join("gold/mon_groups/box")];
@@ -235,12 +235,12 @@ mod tests {
     #[test]
     fn a_group_of_somebody_else_is_joined_and_stays() {
         let top = tempfile::tempdir().unwrap();
-        let plan = planned(r#"{"closID": "gold", "enableMonitoring": true}"#).unwrap();
+        let class = read(r#"{"closID": "gold", "enableMonitoring": true}"#).unwrap();
         let mut made = Vec::new();
-        let error = set_up(&plan, top.path(), 7, &mut made).unwrap_err().to_string();
+        let error = set_up(&class, top.path(), 7, &mut made).unwrap_err().to_string();
         assert!(error.contains("closID") && made.is_empty(), "{error}");
         fs::create_dir_all(top.path().join("gold/mon_groups")).unwrap();
-        set_up(&plan, top.path(), 7, &mut made).unwrap();
+        set_up(&class, top.path(), 7, &mut made).unwrap();
         assert_eq!(made, [top.path().join("gold/mon_groups/box")]);
         assert_eq!(fs::read_to_string(top.path().join("gold/tasks")).unwrap(), "7");
     }

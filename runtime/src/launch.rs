@@ -1,12 +1,15 @@
 //! From a bundle to an init that waits at its gate, for `create` and `run`; or to nothing at all.
 
 use crate::bundle::{Bundle, for_exec};
-use crate::cgroup::{self, Cgroup, Driver, Request, without};
+use crate::cgroup::{self, Cgroup, Driver, Request, no_groups};
 use crate::console::{self, Console};
 use crate::container::{self, Container, Lock, REPORT, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
 use crate::log::Log;
+use crate::namespaces::NEW_USER;
+use crate::pidfd_socket;
 use crate::process::channel::{FromInit, ToInit};
+use crate::process::identity;
 use crate::process::init::GATE_FLAGS;
 use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
@@ -80,7 +83,7 @@ pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launc
     if request.driver == Driver::Disabled {
         let linux = bundle.spec.linux().as_ref();
         let resources = linux.and_then(|linux| linux.resources().as_ref());
-        without::check_disabled(resources, &setup.namespaces)?;
+        no_groups::check_disabled(resources, &setup.namespaces)?;
     }
     console::check(setup.program.terminal.is_some(), request.console.as_ref())?;
     let lock = container.make()?;
@@ -138,7 +141,7 @@ impl Attempt {
             Ok((cgroup, placeholder)) => (Ok(cgroup), placeholder),
             Err(error) => (Err(error), None),
         };
-        let (cgroup, note) = without::unless_limited(created, resources, request.rootless)?;
+        let (cgroup, note) = no_groups::unless_limited(created, resources, request.rootless)?;
         if let Some(note) = note {
             log.debug(|| note);
         }
@@ -157,10 +160,11 @@ impl Attempt {
         let parts = Parts { setup, cgroup, joins, trees, gate, report, console, shared_root };
         let spawned = spawn::spawn(parts)?;
         self.pid = Some(spawned.pid);
+        set_oom_score(setup, spawned.pid)?;
         let mut state = new_state(container, bundle, setup, cgroup.clone(), spawned.pid)?;
         state.cgroup_driver = request.driver;
-        if let (Some(plan), Some(top)) = (&setup.intel_rdt, &resctrl) {
-            intel_rdt::set_up(plan, top, spawned.pid, &mut self.resctrl)?;
+        if let (Some(class), Some(top)) = (&setup.intel_rdt, &resctrl) {
+            intel_rdt::set_up(class, top, spawned.pid, &mut self.resctrl)?;
         }
         state.resctrl.clone_from(&self.resctrl);
         // Written while the init works: whoever finds the container from now on can clean up.
@@ -226,10 +230,17 @@ impl Attempt {
     }
 }
 
+/// Sets the OOM score of an init in a user namespace, where it may not do so itself.
+fn set_oom_score(setup: &Setup, pid: i32) -> Result<()> {
+    // The init waits for the maps of a new namespace; in one that is there the runtime is root.
+    let score = setup.identity.oom_score_adj.filter(|_| setup.namespaces.has(NEW_USER));
+    score.map_or(Ok(()), |score| identity::set_oom_score(pid, score))
+}
+
 /// Tells the PID to those who asked for it.
 fn tell_pid(request: &NewContainer, pid: i32) -> Result<()> {
     if let Some(socket) = &request.pidfd_socket {
-        console::send_pidfd(socket, pid)?;
+        pidfd_socket::send(socket, pid)?;
     }
     match &request.pid_file {
         Some(path) => state_file::replace(path, pid.to_string().as_bytes(), 0o644),
@@ -318,7 +329,7 @@ fn new_state(
         cgroup_driver: Driver::default(),
         resources: linux.and_then(|linux| linux.resources().clone()).unwrap_or_default(),
         annotations: annotations.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        config: Some(Box::new(for_exec(&bundle.spec))),
+        config: Box::new(for_exec(&bundle.spec)),
         no_new_keyring: !setup.keyring,
         resctrl: Vec::new(),
         poststart: list(setup.hooks.poststart()),

@@ -29,6 +29,7 @@ pub mod net_devices;
 pub mod netlink;
 pub mod notify;
 pub mod personality;
+pub mod pidfd_socket;
 pub mod process;
 pub mod rlimits;
 pub mod rootfs;

@@ -53,7 +53,7 @@ pub struct Labels {
 ///
 /// # Errors
 /// [`Error::Config`]: AppArmor is not enabled.
-pub fn plan(
+pub fn from_spec(
     profile: Option<&String>,
     process: Option<&String>,
     mount: Option<&String>,
@@ -112,18 +112,18 @@ mod tests {
         let name = "x".to_owned();
         let on = Host { apparmor: true, selinux: true };
         let off = Host::default();
-        let (got, notes) = plan(Some(&name), Some(&name), Some(&name), on).unwrap();
+        let (got, notes) = from_spec(Some(&name), Some(&name), Some(&name), on).unwrap();
         assert_eq!((got.process.as_deref(), got.mount.as_deref()), (Some("x"), Some("x")));
         assert!(notes.is_empty());
-        let error = plan(Some(&name), None, None, off).unwrap_err().to_string();
+        let error = from_spec(Some(&name), None, None, off).unwrap_err().to_string();
         assert!(error.contains("process.apparmorProfile: AppArmor is not enabled"), "{error}");
-        let (got, notes) = plan(None, Some(&name), Some(&name), off).unwrap();
+        let (got, notes) = from_spec(None, Some(&name), Some(&name), off).unwrap();
         assert_eq!(got, Labels::default());
         assert!(notes[0].starts_with("process.selinuxLabel is passed over"), "{notes:?}");
         assert!(notes[1].starts_with("linux.mountLabel is passed over"), "{notes:?}");
         let empty = String::new();
         let none = (Labels::default(), Vec::new());
-        assert_eq!(plan(Some(&empty), Some(&empty), None, off).unwrap(), none);
+        assert_eq!(from_spec(Some(&empty), Some(&empty), None, off).unwrap(), none);
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn refuse(field: &str, reason: impl Into<String>) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`]: nodes that the mode does not take, or lacks; flags that contradict.
-pub fn plan(wanted: &LinuxMemoryPolicy) -> Result<Policy> {
+pub fn from_spec(wanted: &LinuxMemoryPolicy) -> Result<Policy> {
     let list = wanted.nodes().as_deref().map(str::trim).filter(|list| !list.is_empty());
     let mode = wanted.mode();
     let (number, takes, needs) = match mode {
@@ -108,14 +108,14 @@ mod tests {
 
     #[test]
     fn modes_nodes_and_flags() {
-        let plan = |json: &str| plan(&serde_json::from_str(json).unwrap());
-        let got = plan(
+        let read = |json: &str| from_spec(&serde_json::from_str(json).unwrap());
+        let got = read(
             r#"{"mode": "MPOL_BIND", "nodes": "0,65", "flags":
             ["MPOL_F_STATIC_NODES"]}"#,
         )
         .unwrap();
         assert_eq!(got, Policy { mode: 2 | 1 << 15, nodes: vec![1, 2] });
-        let got = plan(r#"{"mode": "MPOL_PREFERRED", "nodes": ""}"#).unwrap();
+        let got = read(r#"{"mode": "MPOL_PREFERRED", "nodes": ""}"#).unwrap();
         assert_eq!(got, Policy { mode: 1, nodes: vec![] });
         for (json, want) in [
             (r#"{"mode": "MPOL_INTERLEAVE"}"#, "memoryPolicy.nodes"),
@@ -127,7 +127,7 @@ mod tests {
                 "exclude each other",
             ),
         ] {
-            let error = plan(json).unwrap_err().to_string();
+            let error = read(json).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
     }

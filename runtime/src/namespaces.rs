@@ -1,4 +1,4 @@
-//! `linux.namespaces` as a plan: which to make, which to join, and what that asks of the spawn.
+//! `linux.namespaces`: which to make, which to join, and what that asks of the spawn.
 //!
 //! Source: runtime-spec config-linux.md "Namespaces"; namespaces(7), setns(2), clone(2).
 
@@ -21,7 +21,7 @@ pub struct Join {
 
 /// What config.json asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct Namespaces {
     /// `CLONE_NEW*` of those to make.
     pub new: u64,
     /// Those to join, in an order in which each is still permitted.
@@ -75,13 +75,13 @@ fn rank(flag: u64) -> u8 {
     }
 }
 
-impl Plan {
+impl Namespaces {
     /// Reads the list. Pure.
     ///
     /// # Errors
     /// [`Error::Config`]: a kind twice; a user namespace without a mount namespace.
     pub fn new(list: &[LinuxNamespace]) -> Result<Self> {
-        let mut plan = Self::default();
+        let mut found = Self::default();
         let mut seen = 0;
         for namespace in list {
             let flag = flag(namespace.typ());
@@ -95,17 +95,17 @@ impl Plan {
                     if !path.is_absolute() {
                         return Err(Error::config(field(), "the path must be absolute"));
                     }
-                    plan.join.push(Join { flag, path: path.clone() });
+                    found.join.push(Join { flag, path: path.clone() });
                 }
-                _ => plan.new |= flag,
+                _ => found.new |= flag,
             }
         }
         if seen & (NEW_MOUNT | NEW_USER) == NEW_USER {
             let reason = "none is listed: a user namespace alone may not mount anything";
             return Err(Error::config("linux.namespaces (mount)", reason));
         }
-        plan.join.sort_by_key(|join| rank(join.flag));
-        Ok(plan)
+        found.join.sort_by_key(|join| rank(join.flag));
+        Ok(found)
     }
 
     /// Whether the kind of `flag` is made or joined: the container does not share the host's.
@@ -249,14 +249,14 @@ pub fn write_time_offsets(lines: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn plan(json: &str) -> Result<Plan> {
+    fn read(json: &str) -> Result<Namespaces> {
         let list: Vec<LinuxNamespace> = serde_json::from_str(json).unwrap();
-        Plan::new(&list)
+        Namespaces::new(&list)
     }
 
     #[test]
     fn paths_are_joined_and_the_rest_is_made() {
-        let got = plan(
+        let got = read(
             r#"[{"type": "user", "path": "/u"}, {"type": "mount"}, {"type": "pid"},
                 {"type": "network", "path": "/n"}, {"type": "ipc", "path": ""}]"#,
         )
@@ -275,7 +275,7 @@ mod tests {
             (r#"[{"type": "mount"}, {"type": "user"}, {"type": "uts", "path": "/x"}]"#, true),
             (r#"[{"type": "mount"}, {"type": "time"}]"#, true),
         ] {
-            assert_eq!(plan(json).unwrap().needs_stage(), want, "{json}");
+            assert_eq!(read(json).unwrap().needs_stage(), want, "{json}");
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
             (r#"[{"type": "user"}]"#, "may not mount anything"),
             (r#"[{"type": "mount", "path": "x"}]"#, "must be absolute"),
         ] {
-            assert!(plan(json).unwrap_err().to_string().contains(want), "{json}");
+            assert!(read(json).unwrap_err().to_string().contains(want), "{json}");
         }
     }
 }

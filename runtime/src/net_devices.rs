@@ -4,7 +4,7 @@
 //! Source: runtime-spec config-linux.md "Network Devices"; rtnetlink(7).
 
 use crate::error::{Act, Error, Result};
-use crate::namespaces::{self, Opened, Plan};
+use crate::namespaces::{self, Namespaces, Opened};
 use crate::netlink::{Message, Netlink};
 use oci_spec::runtime::LinuxNetDevice;
 use std::fs::File;
@@ -43,9 +43,9 @@ pub struct Device {
 ///
 /// # Errors
 /// [`Error::Config`]: no network namespace; a name that is none or is taken twice.
-pub fn plan<'a>(
+pub fn from_spec<'a>(
     devices: impl IntoIterator<Item = (&'a String, &'a LinuxNetDevice)>,
-    namespaces: &Plan,
+    namespaces: &Namespaces,
 ) -> Result<Vec<Device>> {
     let mut planned: Vec<Device> = Vec::new();
     for (host, device) in devices {
@@ -186,14 +186,14 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn planned(json: &str, new: u64) -> Result<Vec<Device>> {
+    fn read(json: &str, new: u64) -> Result<Vec<Device>> {
         let devices: BTreeMap<String, LinuxNetDevice> = serde_json::from_str(json).unwrap();
-        plan(&devices, &Plan { new, join: Vec::new() })
+        from_spec(&devices, &Namespaces { new, join: Vec::new() })
     }
 
     #[test]
     fn names_on_both_sides() {
-        let got = planned(r#"{"eth1": {"name": "data"}, "eth0": {}}"#, NEW_NET).unwrap();
+        let got = read(r#"{"eth1": {"name": "data"}, "eth0": {}}"#, NEW_NET).unwrap();
         let pairs: Vec<_> =
             got.iter().map(|it| (it.host.as_str(), it.container.as_str())).collect();
         assert_eq!(pairs, [("eth0", "eth0"), ("eth1", "data")]);
@@ -203,7 +203,7 @@ mod tests {
             (r#"{"eth0": {"name": "longer-than-15-chars"}}"#, NEW_NET, "no name of a network"),
             (r#"{"eth0": {"name": "x"}, "eth1": {"name": "x"}}"#, NEW_NET, "given twice"),
         ] {
-            let error = planned(json, new).unwrap_err().to_string();
+            let error = read(json, new).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
     }

@@ -1,5 +1,8 @@
 //! Messages of rtnetlink: as much as moving a network device takes.
 //!
+//! By hand: netlink-packet-route 0.34 and netlink-sys 0.9 add 546 kB to a static program that sends
+//! one request and reads its answer (profile `resident`, 2026-11-30).
+//!
 //! Source: netlink(7), rtnetlink(7).
 
 use nix::sys::socket::{

@@ -10,7 +10,7 @@ use oci_spec::runtime::{LinuxPersonality, LinuxPersonalityDomain as Domain};
 ///
 /// # Errors
 /// [`Error::Config`]: a flag; the spec knows none.
-pub fn plan(wanted: &LinuxPersonality) -> Result<u64> {
+pub fn from_spec(wanted: &LinuxPersonality) -> Result<u64> {
     if let Some(flag) = wanted.flags().iter().flatten().next() {
         let reason = format!("{flag:?}: the spec defines no flags yet");
         return Err(Error::config("linux.personality.flags", reason));
@@ -35,10 +35,10 @@ mod tests {
 
     #[test]
     fn domains_and_flags() {
-        let plan = |json: &str| plan(&serde_json::from_str(json).unwrap());
-        assert_eq!(plan(r#"{"domain": "LINUX"}"#).unwrap(), 0);
-        assert_eq!(plan(r#"{"domain": "LINUX32", "flags": []}"#).unwrap(), 8);
-        let error = plan(r#"{"domain": "LINUX", "flags": ["x"]}"#).unwrap_err().to_string();
+        let read = |json: &str| from_spec(&serde_json::from_str(json).unwrap());
+        assert_eq!(read(r#"{"domain": "LINUX"}"#).unwrap(), 0);
+        assert_eq!(read(r#"{"domain": "LINUX32", "flags": []}"#).unwrap(), 8);
+        let error = read(r#"{"domain": "LINUX", "flags": ["x"]}"#).unwrap_err().to_string();
         assert!(error.contains("linux.personality.flags"), "{error}");
     }
 }

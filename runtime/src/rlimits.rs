@@ -21,7 +21,7 @@ pub struct Rlimit {
 ///
 /// # Errors
 /// [`Error::Config`]: a resource twice, or soft above hard.
-pub fn plan(list: &[PosixRlimit]) -> Result<Vec<Rlimit>> {
+pub fn from_spec(list: &[PosixRlimit]) -> Result<Vec<Rlimit>> {
     let mut limits: Vec<Rlimit> = Vec::with_capacity(list.len());
     for entry in list {
         let resource = number(entry.typ());
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn limits_are_checked() {
-        let plan = |json: &str| plan(&serde_json::from_str::<Vec<_>>(json).unwrap());
-        let got = plan(r#"[{"type": "RLIMIT_NOFILE", "soft": 5, "hard": 9}]"#).unwrap();
+        let read = |json: &str| from_spec(&serde_json::from_str::<Vec<_>>(json).unwrap());
+        let got = read(r#"[{"type": "RLIMIT_NOFILE", "soft": 5, "hard": 9}]"#).unwrap();
         assert_eq!(got, [Rlimit { resource: 7, soft: 5, hard: 9 }]);
         let twice = r#"[{"type": "RLIMIT_CPU", "soft": 1, "hard": 1},
                         {"type": "RLIMIT_CPU", "soft": 1, "hard": 1}]"#;
-        assert!(plan(twice).unwrap_err().to_string().contains("RLIMIT_CPU): listed twice"));
+        assert!(read(twice).unwrap_err().to_string().contains("RLIMIT_CPU): listed twice"));
         let above = r#"[{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]"#;
-        assert!(plan(above).unwrap_err().to_string().contains("soft is above hard"));
+        assert!(read(above).unwrap_err().to_string().contains("soft is above hard"));
     }
 }

@@ -37,26 +37,20 @@ pub struct State {
     /// When the container was created, RFC 3339 in UTC.
     pub created: String,
     /// The name of the user who created it.
-    #[serde(default)]
     pub owner: String,
     /// Its control groups.
     pub cgroup: Cgroup,
     /// Who made them.
-    #[serde(default)]
     pub cgroup_driver: Driver,
     /// The limits in force: those of the bundle and what `update` has changed of them.
-    #[serde(default)]
     pub resources: LinuxResources,
     /// `annotations` of the bundle.
     pub annotations: BTreeMap<String, String>,
-    /// What `exec` needs of config.json; states of older versions have none.
-    #[serde(default)]
-    pub config: Option<Box<Spec>>,
+    /// What `exec` needs of config.json.
+    pub config: Box<Spec>,
     /// The container has no session keyring of its own.
-    #[serde(default)]
     pub no_new_keyring: bool,
     /// Groups of resctrl that were made for it.
-    #[serde(default)]
     pub resctrl: Vec<PathBuf>,
     /// Hooks for `start`.
     pub poststart: Vec<Hook>,
@@ -140,7 +134,7 @@ mod tests {
             cgroup_driver: Driver::Cgroupfs,
             resources: LinuxResources::default(),
             annotations: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
-            config: None,
+            config: Box::default(),
             no_new_keyring: false,
             resctrl: Vec::new(),
             poststart: Vec::new(),

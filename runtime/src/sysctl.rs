@@ -1,7 +1,7 @@
 //! `linux.sysctl`: only what belongs to a namespace of the container's own may be written.
 
 use crate::error::{Act, Error, Result};
-use crate::namespaces::Plan;
+use crate::namespaces::Namespaces;
 use std::path::{Path, PathBuf};
 
 /// The kernel.* settings that belong to the IPC namespace.
@@ -12,9 +12,9 @@ const IPC: [&str; 8] =
 ///
 /// # Errors
 /// [`Error::Config`]: a setting that the container would change for the host.
-pub fn plan(
+pub fn from_spec(
     settings: impl IntoIterator<Item = (impl AsRef<str>, impl ToString)>,
-    namespaces: &Plan,
+    namespaces: &Namespaces,
 ) -> Result<Vec<(PathBuf, String)>> {
     let mut writes = Vec::new();
     for (name, value) in settings {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_settings_of_own_namespaces() {
-        let own = Plan { new: libc::CLONE_NEWNET as u64, join: Vec::new() };
+        let own = Namespaces { new: libc::CLONE_NEWNET as u64, join: Vec::new() };
         for (name, want) in [
             ("net.ipv4.ip_forward", Ok("/proc/sys/net/ipv4/ip_forward")),
             ("net/core/somaxconn", Ok("/proc/sys/net/core/somaxconn")),
@@ -101,7 +101,7 @@ mod tests {
             ("vm.swappiness", Err("would change the host")),
             ("net/../kernel/panic", Err("no name of a setting")),
         ] {
-            match (plan([(name, "1")], &own), want) {
+            match (from_spec([(name, "1")], &own), want) {
                 (Ok(writes), Ok(path)) => assert_eq!(writes[0].0, Path::new(path)),
                 (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
                 (got, _) => panic!("{name}: {got:?}"),

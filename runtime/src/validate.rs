@@ -12,7 +12,7 @@ use std::path::Path;
 /// The newest version of the specification whose Linux properties are all known here.
 pub const SPEC_VERSION: &str = "1.3.0";
 
-/// Checks `spec`; the parts that other modules plan are checked there.
+/// Checks `spec`; the parts that other modules read are checked there.
 ///
 /// # Errors
 /// [`Error::Config`] with the property.

@@ -22,11 +22,10 @@
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use wamr_engine_conventions::is_sandbox;
 
 const HANDLER: &str = "run.oci.handler";
 const VARIANT: &str = "module.wasm.image/variant";
-const SANDBOX: [&str; 2] =
-    ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
 const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
 const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
@@ -35,9 +34,9 @@ const NAMES: &str = "org.wamr-crun.wasm.socket-names";
 /// WAMR's operand stack unless an annotation says otherwise.
 const STACK_BYTES: u32 = 64 * 1024;
 
-/// What the annotations want.
+/// The handler that the annotations ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Handler {
     /// A sandbox: native.
     Native,
     /// Wasm, or an error.
@@ -91,14 +90,14 @@ fn refuse(name: &str, value: &str, reason: &str) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`]: a handler or variant that is not here.
-pub fn wish(annotations: &Annotations) -> Result<Wish> {
+pub fn handler(annotations: &Annotations) -> Result<Handler> {
     let get = |name: &str| annotations.get(name).map(String::as_str);
-    if SANDBOX.iter().any(|name| get(name) == Some("sandbox")) {
-        return Ok(Wish::Native);
+    if is_sandbox(get) {
+        return Ok(Handler::Native);
     }
-    let handler = match get(HANDLER) {
-        None | Some("wasm-smart") => Wish::ByMagic,
-        Some("wasm" | "wamr") => Wish::Wasm,
+    let by_handler = match get(HANDLER) {
+        None | Some("wasm-smart") => Handler::ByMagic,
+        Some("wasm" | "wamr") => Handler::Wasm,
         Some(value) => {
             let reason = "this runtime has the handlers wasm, wamr and wasm-smart; use another \
                           runtime class or remove the annotation";
@@ -106,20 +105,25 @@ pub fn wish(annotations: &Annotations) -> Result<Wish> {
         }
     };
     let variant = match get(VARIANT) {
-        None | Some("compat-smart") => Wish::ByMagic,
-        Some("compat") => Wish::Wasm,
+        None | Some("compat-smart") => Handler::ByMagic,
+        Some("compat") => Handler::Wasm,
         Some(value) => return Err(refuse(VARIANT, value, "is none of compat, compat-smart")),
     };
-    Ok(if handler == Wish::Wasm || variant == Wish::Wasm { Wish::Wasm } else { Wish::ByMagic })
+    Ok(if by_handler == Handler::Wasm || variant == Handler::Wasm {
+        Handler::Wasm
+    } else {
+        Handler::ByMagic
+    })
 }
 
-/// As [`wish`], for a further process of a container: what the init must be, it need not be. Of a
-/// Wasm container's image it may run a native tool, and of a native one a module.
+/// As [`handler`], for a further process of a container: what the init must be, it need not be.
+/// Of a Wasm container's image it may run a native tool, and of a native one a module.
 ///
 /// # Errors
-/// Those of [`wish`].
-pub fn wish_of_exec(annotations: &Annotations) -> Result<Wish> {
-    wish(annotations).map(|wish| if wish == Wish::Native { wish } else { Wish::ByMagic })
+/// Those of [`handler`].
+pub fn handler_of_exec(annotations: &Annotations) -> Result<Handler> {
+    handler(annotations)
+        .map(|handler| if handler == Handler::Native { handler } else { Handler::ByMagic })
 }
 
 /// What the first bytes of an entrypoint say; 8 bytes are enough. Pure.
@@ -139,15 +143,15 @@ pub fn magic(head: &[u8]) -> Magic {
 ///
 /// # Errors
 /// [`Error::Workload`]: Wasm is wanted but is not there, or is of a kind WAMR does not run.
-pub fn decide(wish: Wish, magic: Magic, program: &str) -> Result<Workload> {
-    match (wish, magic) {
-        (Wish::Native, _) | (Wish::ByMagic, Magic::Other) => Ok(Workload::Native),
+pub fn decide(handler: Handler, magic: Magic, program: &str) -> Result<Workload> {
+    match (handler, magic) {
+        (Handler::Native, _) | (Handler::ByMagic, Magic::Other) => Ok(Workload::Native),
         (_, Magic::Module | Magic::Aot) => Ok(Workload::Wasm),
         (_, Magic::Component) => Err(Error::Workload(format!(
             "{program} is a WebAssembly component, and WAMR runs core modules: build it for \
              wasm32-wasip1, or take the core module out of it"
         ))),
-        (Wish::Wasm, Magic::Other) => Err(Error::Workload(format!(
+        (Handler::Wasm, Magic::Other) => Err(Error::Workload(format!(
             "{program} is no WebAssembly module, but the annotation {HANDLER} or {VARIANT} demands \
              one: use wasm-smart or compat-smart if the pod has native containers too"
         ))),
@@ -217,6 +221,7 @@ fn check_name(text: &str) -> std::result::Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wamr_engine_conventions::{CONTAINER_TYPE, CRIO_CONTAINER_TYPE};
 
     fn annotations(pairs: &[(&str, &str)]) -> Annotations {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -241,7 +246,7 @@ mod tests {
     fn the_table() {
         use Magic::{Aot, Component, Module, Other};
         type Row<'a> = (&'a [(&'a str, &'a str)], Magic, std::result::Result<Workload, &'a str>);
-        let sandbox = (SANDBOX[0], "sandbox");
+        let sandbox = (CONTAINER_TYPE, "sandbox");
         let rows: &[Row] = &[
             (&[], Module, Ok(Workload::Wasm)),
             (&[], Aot, Ok(Workload::Wasm)),
@@ -249,8 +254,8 @@ mod tests {
             (&[], Component, Err("component")),
             (&[sandbox, (HANDLER, "wasm")], Other, Ok(Workload::Native)),
             (&[sandbox, (HANDLER, "nonsense")], Other, Ok(Workload::Native)),
-            (&[(SANDBOX[1], "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
-            (&[(SANDBOX[0], "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
+            (&[(CRIO_CONTAINER_TYPE, "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
+            (&[(CONTAINER_TYPE, "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasm")], Other, Err("no WebAssembly module")),
             (&[(HANDLER, "wamr")], Aot, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasm-smart")], Other, Ok(Workload::Native)),
@@ -262,7 +267,8 @@ mod tests {
             (&[(VARIANT, "other")], Module, Err("none of compat")),
         ];
         for (pairs, magic, want) in rows {
-            let got = wish(&annotations(pairs)).and_then(|wish| decide(wish, *magic, "/x"));
+            let got =
+                handler(&annotations(pairs)).and_then(|handler| decide(handler, *magic, "/x"));
             match (got, want) {
                 (Ok(got), Ok(want)) => assert_eq!(got, *want, "{pairs:?} {magic:?}"),
                 (Err(got), Err(want)) => assert!(got.to_string().contains(want), "{got}"),
@@ -274,12 +280,12 @@ mod tests {
     #[test]
     fn a_further_process_is_what_it_is() {
         for (pairs, want) in [
-            (&[(HANDLER, "wasm")][..], Wish::ByMagic),
-            (&[(VARIANT, "compat")], Wish::ByMagic),
-            (&[], Wish::ByMagic),
-            (&[(SANDBOX[0], "sandbox")], Wish::Native),
+            (&[(HANDLER, "wasm")][..], Handler::ByMagic),
+            (&[(VARIANT, "compat")], Handler::ByMagic),
+            (&[], Handler::ByMagic),
+            (&[(CONTAINER_TYPE, "sandbox")], Handler::Native),
         ] {
-            assert_eq!(wish_of_exec(&annotations(pairs)).unwrap(), want, "{pairs:?}");
+            assert_eq!(handler_of_exec(&annotations(pairs)).unwrap(), want, "{pairs:?}");
         }
     }
 

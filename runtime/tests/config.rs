@@ -22,7 +22,7 @@ fn planned(text: &[u8], directory: &Path) -> Result<(), String> {
         Bundle { directory: directory.to_owned(), spec: parsed.value, notes: parsed.notes };
     let options = Options::default();
     let setup = Setup::new("box", &bundle, &options).map_err(|error| told(&error))?;
-    assert!(!steps::plan(&setup).is_empty());
+    assert!(!steps::of_init(&setup).is_empty());
     let linux = bundle.spec.linux().as_ref().unwrap();
     let Some(resources) = linux.resources() else { return Ok(()) };
     limits::v1(resources).map_err(|error| told(&error))?;

@@ -43,32 +43,32 @@ pub fn mount_all(mounts: &[Mount], root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn mount_one(wanted: &Mount, root: &Path) -> Result<()> {
-    if wanted.target.split('/').any(|part| part == "..") {
-        let message = format!("mount of {} to {}: leads out", wanted.source, wanted.target);
+fn mount_one(request: &Mount, root: &Path) -> Result<()> {
+    if request.target.split('/').any(|part| part == "..") {
+        let message = format!("mount of {} to {}: leads out", request.source, request.target);
         return Err(Failure::new(Code::InvalidArgument, message));
     }
-    let target = root.join(wanted.target.trim_start_matches('/'));
+    let target = root.join(request.target.trim_start_matches('/'));
     fs::create_dir_all(&target).tried("make the directory", &target)?;
-    let (flags, data) = split(&wanted.options);
+    let (flags, data) = split(&request.options);
     let too_long = data.len() > OPTIONS_BYTES;
-    let shortened = if too_long { relative_layers(&wanted.options) } else { None };
+    let shortened = if too_long { relative_layers(&request.options) } else { None };
     let mounted = match &shortened {
-        None => mount_with(wanted, &target, flags, &data),
+        None => mount_with(request, &target, flags, &data),
         Some((directory, options)) => {
             // This process has one thread, whose working directory nobody else looks at.
             std::env::set_current_dir(directory).tried("go to", directory)?;
-            let mounted = mount_with(wanted, &target, flags, &split(options).1);
+            let mounted = mount_with(request, &target, flags, &split(options).1);
             std::env::set_current_dir("/").tried("go to", Path::new("/"))?;
             mounted
         }
     };
-    mounted.tried(&format!("mount {} from {} on", wanted.kind, wanted.source), &target)
+    mounted.tried(&format!("mount {} from {} on", request.kind, request.source), &target)
 }
 
-fn mount_with(wanted: &Mount, target: &Path, flags: MsFlags, data: &str) -> nix::Result<()> {
-    let kind = (!flags.contains(MsFlags::MS_BIND)).then_some(wanted.kind.as_str());
-    mount(Some(wanted.source.as_str()), target, kind, flags, Some(data))?;
+fn mount_with(request: &Mount, target: &Path, flags: MsFlags, data: &str) -> nix::Result<()> {
+    let kind = (!flags.contains(MsFlags::MS_BIND)).then_some(request.kind.as_str());
+    mount(Some(request.source.as_str()), target, kind, flags, Some(data))?;
     // The kernel takes a bind mount's other flags only once it is there.
     if flags.contains(MsFlags::MS_BIND) && !(flags - MsFlags::MS_BIND - MsFlags::MS_REC).is_empty()
     {

@@ -18,7 +18,7 @@ pub struct RuntimeCli {
     root: PathBuf,
 }
 
-/// A file that the runtime appends its complaints to, and how long it was before.
+/// A file that the runtime appends its messages to, and how long it was before.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
@@ -54,7 +54,7 @@ impl RuntimeCli {
         command
     }
 
-    /// A call without its verb for the container of `bundle`, with its complaints in a file there.
+    /// A call without its verb for the container of `bundle`, with its messages in a file there.
     pub fn command_for(&self, bundle: &Path) -> (Command, Log) {
         let log = Log::of(bundle);
         let mut command = self.command();
@@ -79,8 +79,8 @@ impl Log {
         Self { path, start_bytes }
     }
 
-    /// The last complaint since the call.
-    pub fn complaint(&self) -> Option<String> {
+    /// The last error since the call.
+    pub fn last_error(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Line {
             level: String,
@@ -104,16 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_complaint_of_this_call_is_told() {
+    fn the_last_error_of_this_call_is_told() {
         let bundle = tempfile::tempdir().unwrap();
         let line = |level: &str, msg: &str| format!(r#"{{"level":"{level}","msg":"{msg}"}}"#);
         let path = bundle.path().join("log.json");
         fs::write(&path, line("error", "of another call") + "\n").unwrap();
         let log = Log::of(bundle.path());
-        assert_eq!(log.complaint(), None);
+        assert_eq!(log.last_error(), None);
         let text = fs::read_to_string(&path).unwrap();
         let more = [line("error", "this"), line("warning", "that"), "no JSON".to_owned()];
         fs::write(&path, text + &more.join("\n")).unwrap();
-        assert_eq!(log.complaint().as_deref(), Some("this"));
+        assert_eq!(log.last_error().as_deref(), Some("this"));
     }
 }

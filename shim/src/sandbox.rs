@@ -72,9 +72,9 @@ impl Namespaces {
     }
 }
 
-/// What is to be made.
+/// The namespaces of a pod to be made, its host name and kernel parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct SandboxConfig {
     new: CloneFlags,
     network: Option<String>,
     pids: Pids,
@@ -82,7 +82,7 @@ pub struct Plan {
     sysctl: BTreeMap<String, String>,
 }
 
-impl Plan {
+impl SandboxConfig {
     /// `None` if the sandbox needs a process of its own: what it asks for is more than namespaces
     /// that a descriptor can keep.
     pub fn of(spec: &Spec) -> Option<Self> {
@@ -104,8 +104,8 @@ impl Plan {
         } else {
             String::new()
         };
-        let plan = Self { new, network, pids, hostname, sysctl: spec.linux.sysctl.clone() };
-        plan.sysctl.keys().all(|key| plan.owns(key)).then_some(plan)
+        let config = Self { new, network, pids, hostname, sysctl: spec.linux.sysctl.clone() };
+        config.sysctl.keys().all(|key| config.owns(key)).then_some(config)
     }
 
     /// Whether the parameter is one of the pod's namespaces and not of the node.
@@ -137,18 +137,18 @@ pub struct Maker {
 ///
 /// # Errors
 /// The process cannot be started.
-pub fn make(plan: Plan) -> Result<Maker> {
+pub fn make(config: SandboxConfig) -> Result<Maker> {
     let failed = |error: std::io::Error| Failure::new(Code::Unknown, format!("fork: {error}"));
     let (here, there) = UnixStream::pair().map_err(failed)?;
     let pid = sys::in_child(|| {
-        let said = match enter(&plan).and_then(|()| hand_over(&plan, &there)) {
+        let said = match enter(&config).and_then(|()| hand_over(&config, &there)) {
             Ok(()) => return 0,
             Err(message) => message,
         };
         drop(sys::send_with_fds(&there, said.as_bytes(), &[]));
         1
     });
-    let Plan { network, pids, .. } = plan;
+    let SandboxConfig { network, pids, .. } = config;
     Ok(Maker { pid: pid.map_err(failed)?, answer: here, network, pids })
 }
 
@@ -178,19 +178,19 @@ impl Maker {
 }
 
 /// In the child: into the network namespace and the new ones.
-fn enter(plan: &Plan) -> std::result::Result<(), String> {
+fn enter(config: &SandboxConfig) -> std::result::Result<(), String> {
     let said = |what: String| move |error: &dyn std::fmt::Display| format!("pod: {what}: {error}");
-    if let Some(path) = &plan.network {
+    if let Some(path) = &config.network {
         let file = File::open(path).map_err(|error| said(format!("open {path}"))(&error))?;
         setns(file, CloneFlags::CLONE_NEWNET)
             .map_err(|errno| said(format!("enter the network namespace {path}"))(&errno))?;
     }
-    unshare(plan.new).map_err(|errno| said("new namespaces".to_owned())(&errno))?;
-    if !plan.hostname.is_empty() {
-        sethostname(&plan.hostname)
-            .map_err(|errno| said(format!("host name {}", plan.hostname))(&errno))?;
+    unshare(config.new).map_err(|errno| said("new namespaces".to_owned())(&errno))?;
+    if !config.hostname.is_empty() {
+        sethostname(&config.hostname)
+            .map_err(|errno| said(format!("host name {}", config.hostname))(&errno))?;
     }
-    for (key, value) in &plan.sysctl {
+    for (key, value) in &config.sysctl {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
         fs::write(&path, value)
             .map_err(|error| said(format!("write {value} to {path}"))(&error))?;
@@ -199,11 +199,11 @@ fn enter(plan: &Plan) -> std::result::Result<(), String> {
 }
 
 /// In the child: the descriptors go to the shim.
-fn hand_over(plan: &Plan, socket: &UnixStream) -> std::result::Result<(), String> {
+fn hand_over(config: &SandboxConfig, socket: &UnixStream) -> std::result::Result<(), String> {
     let mut text = "made".to_owned();
     let mut files = Vec::new();
     for (flag, kind) in [(CloneFlags::CLONE_NEWIPC, "ipc"), (CloneFlags::CLONE_NEWUTS, "uts")] {
-        if plan.new.contains(flag) {
+        if config.new.contains(flag) {
             let path = format!("/proc/self/ns/{kind}");
             files.push(File::open(&path).map_err(|error| format!("pod: open {path}: {error}"))?);
             text = format!("{text} {kind}");
@@ -219,8 +219,10 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn plan(linux: &Value) -> Option<Plan> {
-        Plan::of(&serde_json::from_value(json!({"hostname": "h", "linux": linux})).unwrap())
+    fn config(linux: &Value) -> Option<SandboxConfig> {
+        SandboxConfig::of(
+            &serde_json::from_value(json!({"hostname": "h", "linux": linux})).unwrap(),
+        )
     }
 
     #[test]
@@ -241,13 +243,13 @@ mod tests {
             (json!({"namespaces": [network], "sysctl": {"net/../kernel/core_pattern": ""}}), false),
         ];
         for (linux, want) in table {
-            assert_eq!(plan(&linux).is_some(), want, "{linux}");
+            assert_eq!(config(&linux).is_some(), want, "{linux}");
         }
     }
 
     #[test]
     fn a_host_name_is_only_set_in_a_namespace_of_its_own() {
-        assert_eq!(plan(&json!({"namespaces": [{"type": "ipc"}]})).unwrap().hostname, "");
-        assert_eq!(plan(&json!({"namespaces": [{"type": "uts"}]})).unwrap().hostname, "h");
+        assert_eq!(config(&json!({"namespaces": [{"type": "ipc"}]})).unwrap().hostname, "");
+        assert_eq!(config(&json!({"namespaces": [{"type": "uts"}]})).unwrap().hostname, "h");
     }
 }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use wamr_engine_conventions::{SANDBOX_ID, SystemdPath, is_sandbox};
 
 /// What a container is to a pod, by the annotations of containerd's CRI plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,14 @@ pub enum Role {
     Alone,
 }
 
-const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
-const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
+/// config.json, parsed once for all that the shim does with it.
+#[derive(Debug)]
+pub struct Config {
+    path: PathBuf,
+    json: Value,
+    /// The part that the shim acts on.
+    pub spec: Spec,
+}
 
 /// The part of config.json that the shim acts on.
 #[derive(Debug, Default, Deserialize)]
@@ -62,17 +69,17 @@ pub struct Namespace {
 impl Spec {
     /// What the container is to a pod.
     pub fn role(&self) -> Role {
-        let is_sandbox = self.annotations.get(CONTAINER_TYPE).is_some_and(|kind| kind == "sandbox");
-        match self.annotations.get(SANDBOX_ID) {
-            _ if is_sandbox => Role::Sandbox,
-            Some(sandbox) => Role::Member { sandbox: sandbox.clone() },
+        let annotation = |name: &str| self.annotations.get(name).map(String::as_str);
+        match annotation(SANDBOX_ID) {
+            _ if is_sandbox(annotation) => Role::Sandbox,
+            Some(sandbox) => Role::Member { sandbox: sandbox.to_owned() },
             None => Role::Alone,
         }
     }
 
     /// Whether systemd is to make its control groups.
     pub fn is_for_systemd(&self) -> bool {
-        !self.linux.cgroups_path.contains('/') && self.linux.cgroups_path.split(':').count() == 3
+        SystemdPath::parse(&self.linux.cgroups_path).is_some()
     }
 
     /// Whether the kernel ends all of its processes with the first.
@@ -80,24 +87,6 @@ impl Spec {
         let pid = self.linux.namespaces.iter().find(|namespace| namespace.kind == "pid");
         pid.is_some_and(|namespace| namespace.path.is_empty())
     }
-}
-
-/// Reads config.json.
-///
-/// # Errors
-/// It is not there, or is no such JSON.
-pub fn read(bundle: &Path) -> Result<Spec> {
-    let path = bundle.join("config.json");
-    let text = fs::read(&path).tried("read", &path)?;
-    serde_json::from_slice(&text).tried("read", &path)
-}
-
-/// What the container of a bundle is to a pod.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_role(bundle: &Path) -> Result<Role> {
-    Ok(read(bundle)?.role())
 }
 
 /// Where the namespaces of a pod without a pause process are found.
@@ -112,19 +101,31 @@ pub struct Rewrite<'a> {
     pub members: &'a [u32],
 }
 
-/// Names the pod's namespaces in config.json where containerd named those of the shim. Without
-/// this the container would be in the node's namespaces, so whatever is left of them is refused.
-///
-/// # Errors
-/// A namespace that the pod does not have, or the file cannot be read or written.
-pub fn rewrite(bundle: &Path, rewrite: &Rewrite<'_>) -> Result<()> {
-    let path = bundle.join("config.json");
-    let text = fs::read(&path).tried("read", &path)?;
-    let mut config: Value = serde_json::from_slice(&text).tried("read", &path)?;
-    let namespaces = config.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut);
-    rename(namespaces.unwrap_or(&mut Vec::new()), rewrite)?;
-    let text = serde_json::to_vec(&config).tried("write", &path)?;
-    fs::write(&path, text).tried("write", &path)
+impl Config {
+    /// Reads config.json.
+    ///
+    /// # Errors
+    /// It is not there, or is no such JSON.
+    pub fn read(bundle: &Path) -> Result<Self> {
+        let path = bundle.join("config.json");
+        let text = fs::read(&path).tried("read", &path)?;
+        let json: Value = serde_json::from_slice(&text).tried("read", &path)?;
+        let spec = Spec::deserialize(&json).tried("read", &path)?;
+        Ok(Self { path, json, spec })
+    }
+
+    /// Names the pod's namespaces in the file where containerd named those of the shim. Without
+    /// this the container would be in the node's namespaces, so whatever is left of them is
+    /// refused.
+    ///
+    /// # Errors
+    /// A namespace that the pod does not have, or the file cannot be written.
+    pub fn rewrite(&mut self, rewrite: &Rewrite<'_>) -> Result<()> {
+        let namespaces = self.json.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut);
+        rename(namespaces.unwrap_or(&mut Vec::new()), rewrite)?;
+        let text = serde_json::to_vec(&self.json).tried("write", &self.path)?;
+        fs::write(&self.path, text).tried("write", &self.path)
+    }
 }
 
 fn rename(entries: &mut Vec<Value>, rewrite: &Rewrite<'_>) -> Result<()> {
@@ -171,6 +172,7 @@ mod tests {
     use super::*;
     use crate::sandbox::Pids;
     use serde_json::json;
+    use wamr_engine_conventions::CONTAINER_TYPE;
 
     fn spec(value: Value) -> Spec {
         serde_json::from_value(value).unwrap()
@@ -185,19 +187,6 @@ mod tests {
             (json!({CONTAINER_TYPE: "container", SANDBOX_ID: "p"}), member),
         ] {
             assert_eq!(spec(json!({ "annotations": annotations })).role(), want);
-        }
-    }
-
-    #[test]
-    fn drivers_are_told_by_the_path() {
-        for (path, want) in [
-            ("/kubepods/burstable/pod1/c", false),
-            ("kubepods-burstable-pod1.slice:cri-containerd:c", true),
-            ("", false),
-            ("/odd:with:colons", false),
-        ] {
-            let found = spec(json!({ "linux": { "cgroupsPath": path } }));
-            assert_eq!(found.is_for_systemd(), want, "{path}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, is_name};
 use crate::error::{Code, Failure, Result, Tried};
 use crate::runtime_cli::RuntimeCli;
 use crate::shard::{Home, Shard};
-use crate::spec::{self, Role};
+use crate::spec::{Config, Role};
 use std::fs::{self, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 /// The bundle cannot be read, or no process can be started.
 pub fn start(arguments: &Arguments) -> Result<String> {
     let bundle = arguments.bundle.clone().unwrap_or_else(|| ".".into());
-    let role = spec::read_role(&bundle)?;
+    let role = Config::read(&bundle)?.spec.role();
     let home = Home::open(&arguments.address, &arguments.namespace)?;
     let locked = home.lock()?;
     let shard = match &role {

@@ -7,9 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-/// What was asked for: FIFOs, or empty.
+/// Names of the streams, as containerd gives them: FIFOs or URIs, or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct StreamNames {
     /// Standard input.
     pub stdin: Box<str>,
     /// Standard output.
@@ -37,13 +37,13 @@ pub struct Streams {
 ///
 /// # Errors
 /// It is not there, or is something that this shim does not write to.
-pub fn open(wanted: &Wanted) -> Result<Streams> {
-    let (input, keep_input) = match open_input(&wanted.stdin)? {
+pub fn open(names: &StreamNames) -> Result<Streams> {
+    let (input, keep_input) = match open_input(&names.stdin)? {
         Some((file, keep)) => (file.into(), Some(keep)),
         None => (Stdio::null(), None),
     };
-    let output = open_output(&wanted.stdout)?.map_or_else(Stdio::null, Stdio::from);
-    let error = open_output(&wanted.stderr)?.map_or_else(Stdio::null, Stdio::from);
+    let output = open_output(&names.stdout)?.map_or_else(Stdio::null, Stdio::from);
+    let error = open_output(&names.stderr)?.map_or_else(Stdio::null, Stdio::from);
     Ok(Streams { input, output, error, keep_input })
 }
 
@@ -72,8 +72,8 @@ pub fn open_input(path: &str) -> Result<Option<(File, OwnedFd)>> {
 ///
 /// # Errors
 /// It cannot be opened, or is a logger to be run.
-pub fn open_output(wanted: &str) -> Result<Option<File>> {
-    let (scheme, path) = wanted.split_once("://").unwrap_or(("fifo", wanted));
+pub fn open_output(name: &str) -> Result<Option<File>> {
+    let (scheme, path) = name.split_once("://").unwrap_or(("fifo", name));
     if path.is_empty() {
         return Ok(None);
     }
@@ -86,7 +86,7 @@ pub fn open_output(wanted: &str) -> Result<Option<File>> {
             options.tried("open", path).map(Some)
         }
         other => {
-            let message = format!("{wanted}: this shim writes to fifo: and file:, not to {other}:");
+            let message = format!("{name}: this shim writes to fifo: and file:, not to {other}:");
             Err(Failure::new(Code::Unimplemented, message))
         }
     }

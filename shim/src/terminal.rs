@@ -1,6 +1,6 @@
 //! A process' terminal: what is typed goes from containerd's FIFO to it, what it shows to another.
 
-use crate::stdio::{self, Wanted};
+use crate::stdio::{self, StreamNames};
 use crate::{error::Result, sys};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
@@ -27,7 +27,7 @@ impl Terminal {
     ///
     /// # Errors
     /// None was sent, or a FIFO cannot be opened.
-    pub fn accept(socket: &UnixListener, wanted: &Wanted) -> Result<(Self, Option<OwnedFd>)> {
+    pub fn accept(socket: &UnixListener, names: &StreamNames) -> Result<(Self, Option<OwnedFd>)> {
         use crate::error::Tried;
         let here = std::path::Path::new("--console-socket");
         socket.set_nonblocking(true).tried("use", here)?;
@@ -36,8 +36,8 @@ impl Terminal {
         let none = || std::io::Error::from(ErrorKind::NotFound);
         let master =
             fds.into_iter().next().ok_or_else(none).tried("take the terminal from", here)?;
-        let (input, keep) = stdio::open_input(&wanted.stdin)?.unzip();
-        let output = stdio::open_output(&wanted.stdout)?;
+        let (input, keep) = stdio::open_input(&names.stdin)?.unzip();
+        let output = stdio::open_output(&names.stdout)?;
         let terminal = Self {
             master: master.into(),
             input,

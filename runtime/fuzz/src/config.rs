@@ -66,7 +66,7 @@ fn planned(text: &[u8]) -> Result<()> {
     spec.set_root(Some(root));
     let bundle = Bundle { directory: directory().to_owned(), spec, notes: parsed.notes };
     let setup = Setup::new("box", &bundle, &Options::default())?;
-    assert!(!steps::plan(&setup).is_empty());
+    assert!(!steps::of_init(&setup).is_empty());
     assert!(for_exec(&bundle.spec).root().is_none());
     let linux = bundle.spec.linux().as_ref();
     linux.and_then(|linux| linux.resources().as_ref()).map_or(Ok(()), groups)
@@ -83,11 +83,11 @@ fn planned_process(text: &[u8]) -> Result<()> {
     let process = config_json::parse::<Process>(text, "process.json")?.value;
     let spec: Spec = config_json::parse(EVERYTHING.as_bytes(), "config.json")?.value;
     let (Some(own), Some(linux)) = (spec.process(), spec.linux()) else { return Ok(()) };
-    let process = wanted::from_file(process, own);
+    let process = request::from_file(process, own);
     validate::check_process(&process)?;
     setup::identity(&process, linux)?;
     process.exec_cpu_affinity().as_ref().map(scheduling::exec_affinity).transpose()?;
-    linux.intel_rdt().as_ref().map(|it| intel_rdt::plan(it, "box")).transpose()?;
+    linux.intel_rdt().as_ref().map(|it| intel_rdt::from_spec(it, "box")).transpose()?;
     setup::program(&spec, &process, &Default::default()).map(drop)
 }
 

@@ -98,7 +98,11 @@ pub fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
-fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
+/// The groups right below `directory`; of one that has been removed, none.
+///
+/// # Errors
+/// Those of readdir(3).
+pub fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if gone(&error) => return Ok(Vec::new()),

@@ -39,11 +39,10 @@ pub fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     let froze = control.as_ref().is_some_and(|control| control.write(true).is_ok());
     let result = signal_listed(cgroup, signal);
     // A paused container stays so, unless it is to die: on v1 the frozen do not.
-    if froze
-        && (!was_frozen || signal == libc::SIGKILL)
-        && let Some(control) = control
-    {
-        control.release()?;
+    match control {
+        Some(control) if signal == libc::SIGKILL => control.release()?,
+        Some(control) if froze && !was_frozen => control.thaw()?,
+        _ => {}
     }
     result
 }
@@ -127,7 +126,8 @@ pub fn set(cgroup: &Cgroup, frozen: bool) -> Result<()> {
     )))
 }
 
-/// Thaws groups whose processes have been killed, so that they can die; nobody waits for it.
+/// Thaws groups whose processes have been killed, and those below them that the container may have
+/// frozen itself, so that the processes can die; nobody waits for it.
 ///
 /// # Errors
 /// [`Error::Os`]; groups that went with their processes, as systemd's scopes do, are none.
@@ -166,11 +166,23 @@ impl Control {
         files::write(path, value).act(|| format!("write {value} to {}", path.display()))
     }
 
-    fn release(&self) -> Result<()> {
+    fn thaw(&self) -> Result<()> {
         match self.write(false) {
             Err(Error::Os { source, .. }) if files::gone(&source) => Ok(()),
             other => other,
         }
+    }
+
+    fn release(&self) -> Result<()> {
+        if self.is_wanted() {
+            self.thaw()?;
+        }
+        // In a frozen group of v1 nobody dies before it thaws; on v2 the killed do.
+        let Self::V1(path) = self else { return Ok(()) };
+        let directory = path.parent().unwrap_or(path);
+        let below = files::children(directory)
+            .act(|| format!("list the groups below {}", directory.display()))?;
+        below.into_iter().try_for_each(|group| Self::V1(group.join("freezer.state")).release())
     }
 
     fn is_wanted(&self) -> bool {

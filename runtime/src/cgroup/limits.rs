@@ -345,11 +345,11 @@ fn block_io_v2(out: &mut Vec<Write>, io: &LinuxBlockIo) -> Result<()> {
 mod tests {
     use super::*;
 
-    type Plan = fn(&LinuxResources) -> Result<Vec<Write>>;
+    type Writes = fn(&LinuxResources) -> Result<Vec<Write>>;
 
-    fn shown(plan: Plan, json: &str) -> String {
+    fn shown(writes: Writes, json: &str) -> String {
         let resources: LinuxResources = serde_json::from_str(json).unwrap();
-        match plan(&resources) {
+        match writes(&resources) {
             Ok(writes) => {
                 let lines = writes.iter().map(|write| format!("{}={}", write.file, write.value));
                 lines.collect::<Vec<_>>().join(" ")

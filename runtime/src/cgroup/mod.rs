@@ -7,13 +7,13 @@ pub mod devices;
 pub mod files;
 pub mod freezer;
 pub mod limits;
+pub mod no_groups;
 pub mod oom;
 pub mod stats;
 pub mod sub_groups;
 pub mod systemd;
 pub mod v1;
 pub mod v2;
-pub mod without;
 
 use crate::error::{Error, Result};
 use clap::ValueEnum;
@@ -79,7 +79,7 @@ impl Cgroup {
     /// [`crate::error::Error::Os`]: a refused write, with its file and value.
     pub fn create(request: &Request) -> Result<(Self, Option<Placeholder>)> {
         if request.driver == Driver::Disabled {
-            return Ok((without::none(), None));
+            return Ok((no_groups::none(), None));
         }
         if request.driver != Driver::Systemd {
             let path = path_of(request.cgroups_path, request.id);

@@ -1,4 +1,4 @@
-//! Tells when the kernel runs out of memory in a container's groups.
+//! The event `oom` of `events`: the kernel has run out of memory in a container's groups.
 //!
 //! Version 1: an eventfd that is registered with the group. Version 2: memory.events, which can
 //! be polled and counts.
@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
+use wamr_cgroup_stats::Counts;
 
 /// A registration; poll its descriptor for [`Watch::flags`].
 #[derive(Debug)]
@@ -61,8 +62,9 @@ impl Watch {
                 let mut text = String::new();
                 let read =
                     file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
-                // A group that is being removed has no events any more.
-                let now = read.map_or(*before, |_| kills(&text));
+                // A group that is being removed has no events any more. Without swap a group may
+                // be out of memory without a kill, which is no event.
+                let now = read.map_or(*before, |_| Counts::from(text).or_zero("oom_kill"));
                 std::mem::replace(before, now) < now
             }
         }
@@ -86,12 +88,6 @@ fn watch_v1(directory: &Path) -> Result<Watch> {
     let line = format!("{} {}", eventfd.as_fd().as_raw_fd(), control.as_raw_fd());
     files::write(&directory.join("cgroup.event_control"), &line).act(act)?;
     Ok(Watch::V1(eventfd))
-}
-
-/// How often the kernel has killed; a group without swap may also be out of memory without.
-fn kills(text: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::error::{Act, Error, Result};
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::clean;
 use crate::self_exe;
-use crate::workload::{self, Magic, Wish, Workload};
+use crate::workload::{self, Handler, Magic, Workload};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -37,7 +37,7 @@ pub fn find(
 ) -> Result<Entrypoint> {
     let name = invocation.args.first().map(String::as_str).unwrap_or_default();
     let (path, magic) = look_up(root, name, invocation)?;
-    let workload = workload::decide(invocation.wish, magic, &path.to_string_lossy())?;
+    let workload = workload::decide(invocation.handler, magic, &path.to_string_lossy())?;
     let runner = match workload {
         Workload::Native => None,
         Workload::Wasm => Some(runner()?),
@@ -46,13 +46,13 @@ pub fn find(
 }
 
 fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf, Magic)> {
-    let wish = invocation.wish;
+    let handler = invocation.handler;
     let missing = |reason: String| Error::Workload(format!("process.args[0] = {name:?}: {reason}"));
     if name.contains('/') {
         let path = clean(&invocation.cwd.join(name));
-        return match examine(root, &path, wish) {
+        return match examine(root, &path, handler) {
             Ok(magic) => Ok((path, magic)),
-            Err(error) => Err(missing(match function_of_module(root, &path, wish) {
+            Err(error) => Err(missing(match function_of_module(root, &path, handler) {
                 Some(reason) => reason,
                 None => format!("{}: {error}", path.display()),
             })),
@@ -62,7 +62,7 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
     let mut refusal = None;
     for directory in search.unwrap_or_default().split(':') {
         let path = clean(&invocation.cwd.join(directory).join(name));
-        match examine(root, &path, wish) {
+        match examine(root, &path, handler) {
             Ok(magic) => return Ok((path, magic)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 refusal = Some(format!("{}: {error}", path.display()));
@@ -72,8 +72,8 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
     }
     // A module is often given by its bare name, relative to the working directory.
     let path = clean(&invocation.cwd.join(name));
-    if wish != Wish::Native
-        && let Ok(magic) = examine(root, &path, wish)
+    if handler != Handler::Native
+        && let Ok(magic) = examine(root, &path, handler)
         && magic != Magic::Other
     {
         return Ok((path, magic));
@@ -84,9 +84,9 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
 }
 
 /// Why `module.wasm#function`, a notation of other runtimes, is no entry point, if it is one.
-fn function_of_module(root: &Root, path: &Path, wish: Wish) -> Option<String> {
+fn function_of_module(root: &Root, path: &Path, handler: Handler) -> Option<String> {
     let (module, function) = path.to_str()?.rsplit_once('#')?;
-    let magic = examine(root, Path::new(module), wish).ok()?;
+    let magic = examine(root, Path::new(module), handler).ok()?;
     (magic != Magic::Other).then(|| {
         format!(
             "a guest starts at its function _start, and choosing {function:?} instead is not \
@@ -96,7 +96,7 @@ fn function_of_module(root: &Root, path: &Path, wish: Wish) -> Option<String> {
 }
 
 /// What is at `path`, if it can be run.
-fn examine(root: &Root, path: &Path, wish: Wish) -> io::Result<Magic> {
+fn examine(root: &Root, path: &Path, handler: Handler) -> io::Result<Magic> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let (metadata, magic) = match root.open(path, flags) {
         Ok(file) => {
@@ -113,8 +113,8 @@ fn examine(root: &Root, path: &Path, wish: Wish) -> io::Result<Magic> {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
     }
     // A sandbox is native whatever its entrypoint looks like; modules need no x bit.
-    let magic = if wish == Wish::Native { Magic::Other } else { magic };
-    let native = magic == Magic::Other && wish != Wish::Wasm;
+    let magic = if handler == Handler::Native { Magic::Other } else { magic };
+    let native = magic == Magic::Other && handler != Handler::Wasm;
     if native && metadata.mode() & 0o111 == 0 {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "is not executable"));
     }

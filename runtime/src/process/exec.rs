@@ -106,9 +106,10 @@ fn plan(program: &Invocation, module: &OwnedFd) -> Plan {
     }
 }
 
-/// `process.env`, with HOME as programs expect it where the bundle leaves it out.
+/// `process.env`, with HOME as programs expect it where the bundle leaves it out or empty.
 fn native_environment(program: &Invocation, uid: u32) -> Vec<String> {
     let mut env = program.env.clone();
+    env.retain(|entry| entry != "HOME=");
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let home = home_of(&passwd, uid).unwrap_or("/");

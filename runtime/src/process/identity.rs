@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use oci_spec::runtime::{Linux, Process};
 use std::ffi::CString;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -54,14 +55,14 @@ pub fn become_namespace_root() -> Result<()> {
         .act(|| "become user 0 of the user namespace: map it in linux.uidMappings".to_owned())
 }
 
-/// Sets this process's OOM score adjustment.
+/// Sets the OOM score adjustment of `process`: a PID, or `self`.
 ///
 /// # Errors
 /// [`Error::Os`]; a refusal says what the runtime lacks.
-pub fn set_oom_score(adjustment: i32) -> Result<()> {
-    let path = "/proc/self/oom_score_adj";
-    fs::write(path, adjustment.to_string()).act(|| {
-        let current = fs::read_to_string(path).unwrap_or_default();
+pub fn set_oom_score(process: impl Display, adjustment: i32) -> Result<()> {
+    let path = format!("/proc/{process}/oom_score_adj");
+    fs::write(&path, adjustment.to_string()).act(|| {
+        let current = fs::read_to_string(&path).unwrap_or_default();
         format!(
             "set process.oomScoreAdj to {adjustment} (it is {} now): lowering it needs \
              CAP_SYS_RESOURCE, which the engine can do without (containerd: \
@@ -95,8 +96,12 @@ impl Tuning {
         Ok(Self {
             scheduler: process.scheduler().as_ref().map(scheduling::attributes).transpose()?,
             io_priority: process.io_priority().as_ref().map(scheduling::io_priority).transpose()?,
-            memory_policy: linux.memory_policy().as_ref().map(memory_policy::plan).transpose()?,
-            personality: linux.personality().as_ref().map(personality::plan).transpose()?,
+            memory_policy: linux
+                .memory_policy()
+                .as_ref()
+                .map(memory_policy::from_spec)
+                .transpose()?,
+            personality: linux.personality().as_ref().map(personality::from_spec).transpose()?,
         })
     }
 

@@ -1,11 +1,12 @@
 //! The child side: performs the steps of `steps.rs`, then becomes the container's program.
 
 use super::channel::{Channel, FromInit, ToInit};
-use super::entrypoint::{self, Entrypoint};
-use super::exec::{self, Ready};
+use super::confine::{self, Confined, missing};
+use super::entrypoint;
+use super::exec;
 use super::identity;
 use super::setup::Setup;
-use super::steps::{self, Step};
+use super::steps::{self, InitStep as Step};
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::error::{Act, Error, Result, chain};
@@ -14,7 +15,7 @@ use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::{Kind, clean};
 use crate::rootfs::{apply, cgroup_view, devices, masked, pivot};
 use crate::sys::{prctl, process};
-use crate::{hooks, lsm, rlimits, sysctl};
+use crate::{hooks, sysctl};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 /// What the init was given.
 #[derive(Debug)]
 pub struct Init<'a> {
-    /// The plan.
+    /// What it is to become.
     pub setup: &'a Setup,
     /// The container's groups.
     pub cgroup: &'a Cgroup,
@@ -55,9 +56,9 @@ struct Progress {
     root: Option<Root>,
     terminal: Option<Terminal>,
     hook_state: String,
-    entrypoint: Option<Entrypoint>,
-    ready: Option<Ready>,
-    entered_cwd: bool,
+    /// What is bind mounted, opened, at its places in the list of mounts.
+    sources: Vec<Option<OwnedFd>>,
+    confine: confine::Progress,
 }
 
 /// Exit status of an init that could not become its program, as shells have it.
@@ -84,30 +85,28 @@ impl Init<'_> {
     fn perform_all(&mut self, progress: &mut Progress, reported: &mut bool) -> Error {
         // Modes of what is made in the root are exact until the user's mask is set.
         umask(Mode::empty());
-        for step in steps::plan(self.setup) {
+        for step in steps::of_init(self.setup) {
             if let Err(error) = self.perform(step, progress) {
                 return error;
             }
             *reported |= step == Step::WaitAtGate;
         }
-        match &progress.ready {
+        match &progress.confine.ready {
             Some(ready) => exec::execute(ready),
             None => missing("entrypoint"),
         }
     }
 
     fn perform(&mut self, step: Step, progress: &mut Progress) -> Result<()> {
-        let (setup, identity) = (self.setup, &self.setup.identity);
+        let setup = self.setup;
         match step {
-            Step::EnterCgroups => identity::enter_cgroups(&self.entrances),
+            Step::Confine(step) => self.confined().perform(step, &mut progress.confine),
             Step::JoinNamespaces => self.joins.iter().try_for_each(namespaces::join),
+            Step::OpenSources => {
+                progress.sources = setup.root.mounts.iter().map(apply::open_source).collect();
+                Ok(())
+            }
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
-            Step::SetOomScore => identity.oom_score_adj.map_or(Ok(()), identity::set_oom_score),
-            Step::ChooseProfile => lsm::choose(&identity.labels),
-            Step::NewKeyring => match identity::new_keyring(&setup.id)? {
-                Some(warning) => self.channel.tell(&FromInit::Warning(warning)),
-                None => Ok(()),
-            },
             Step::NewSession => self.new_session(),
             Step::NewCgroupNamespace => {
                 unshare(CloneFlags::CLONE_NEWCGROUP).act(|| "make a cgroup namespace".to_owned())
@@ -138,52 +137,42 @@ impl Init<'_> {
                 hooks::run("createContainer", list, &progress.hook_state)
             }
             Step::WriteSysctl => sysctl::apply(&setup.sysctl),
-            Step::Tune => identity.tuning.apply(),
-            Step::SetLimits => rlimits::apply(&identity.rlimits),
-            Step::FilterEarly | Step::FilterBeforeGate | Step::FilterLate => {
-                identity::filter(identity, &self.channel)
-            }
-            Step::TryCwd => {
-                progress.entered_cwd = identity::try_cwd(identity, &setup.program.cwd)?;
-                Ok(())
-            }
-            Step::DropPrivileges => identity::drop_privileges(identity),
-            Step::EnterCwd => identity::enter_cwd(&setup.program.cwd, progress.entered_cwd),
-            Step::ForbidPrivileges => {
-                prctl::set_no_new_privileges().act(|| "set process.noNewPrivileges".to_owned())
-            }
-            Step::OpenEntrypoint => {
-                let found = progress.entrypoint.take().ok_or_else(|| missing("entrypoint"))?;
-                progress.ready = Some(exec::prepare(identity.uid, &setup.program, found)?);
-                Ok(())
-            }
             Step::WaitAtGate => self.wait_at_gate(),
             Step::StartHooks => {
                 let list = setup.hooks.start_container().as_deref().unwrap_or_default();
-                hooks::run("startContainer", list, &progress.hook_state)
+                let environment = &setup.program.env;
+                hooks::run_with("startContainer", list, &progress.hook_state, environment)
             }
-            Step::MarkDescriptors => exec::mark_descriptors(setup.inherited.count),
-            Step::HandOver => exec::hand_over(progress.ready.as_ref()),
         }
     }
 
+    fn confined(&self) -> Confined<'_> {
+        let Setup { id, identity, program, inherited, .. } = self.setup;
+        let (entrances, channel) = (self.entrances.as_slice(), &self.channel);
+        Confined { id, identity, program, inherited, entrances, channel }
+    }
+
     fn perform_in_root(&self, step: Step, progress: &mut Progress) -> Result<()> {
-        let plan = &self.setup.root;
+        let setup = &self.setup.root;
         let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
         match step {
             Step::Mount => {
-                let mut mounts = plan.mounts.iter().zip(&self.trees);
-                mounts.try_for_each(|(mount, tree)| match mount.kind {
-                    Kind::Cgroup => Ok(()),
-                    _ => apply::apply(root, mount, tree.as_ref()),
+                let mut sources = progress.sources.drain(..);
+                let mut mounts = setup.mounts.iter().zip(&self.trees);
+                mounts.try_for_each(|(mount, tree)| {
+                    let source = sources.next().flatten();
+                    match mount.kind {
+                        Kind::Cgroup => Ok(()),
+                        _ => apply::apply(root, mount, tree.as_ref(), source.as_ref()),
+                    }
                 })
             }
             Step::MountCgroups => {
-                let mut views = plan.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
+                let mut views = setup.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
                 views.try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
             }
             Step::MakeDevices => {
-                devices::apply(root, &plan.nodes, self.setup.namespaces.has(NEW_USER))
+                devices::apply(root, &setup.nodes, self.setup.namespaces.has(NEW_USER))
             }
             Step::MakeTerminal => {
                 let terminal = console::open(root)?;
@@ -197,15 +186,15 @@ impl Init<'_> {
                     .map(drop)
                     .act(|| format!("make process.cwd {}", cwd.display()))
             }
-            Step::Mask => masked::mask(root, &plan.masked),
-            Step::MakePathsReadOnly => masked::make_read_only(root, &plan.read_only_paths),
+            Step::Mask => masked::mask(root, &setup.masked),
+            Step::MakePathsReadOnly => masked::make_read_only(root, &setup.read_only_paths),
             Step::FindEntrypoint => {
-                progress.entrypoint =
+                progress.confine.entrypoint =
                     Some(entrypoint::find(root, &self.setup.program, entrypoint::open_runner)?);
                 Ok(())
             }
-            Step::FinishRoot => pivot::finish(root, plan.propagation, plan.read_only),
-            _ => pivot::enter(root, plan.way),
+            Step::FinishRoot => pivot::finish(root, setup.propagation, setup.read_only),
+            _ => pivot::enter(root, setup.way),
         }
     }
 
@@ -272,10 +261,6 @@ impl Init<'_> {
         }
         Err(Error::Init("the gate was closed without a start".to_owned()))
     }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Init(format!("the {what} was not prepared by an earlier step"))
 }
 
 /// The stage between the runtime and the init, for namespaces that only a child can be made in:

@@ -38,12 +38,12 @@ pub struct Entry {
     /// The namespaces of the container that are not the runtime's.
     pub namespaces: u64,
     /// The groups of resctrl that the container's processes are in.
-    pub intel_rdt: Option<intel_rdt::Plan>,
+    pub intel_rdt: Option<intel_rdt::Class>,
     /// The container has a session keyring.
     pub keyring: bool,
     /// Inherited descriptors.
     pub inherited: Inherited,
-    /// What is left out of the process's wishes, a sentence each.
+    /// What is left out of the process's request, a sentence each.
     pub notes: Vec<String>,
 }
 

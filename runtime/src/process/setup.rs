@@ -16,7 +16,7 @@ use crate::rootfs::id_mapped;
 use crate::rootfs::mounts::{self, Kind, Step as Mount};
 use crate::rootfs::pivot::{self, Way};
 use crate::seccomp::{self, Program};
-use crate::workload::{self, WasmOptions, Wish};
+use crate::workload::{self, Handler, WasmOptions};
 use crate::{intel_rdt, net_devices, sysctl, validate};
 use nix::mount::MsFlags;
 use oci_spec::runtime::{Hooks, Linux, Process, Spec};
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 /// The root file system and what is mounted in it.
 #[derive(Debug)]
-pub struct RootPlan {
+pub struct RootSetup {
     /// The directory on the host.
     pub path: PathBuf,
     /// `root.readonly`.
@@ -69,7 +69,7 @@ pub struct Identity {
     pub tuning: Tuning,
     /// A seccomp filter.
     pub seccomp: Option<Program>,
-    /// What is left out of the process's wishes, a sentence each.
+    /// What is left out of the process's request, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -82,8 +82,8 @@ pub struct Invocation {
     pub env: Vec<String>,
     /// `process.cwd`.
     pub cwd: PathBuf,
-    /// What the annotations want.
-    pub wish: Wish,
+    /// Which handler the annotations ask for.
+    pub handler: Handler,
     /// What they grant a Wasm guest.
     pub wasm: WasmOptions,
     /// Where a Wasm guest gets a directory besides `/`.
@@ -109,9 +109,9 @@ pub struct Setup {
     /// The container's name.
     pub id: String,
     /// The root and its mounts.
-    pub root: RootPlan,
+    pub root: RootSetup,
     /// Namespaces.
-    pub namespaces: namespaces::Plan,
+    pub namespaces: namespaces::Namespaces,
     /// Maps of a new user namespace.
     pub maps: Maps,
     /// Lines for a new time namespace.
@@ -121,7 +121,7 @@ pub struct Setup {
     /// Devices of the host to move in.
     pub net_devices: Vec<net_devices::Device>,
     /// `linux.intelRdt`.
-    pub intel_rdt: Option<intel_rdt::Plan>,
+    pub intel_rdt: Option<intel_rdt::Class>,
     /// `hostname`.
     pub hostname: Option<String>,
     /// `domainname`.
@@ -136,7 +136,7 @@ pub struct Setup {
     pub keyring: bool,
     /// Inherited descriptors.
     pub inherited: Inherited,
-    /// What is left out of config.json's wishes, a sentence each: the spec wants a warning.
+    /// What is left out of config.json's request, a sentence each: the spec wants a warning.
     pub notes: Vec<String>,
 }
 
@@ -151,7 +151,8 @@ impl Setup {
         let linux = spec.linux().as_ref().ok_or_else(|| Error::config("linux", "is needed"))?;
         let nothing = nothing_to_run();
         let process = spec.process().as_ref().unwrap_or(&nothing);
-        let namespaces = namespaces::Plan::new(linux.namespaces().as_deref().unwrap_or_default())?;
+        let namespaces =
+            namespaces::Namespaces::new(linux.namespaces().as_deref().unwrap_or_default())?;
         for (field, text, flag) in [
             ("hostname", spec.hostname(), libc::CLONE_NEWUTS),
             ("domainname", spec.domainname(), libc::CLONE_NEWUTS),
@@ -160,7 +161,7 @@ impl Setup {
                 return Err(Error::config(field, "needs a uts namespace"));
             }
         }
-        let maps = id_maps::plan(linux, namespaces.new & NEW_USER != 0)?;
+        let maps = id_maps::from_spec(linux, namespaces.new & NEW_USER != 0)?;
         let mut identity = identity(process, linux)?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
         if !namespaces.has(NEW_USER) && !capabilities::may_administrate()? {
@@ -188,9 +189,13 @@ impl Setup {
             root,
             maps,
             time_offsets: id_maps::time_offsets(linux)?,
-            net_devices: net_devices::plan(linux.net_devices().iter().flatten(), &namespaces)?,
-            intel_rdt: linux.intel_rdt().as_ref().map(|it| intel_rdt::plan(it, id)).transpose()?,
-            sysctl: sysctl::plan(linux.sysctl().iter().flatten(), &namespaces)?,
+            net_devices: net_devices::from_spec(linux.net_devices().iter().flatten(), &namespaces)?,
+            intel_rdt: linux
+                .intel_rdt()
+                .as_ref()
+                .map(|it| intel_rdt::from_spec(it, id))
+                .transpose()?,
+            sysctl: sysctl::from_spec(linux.sysctl().iter().flatten(), &namespaces)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
             identity,
@@ -249,19 +254,20 @@ fn root_plan(
     linux: &Linux,
     options: &Options,
     label: Option<&str>,
-) -> Result<RootPlan> {
+) -> Result<RootSetup> {
     let spec = &bundle.spec;
-    let mut mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &bundle.directory)?;
+    let mut mounts =
+        mounts::from_spec(spec.mounts().as_deref().unwrap_or_default(), &bundle.directory)?;
     for mount in &mut mounts {
         if let (Some(label), Kind::New { fstype, .. }) = (label, &mount.kind) {
             mount.options.data.extend(lsm::mount_option(label, fstype));
         }
     }
-    Ok(RootPlan {
+    Ok(RootSetup {
         path: bundle.rootfs()?,
         read_only: spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly) == Some(true),
         propagation: pivot::parse_propagation(linux.rootfs_propagation().as_deref())?,
-        nodes: devices::plan(linux.devices().as_deref().unwrap_or_default(), &mounts)?,
+        nodes: devices::from_spec(linux.devices().as_deref().unwrap_or_default(), &mounts)?,
         masked: linux.masked_paths().clone().unwrap_or_default(),
         read_only_paths: linux.readonly_paths().clone().unwrap_or_default(),
         way: if options.no_pivot { Way::Move } else { Way::Pivot },
@@ -279,7 +285,7 @@ pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
     if umask > 0o777 {
         return Err(Error::config("process.user.umask", format!("{umask:o} is no file mode")));
     }
-    let (labels, notes) = lsm::plan(
+    let (labels, notes) = lsm::from_spec(
         process.apparmor_profile().as_ref(),
         process.selinux_label().as_ref(),
         linux.mount_label().as_ref(),
@@ -290,9 +296,9 @@ pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
         gid: user.gid(),
         groups: user.additional_gids().clone().unwrap_or_default(),
         umask,
-        capabilities: capabilities::plan(process.capabilities().as_ref()),
+        capabilities: capabilities::from_spec(process.capabilities().as_ref()),
         no_new_privileges: process.no_new_privileges() == Some(true),
-        rlimits: rlimits::plan(process.rlimits().as_deref().unwrap_or_default())?,
+        rlimits: rlimits::from_spec(process.rlimits().as_deref().unwrap_or_default())?,
         oom_score_adj: process.oom_score_adj(),
         labels,
         notes,
@@ -317,7 +323,7 @@ pub fn program(spec: &Spec, process: &Process, inherited: &Inherited) -> Result<
         args: process.args().clone().unwrap_or_default(),
         env,
         cwd: process.cwd().clone(),
-        wish: workload::wish(annotations)?,
+        handler: workload::handler(annotations)?,
         wasm: workload::options(annotations)?,
         guest_directories: mounts::guest_directories(&destinations),
         terminal: (process.terminal() == Some(true)).then_some(size),

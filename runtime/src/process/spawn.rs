@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// What the init gets from the runtime.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// The plan.
+    /// What it is to become.
     pub setup: &'a Setup,
     /// The container's groups.
     pub cgroup: &'a Cgroup,

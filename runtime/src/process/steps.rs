@@ -1,33 +1,83 @@
-//! What the init does, in which order, and why in that order. Pure: `init.rs` performs the steps.
+//! What the processes of a container do before their exec, and why in that order: its first one,
+//! the init ([`of_init`]), and a further one ([`of_exec`]). Pure: `init.rs` and `joined.rs` perform
+//! the steps, `confine.rs` those that both have.
 
 use super::identity::Tuning;
-use super::setup::Setup;
+use super::join::Entry;
+use super::setup::{Identity, Setup};
 use crate::namespaces::{NEW_CGROUP, NEW_USER};
 use crate::rootfs::mounts::Kind;
 
-/// One step of the init.
+/// A step of both: it confines the process that performs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Confine {
     /// Enters the control groups. First: all that the kernel allocates from here on, mounts
     /// included, is charged to the container, and a limit holds from the start.
     EnterCgroups,
-    /// Joins the namespaces given by path. With the host's privileges and while the host's paths
-    /// are still visible.
-    JoinNamespaces,
-    /// Becomes user 0 of the user namespace, once its maps are written. Files made before would
-    /// belong to nobody.
-    BecomeNamespaceRoot,
-    /// Sets the OOM score, through the host's /proc: the image may have none.
+    /// Sets the OOM score, through the host's /proc: the image may have none, or one that lies. For
+    /// an init in a user namespace the runtime does so: the kernel asks for privilege on the host.
     SetOomScore,
     /// Chooses the AppArmor profile and the SELinux label of the coming exec, through the host's
     /// /proc as well.
     ChooseProfile,
-    /// Leaves the engine's keyring: its keys are not the container's.
-    NewKeyring,
+    /// Leaves the engine's keyring, whose keys are not the container's: the init for a new one, a
+    /// further process for that of the init.
+    LeaveKeyring,
+    /// Scheduling, memory policy and personality: privileged, and after the work of the setup,
+    /// which shall neither wait on a low priority nor fork under SCHED_DEADLINE.
+    Tune,
+    /// Resource limits: after the work that the limits are not meant for.
+    SetLimits,
+    /// Tries the working directory as root: before the drop, as a directory of the engine's may be
+    /// closed to the user, and before any filter, which may forbid the check of where it led.
+    TryCwd,
+    /// Marks every descriptor close-on-exec, so that nothing of the host passes; what is opened
+    /// later is marked from the start. Before any filter: one written before close_range(2) was
+    /// known forbids it.
+    MarkDescriptors,
+    /// The filter, for a process that may still gain privileges: installing one then needs
+    /// CAP_SYS_ADMIN, which the next step drops. It must permit the calls of the steps below.
+    FilterEarly,
+    /// User, groups, capabilities. After it nothing needs privilege.
+    DropPrivileges,
+    /// Enters the working directory, as the user: it must not show what the user may not see. For
+    /// a further process also after the join, as before it every path is the host's.
+    EnterCwd,
+    /// No privileges by exec.
+    ForbidPrivileges,
+    /// Opens a Wasm module or checks that the entrypoint can be executed, as the user: an error
+    /// belongs to `create` or `exec`, not to a container that was reported as created.
+    OpenEntrypoint,
+    /// The filter, for a process without privileges to gain whose calls an agent judges: the
+    /// runtime, which passes the agent its listener, is gone after the report.
+    FilterBeforeReport,
+    /// Gives signals the state a fresh process expects, and lets through the descriptors that
+    /// the Wasm runner inherits.
+    HandOver,
+    /// The filter, for a process without privileges to gain: as late as can be, so that it
+    /// needs to permit nothing but execve.
+    FilterLate,
+}
+
+/// A step of the init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitStep {
+    /// One of both.
+    Confine(Confine),
+    /// Joins the namespaces given by path. With the host's privileges and while the host's paths
+    /// are still visible.
+    JoinNamespaces,
+    /// Opens what is bind mounted, as the user that the runtime is: the next step makes another of
+    /// it, who may not reach what is open to the host's root alone. The paths only; they are
+    /// mounted later, from this mount namespace, in which the host's mounts are locked.
+    OpenSources,
+    /// Becomes user 0 of the user namespace, once its maps are written. Files made before would
+    /// belong to nobody.
+    BecomeNamespaceRoot,
     /// A session of its own: no signal of the engine's terminal reaches the container, and a
     /// terminal of its own can become the controlling one.
     NewSession,
-    /// Makes the cgroup namespace. After [`Step::EnterCgroups`]: its root is the current group.
+    /// Makes the cgroup namespace. After [`Confine::EnterCgroups`]: its root is the current group.
     NewCgroupNamespace,
     /// Host and domain name: before the hooks, which may want to see them.
     SetNames,
@@ -63,54 +113,50 @@ pub enum Step {
     /// Makes the root read-only, as nothing writes to it any more, and gives it its propagation:
     /// pivot_root refuses a shared mount.
     FinishRoot,
-    /// Scheduling, memory policy and personality: privileged, and after the work of the setup,
-    /// which shall neither wait on a low priority nor fork under SCHED_DEADLINE.
-    Tune,
-    /// Resource limits: after the work that the limits are not meant for.
-    SetLimits,
-    /// Tries the working directory as root: before the drop, as a directory of the engine's may be
-    /// closed to the user, and before any filter, which may forbid the check of where it led.
-    TryCwd,
-    /// Marks every descriptor close-on-exec, so that nothing of the host passes; what is opened
-    /// later is marked from the start. Before any filter: one written before close_range(2) was
-    /// known forbids it.
-    MarkDescriptors,
-    /// The filter, for a process that may still gain privileges: installing one then needs
-    /// CAP_SYS_ADMIN, which the next step drops. It must permit the calls of the steps below.
-    FilterEarly,
-    /// User, groups, capabilities. After it nothing needs privilege.
-    DropPrivileges,
-    /// Enters the working directory, as the user: it must not show what the user may not see.
-    EnterCwd,
-    /// No privileges by exec.
-    ForbidPrivileges,
-    /// Opens a Wasm module or checks that the entrypoint can be executed, as the user: an error
-    /// belongs to `create`, not to a container that was reported as created.
-    OpenEntrypoint,
-    /// The filter, for a process without privileges to gain whose calls an agent judges: the
-    /// runtime, which passes the agent its listener, is gone after the gate.
-    FilterBeforeGate,
     /// Reports that all is ready and waits for `start`.
     WaitAtGate,
     /// startContainer hooks: inside the container, after `start`.
     StartHooks,
-    /// Gives signals the state a fresh process expects, and lets through the descriptors that
-    /// the Wasm runner inherits.
-    HandOver,
-    /// The filter, for a process without privileges to gain: as late as can be, so that it
-    /// needs to permit nothing but execve.
-    FilterLate,
 }
 
-/// The steps of `setup`, in their order; the exec follows.
-pub fn plan(setup: &Setup) -> Vec<Step> {
-    use Step::{
-        BecomeNamespaceRoot, ChooseProfile, ContainerHooks, DropPrivileges, EnterCgroups, EnterCwd,
-        EnterRoot, FilterBeforeGate, FilterEarly, FilterLate, FindEntrypoint, FinishRoot,
-        ForbidPrivileges, HandOver, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly,
-        MakeTerminal, MarkDescriptors, Mask, Mount, MountCgroups, NewCgroupNamespace, NewKeyring,
-        NewSession, OpenEntrypoint, PrepareRoot, RuntimeHooks, SetLimits, SetNames, SetOomScore,
-        StartHooks, TryCwd, Tune, WaitAtGate, WriteSysctl,
+/// A step of a further process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecStep {
+    /// One of both.
+    Confine(Confine),
+    /// Sets the CPUs of `execCPUAffinity.final`: within those of the group just entered.
+    SetAffinity,
+    /// Hides this process from those of the container, which will see it once it has joined: they
+    /// must not trace it, or open its descriptors, while it is still the runtime
+    /// (CVE-2016-9962).
+    Hide,
+    /// Opens the Wasm runner, in case it is needed: it is a file of the host.
+    OpenRunner,
+    /// Joins all namespaces of the container at once. In the same call a user namespace comes
+    /// first, and the privilege to join the others is still judged by the host's. Only a child is
+    /// in the PID namespace then: it performs the steps below, and until here nobody in the
+    /// container could see anything.
+    JoinNamespaces,
+    /// Becomes user 0 of the user namespace.
+    BecomeNamespaceRoot,
+    /// A session of its own: no signal of the engine's terminal reaches the process.
+    NewSession,
+    /// A terminal from the container's /dev/pts.
+    MakeTerminal,
+    /// Looks the program up and decides native or Wasm: in the container, and by its own name.
+    FindEntrypoint,
+    /// Reports that all is ready, and waits until the runtime has noted the PID.
+    Report,
+}
+
+/// The steps of the init for `setup`, in their order; the exec follows.
+pub fn of_init(setup: &Setup) -> Vec<InitStep> {
+    use Confine::{ChooseProfile, EnterCgroups, LeaveKeyring, SetOomScore};
+    use InitStep::{
+        BecomeNamespaceRoot, Confine as Both, ContainerHooks, EnterRoot, FindEntrypoint,
+        FinishRoot, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal, Mask,
+        Mount, MountCgroups, NewCgroupNamespace, NewSession, OpenSources, PrepareRoot,
+        RuntimeHooks, SetNames, StartHooks, WaitAtGate, WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
@@ -120,18 +166,16 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
     let runtime_hooks = any(hooks.prestart()) || any(hooks.create_runtime());
     let container_hooks = any(hooks.create_container());
     let start_hooks = any(hooks.start_container());
-    let filter = identity.seccomp.is_some();
-    let judged = identity.seccomp.as_ref().is_some_and(|program| program.agent.is_some());
-    let privileges = !identity.no_new_privileges;
     // Without, `start` refuses, and the init is only what holds the container.
     let runs = !setup.program.args.is_empty();
-    let table = [
-        (EnterCgroups, true),
+    let prepare = [
+        (Both(EnterCgroups), true),
+        (Both(SetOomScore), identity.oom_score_adj.is_some() && !namespaces.has(NEW_USER)),
         (JoinNamespaces, !namespaces.join.is_empty()),
+        (OpenSources, namespaces.has(NEW_USER)),
         (BecomeNamespaceRoot, namespaces.has(NEW_USER)),
-        (SetOomScore, identity.oom_score_adj.is_some()),
-        (ChooseProfile, identity.labels.profile.is_some() || identity.labels.process.is_some()),
-        (NewKeyring, setup.keyring),
+        (Both(ChooseProfile), chooses_profile(identity)),
+        (Both(LeaveKeyring), setup.keyring),
         (NewSession, true),
         (NewCgroupNamespace, namespaces.new & NEW_CGROUP != 0),
         (SetNames, setup.hostname.is_some() || setup.domainname.is_some()),
@@ -150,20 +194,78 @@ pub fn plan(setup: &Setup) -> Vec<Step> {
         (FindEntrypoint, runs),
         (EnterRoot, true),
         (FinishRoot, true),
+    ];
+    let wait = [(WaitAtGate, true), (StartHooks, start_hooks)];
+    let both = |(step, needed)| (Both(step), needed);
+    let confine = confinement(identity, runs).map(both);
+    needed(prepare.into_iter().chain(confine).chain(wait).chain(end(identity).map(both)))
+}
+
+/// The steps of a further process for `entry`, in their order; the exec follows.
+pub fn of_exec(entry: &Entry) -> Vec<ExecStep> {
+    use Confine::{ChooseProfile, EnterCgroups, LeaveKeyring, SetOomScore};
+    use ExecStep::{
+        BecomeNamespaceRoot, Confine as Both, FindEntrypoint, Hide, JoinNamespaces, MakeTerminal,
+        NewSession, OpenRunner, Report, SetAffinity,
+    };
+    let identity = &entry.identity;
+    let prepare = [
+        (Both(EnterCgroups), true),
+        (SetAffinity, entry.affinity.last.is_some()),
+        (Both(SetOomScore), identity.oom_score_adj.is_some()),
+        (Both(ChooseProfile), chooses_profile(identity)),
+        (Hide, true),
+        (OpenRunner, true),
+        (JoinNamespaces, true),
+        (BecomeNamespaceRoot, entry.namespaces & NEW_USER != 0),
+        (Both(LeaveKeyring), entry.keyring),
+        (NewSession, true),
+        (MakeTerminal, entry.program.terminal.is_some()),
+        (FindEntrypoint, true),
+    ];
+    let both = |(step, needed)| (Both(step), needed);
+    let confine = confinement(identity, true).map(both);
+    needed(
+        prepare.into_iter().chain(confine).chain([(Report, true)]).chain(end(identity).map(both)),
+    )
+}
+
+fn chooses_profile(identity: &Identity) -> bool {
+    identity.labels.profile.is_some() || identity.labels.process.is_some()
+}
+
+/// What follows when all is prepared, up to the report; `runs`: there is a program.
+fn confinement(identity: &Identity, runs: bool) -> [(Confine, bool); 10] {
+    use Confine::{
+        DropPrivileges, EnterCwd, FilterBeforeReport, FilterEarly, ForbidPrivileges,
+        MarkDescriptors, OpenEntrypoint, SetLimits, TryCwd, Tune,
+    };
+    let privileges = !identity.no_new_privileges;
+    [
         (Tune, identity.tuning != Tuning::default()),
         (SetLimits, !identity.rlimits.is_empty()),
         (TryCwd, true),
         (MarkDescriptors, true),
-        (FilterEarly, filter && privileges),
+        (FilterEarly, identity.seccomp.is_some() && privileges),
         (DropPrivileges, true),
         (EnterCwd, true),
         (ForbidPrivileges, !privileges),
         (OpenEntrypoint, runs),
-        (FilterBeforeGate, judged && !privileges),
-        (WaitAtGate, true),
-        (StartHooks, start_hooks),
-        (HandOver, true),
-        (FilterLate, filter && !judged && !privileges),
-    ];
-    table.into_iter().filter(|(_, needed)| *needed).map(|(step, _)| step).collect()
+        (FilterBeforeReport, is_judged(identity) && !privileges),
+    ]
+}
+
+/// What follows the report.
+fn end(identity: &Identity) -> [(Confine, bool); 2] {
+    let late = identity.seccomp.is_some() && !is_judged(identity) && identity.no_new_privileges;
+    [(Confine::HandOver, true), (Confine::FilterLate, late)]
+}
+
+/// Whether an agent judges calls of the process.
+fn is_judged(identity: &Identity) -> bool {
+    identity.seccomp.as_ref().is_some_and(|program| program.agent.is_some())
+}
+
+fn needed<T>(steps: impl Iterator<Item = (T, bool)>) -> Vec<T> {
+    steps.filter(|(_, needed)| *needed).map(|(step, _)| step).collect()
 }

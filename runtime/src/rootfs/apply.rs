@@ -4,8 +4,8 @@ use super::in_root::{Root, is_directory};
 use super::mounts::{Kind, Step};
 use crate::error::{Act, Error, Result};
 use crate::sys::mount::{self, FsConfig, MountAttr};
-use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::sys::stat::fstatat;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,17 +27,29 @@ const COVERABLE_IN_PROC: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
+/// Refers to what `step` binds; `None` if it binds nothing or this process may not reach it.
+pub fn open_source(step: &Step) -> Option<OwnedFd> {
+    let Kind::Bind { source, .. } = &step.kind else { return None };
+    nix::fcntl::open(source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()
+}
+
 /// Mounts one bind mount or new file system inside `root`. `tree`: what is attached, where the
-/// runtime made it already.
+/// runtime made it already. `opened`: what is bound, where it was opened already.
 ///
 /// # Errors
 /// [`Error::Os`] with the mount's destination.
-pub fn apply(root: &Root, step: &Step, tree: Option<&OwnedFd>) -> Result<()> {
+pub fn apply(
+    root: &Root,
+    step: &Step,
+    tree: Option<&OwnedFd>,
+    opened: Option<&OwnedFd>,
+) -> Result<()> {
     let (tree, target) = match &step.kind {
         Kind::Bind { source, recursive } => {
-            let tree = match tree {
-                Some(tree) => tree.try_clone(),
-                None => mount::clone_tree(AT_FDCWD, source, *recursive),
+            let tree = match (tree, opened) {
+                (Some(tree), _) => tree.try_clone(),
+                (None, Some(fd)) => mount::clone_tree(fd.as_fd(), Path::new(""), *recursive),
+                (None, None) => mount::clone_tree(AT_FDCWD, source, *recursive),
             };
             let shown = step.destination.display();
             let tree = tree.act(|| format!("bind mount {} ({shown})", source.display()))?;

@@ -56,7 +56,7 @@ const LINKS: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// [`Error::Config`]: a device without a proper type or number.
-pub fn plan(devices: &[LinuxDevice], steps: &[Step]) -> Result<Vec<Node>> {
+pub fn from_spec(devices: &[LinuxDevice], steps: &[Step]) -> Result<Vec<Node>> {
     if brings_own_dev(steps) {
         return Ok(Vec::new());
     }
@@ -216,7 +216,7 @@ mod tests {
     fn defaults_give_way_to_the_bundle() {
         let json = r#"[{"path": "/dev/null", "type": "c", "major": 9, "minor": 9, "uid": 5},
                        {"path": "/dev/../dev/kvm", "type": "u", "major": 10, "minor": 232}]"#;
-        let nodes = plan(&devices(json), &[]).unwrap();
+        let nodes = from_spec(&devices(json), &[]).unwrap();
         assert_eq!(nodes.len(), 7);
         assert_eq!((nodes[0].number, nodes[0].uid), ((9, 9), 5));
         assert_eq!(nodes[1].path, Path::new("/dev/kvm"));
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let json = r#"[{"path": "/dev/x", "type": "c", "major": -1, "minor": 0}]"#;
-        let error = plan(&devices(json), &[]).unwrap_err().to_string();
+        let error = from_spec(&devices(json), &[]).unwrap_err().to_string();
         assert!(error.contains("linux.devices[0] (/dev/x): major = -1"), "{error}");
     }
 }

@@ -107,7 +107,8 @@ mod tests {
     fn the_containers_maps_must_be_there() {
         let json = r#"[{"destination": "/a", "type": "bind", "source": "/a",
             "options": ["idmap"]}]"#;
-        let steps = mounts::plan(&serde_json::from_str::<Vec<_>>(json).unwrap(), Path::new("/"));
+        let steps =
+            mounts::from_spec(&serde_json::from_str::<Vec<_>>(json).unwrap(), Path::new("/"));
         let steps = steps.unwrap();
         let error = check(&steps, &Maps::default(), false).unwrap_err().to_string();
         assert!(error.contains("mounts (/a): idmap needs"), "{error}");

@@ -70,11 +70,8 @@ impl Root {
         let parent_fd = self.make_directory_within(parent, mode, links - 1)?;
         match mkdirat(&parent_fd, name, Mode::from_bits_truncate(mode)) {
             Ok(()) => self.open(path, libc::O_PATH | libc::O_DIRECTORY),
-            // The name exists and yet could not be opened: a symlink to nowhere. Its target,
-            // taken inside the root, is what gets made.
             Err(Errno::EEXIST) => {
-                let target = PathBuf::from(fcntl::readlinkat(&parent_fd, name)?);
-                let target = super::mounts::clean(&parent.join(target));
+                let target = target_of_dangling(&parent_fd, path)?;
                 self.make_directory_within(&target, mode, links - 1)
             }
             Err(error) => Err(error.into()),
@@ -86,15 +83,24 @@ impl Root {
     /// # Errors
     /// Those of openat2(2), mkdirat(2) and openat(2).
     pub fn make_file(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.make_file_within(path, MAX_LINKS)
+    }
+
+    fn make_file_within(&self, path: &Path, links: u32) -> io::Result<OwnedFd> {
         let opened = self.refer(path);
         let Err(error) = opened else { return opened };
-        if error.kind() != io::ErrorKind::NotFound {
+        if error.kind() != io::ErrorKind::NotFound || links == 0 {
             return Err(error);
         }
         let (parent, name) = self.make_parent(path)?;
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        fcntl::openat(&parent, name, flags, Mode::from_bits_truncate(0o644))?;
-        self.refer(path)
+        match fcntl::openat(&parent, name, flags, Mode::from_bits_truncate(0o644)) {
+            Ok(_) => self.refer(path),
+            Err(Errno::EEXIST) => {
+                self.make_file_within(&target_of_dangling(&parent, path)?, links - 1)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes the parent directory of `path`; returns it with the last name.
@@ -111,6 +117,14 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// What gets made instead of `path`, whose name exists in `parent` and yet could not be opened: it
+/// is a symlink to nowhere, and its target is taken inside the root.
+fn target_of_dangling(parent: &OwnedFd, path: &Path) -> io::Result<PathBuf> {
+    let (above, name) = split(path)?;
+    let target = PathBuf::from(fcntl::readlinkat(parent, name)?);
+    Ok(super::mounts::clean(&above.join(target)))
 }
 
 /// Whether `fd` refers to a directory.
@@ -170,6 +184,10 @@ mod tests {
         assert!(inside.join("run/later/x").is_dir());
         symlink("/loop", inside.join("loop")).unwrap();
         assert!(root.make_directory(Path::new("/loop"), 0o755).is_err());
+        assert!(root.make_file(Path::new("/loop")).is_err());
+        symlink("../../../run/file", inside.join("link")).unwrap();
+        root.make_file(Path::new("/link")).unwrap();
+        assert!(inside.join("run/file").is_file() && !directory.path().join("run").exists());
     }
 
     #[test]

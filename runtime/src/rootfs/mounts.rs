@@ -71,7 +71,7 @@ pub fn clean(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Error::Config`]: an option, a type or a mapping that cannot be honoured.
-pub fn plan(mounts: &[Mount], bundle: &Path) -> Result<Vec<Step>> {
+pub fn from_spec(mounts: &[Mount], bundle: &Path) -> Result<Vec<Step>> {
     mounts
         .iter()
         .enumerate()
@@ -179,7 +179,7 @@ mod tests {
           {"destination": "/d", "type": "bind", "source": "data", "options": ["rbind", "ro"]},
           {"destination": "/n", "type": "none", "source": "/x", "options": ["bind"]},
           {"destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro", "nosuid"]}]"#;
-        let steps = plan(&mounts(json), Path::new("/bundle")).unwrap();
+        let steps = from_spec(&mounts(json), Path::new("/bundle")).unwrap();
         let kinds: Vec<_> = steps.iter().map(|step| &step.kind).collect();
         let source = PathBuf::from("/bundle/data");
         assert_eq!(kinds[0], &Kind::New { fstype: "proc".into(), source: "proc".into() });
@@ -197,7 +197,7 @@ mod tests {
             (r#"[{"destination": "/x", "type": "cgroup", "options": ["all"]}]"#, "cgroup mount"),
             (r#"[{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}]"#, "only a bind"),
         ] {
-            let error = plan(&mounts(json), Path::new("/")).unwrap_err().to_string();
+            let error = from_spec(&mounts(json), Path::new("/")).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
     }
@@ -210,7 +210,7 @@ mod tests {
           {"destination": "/c", "type": "bind", "source": "/c",
             "uidMappings": [{"containerID": 0, "hostID": 5, "size": 1}],
             "gidMappings": [{"containerID": 0, "hostID": 6, "size": 1}]}]"#;
-        let steps = plan(&mounts(json), Path::new("/")).unwrap();
+        let steps = from_spec(&mounts(json), Path::new("/")).unwrap();
         let maps = Maps { uids: "0 5 1\n".into(), gids: "0 6 1\n".into() };
         let owners: Vec<_> = steps.into_iter().map(|step| step.owners).collect();
         assert_eq!(owners, [Owners::Same, Owners::AsContainer, Owners::Mapped(maps)]);

@@ -25,7 +25,7 @@ pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Resu
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
     let listen = std::env::var("LISTEN_FDS").ok();
-    let inherited = fds::plan(flags.preserve_fds, listen.as_deref())?;
+    let inherited = fds::inherited(flags.preserve_fds, listen.as_deref())?;
     let request = NewContainer {
         id: flags.id.clone(),
         bundle: flags.bundle.clone(),

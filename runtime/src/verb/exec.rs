@@ -10,9 +10,10 @@ use crate::error::{Act, Error, Result};
 use crate::fds::{self, Inherited};
 use crate::foreground;
 use crate::namespaces::{self, NEW_USER};
+use crate::pidfd_socket;
 use crate::process::join::{self, Entry, Target};
 use crate::process::spawn::Spawned;
-use crate::process::{setup, wanted};
+use crate::process::{request, setup};
 use crate::state_file::{self, State};
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
 use crate::{capabilities, intel_rdt, scheduling, self_exe, validate, workload};
@@ -37,7 +38,7 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     let state = container.state()?;
     check_status(&container, &state, flags)?;
     let pidfd = pidfd_open(state.pid).map_err(|_| Error::NotRunning(state.id.clone()))?;
-    let entry = plan(&state, flags)?;
+    let entry = entry(&state, flags)?;
     // The descriptor was opened before: if the process is still the one, all was read of it.
     if !container::is_alive(state.pid, state.start_ticks) {
         return Err(Error::NotRunning(state.id));
@@ -79,24 +80,18 @@ fn check_status(container: &Container, state: &State, flags: &Exec) -> Result<()
 }
 
 /// Everything about the process, before it exists.
-fn plan(state: &State, flags: &Exec) -> Result<Entry> {
-    let unknown = || {
-        Error::Usage(format!(
-            "container {} was created by an older version, which kept nothing for exec",
-            state.id
-        ))
-    };
-    let spec: &Spec = state.config.as_ref().ok_or_else(unknown)?;
-    let linux = spec.linux().as_ref().ok_or_else(unknown)?;
+fn entry(state: &State, flags: &Exec) -> Result<Entry> {
+    let spec: &Spec = &state.config;
+    let linux = spec.linux().as_ref().ok_or_else(|| Error::config("linux", "is needed"))?;
     let own = spec.process().as_ref().ok_or_else(|| {
         Error::Usage(format!("container {} has no process, which exec would copy", state.id))
     })?;
     let (process, mut notes) = match &flags.process {
         Some(path) => {
             let Parsed { value, notes } = read(path)?;
-            (wanted::from_file(value, own), notes)
+            (request::from_file(value, own), notes)
         }
-        None => (wanted::from_flags(flags, own)?, Vec::new()),
+        None => (request::from_flags(flags, own)?, Vec::new()),
     };
     let process = with_terminal(process, flags);
     validate::check_process(&process)?;
@@ -111,7 +106,7 @@ fn plan(state: &State, flags: &Exec) -> Result<Entry> {
     let inherited = Inherited { count: flags.preserve_fds, env: Vec::new() };
     let mut program = setup::program(spec, &process, &inherited)?;
     let annotations = state.annotations.clone().into_iter().collect();
-    program.wish = workload::wish_of_exec(&annotations)?;
+    program.handler = workload::handler_of_exec(&annotations)?;
     Ok(Entry {
         id: state.id.clone(),
         identity,
@@ -121,7 +116,7 @@ fn plan(state: &State, flags: &Exec) -> Result<Entry> {
         intel_rdt: linux
             .intel_rdt()
             .as_ref()
-            .map(|it| intel_rdt::plan(it, &state.id))
+            .map(|it| intel_rdt::from_spec(it, &state.id))
             .transpose()?,
         keyring: !state.no_new_keyring,
         inherited,
@@ -167,11 +162,11 @@ fn sub_groups(values: &[String], cgroup: &Cgroup) -> Result<SubGroups> {
 
 /// Does with the waiting process what needs its PID, and tells those who asked for it.
 fn prepare(flags: &Exec, entry: &Entry, spawned: &Spawned) -> Result<()> {
-    if let Some(plan) = &entry.intel_rdt {
-        intel_rdt::join(plan, &intel_rdt::find()?, spawned.pid)?;
+    if let Some(class) = &entry.intel_rdt {
+        intel_rdt::join(class, &intel_rdt::find()?, spawned.pid)?;
     }
     if let Some(socket) = &flags.pidfd_socket {
-        console::send_pidfd(socket, spawned.pid)?;
+        pidfd_socket::send(socket, spawned.pid)?;
     }
     match &flags.pid_file {
         Some(path) => state_file::replace(path, spawned.pid.to_string().as_bytes(), 0o644),

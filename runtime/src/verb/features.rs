@@ -58,7 +58,7 @@ fn document() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::namespaces::Plan;
+    use crate::namespaces::Namespaces;
     use oci_spec::runtime::{Capability, Features, LinuxNamespace, LinuxSeccomp};
 
     /// The list at the JSON pointer `at`.
@@ -85,7 +85,7 @@ mod tests {
             let json = json!([{"type": "mount"}, {"type": kind}]);
             let both: Vec<LinuxNamespace> = serde_json::from_value(json).unwrap();
             let kinds = if kind == "mount" { &both[..1] } else { &both[..] };
-            Plan::new(kinds).unwrap();
+            Namespaces::new(kinds).unwrap();
         }
         for name in list("/linux/capabilities") {
             serde_json::from_value::<Capability>(name.into()).unwrap();

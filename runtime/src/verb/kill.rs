@@ -46,11 +46,7 @@ pub fn signal_init(state: &State, signal: i32) -> Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone()),
         other => other.act(|| format!("send signal {signal} to container {:?}", state.id))?,
     }
-    if signal == libc::SIGKILL && freezer::is_frozen(&state.cgroup) {
-        // In a frozen group of v1 nobody dies before it thaws.
-        return freezer::release(&state.cgroup);
-    }
-    Ok(())
+    if signal == libc::SIGKILL { freezer::release(&state.cgroup) } else { Ok(()) }
 }
 
 /// The number of a signal given by number or name.

@@ -57,8 +57,7 @@ pub fn begin(container: &Container, state: &State) -> Result<Started> {
     if status != Status::Created {
         return Err(refuse(status));
     }
-    // States of older versions keep no configuration; theirs had a process.
-    if state.config.as_ref().is_some_and(|spec| spec.process().is_none()) {
+    if state.config.process().is_none() {
         return Err(Error::config("process", "is not set: there is nothing to start"));
     }
     let path = container.directory.join(GATE);
@@ -86,7 +85,7 @@ fn open_report(container: &Container) -> Result<Option<File>> {
 }
 
 /// What follows the gate: waits for the startContainer hooks, whose failure is that of the start,
-/// then runs the poststart hooks, whose failure stops nothing. Both are the spec's wish.
+/// then runs the poststart hooks, whose failure stops nothing. Both as the spec asks.
 ///
 /// # Errors
 /// [`Error::Hook`]: a startContainer hook failed, and the container has stopped.

@@ -39,8 +39,8 @@ pub fn update(global: &Global, flags: &Update) -> Result<()> {
     for text in limits::passed_over(&section) {
         log.warning(text);
     }
-    if let Some(plan) = &schemata {
-        intel_rdt::update(plan, &state.resctrl)?;
+    if let Some(class) = &schemata {
+        intel_rdt::update(class, &state.resctrl)?;
     }
     if nothing {
         return Ok(());
@@ -97,7 +97,7 @@ fn from_flags(flags: &Update) -> Result<Value> {
 }
 
 /// The lines for resctrl, checked as those of config.json.
-fn schemata(flags: &Update) -> Result<Option<intel_rdt::Plan>> {
+fn schemata(flags: &Update) -> Result<Option<intel_rdt::Class>> {
     let parse = |source| Error::Json { path: "linux.intelRdt".into(), source };
     if flags.l3_cache_schema.is_none() && flags.mem_bw_schema.is_none() {
         return Ok(None);
@@ -107,7 +107,7 @@ fn schemata(flags: &Update) -> Result<Option<intel_rdt::Plan>> {
         "memBwSchema": flags.mem_bw_schema,
     });
     let wanted = serde_json::from_value(wanted).map_err(parse)?;
-    intel_rdt::plan(&wanted, &flags.id).map(Some)
+    intel_rdt::from_spec(&wanted, &flags.id).map(Some)
 }
 
 /// Bytes from a number with or without a unit of 1024, such as 512m or 1GiB; -1: no limit.

@@ -118,3 +118,19 @@ fn a_hook_gets_its_environment_and_the_state_of_its_moment() {
         assert!(env.contains("A=b") && !env.contains("HOME="), "{kind}: {env}");
     }
 }
+
+#[test]
+fn a_start_hook_without_an_environment_has_that_of_the_process() {
+    for (env, want) in [(None, "of the process"), (Some(json!(["A=of the hook"])), "of the hook")] {
+        let mut hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "echo $A > /seen"]});
+        if let Some(env) = env {
+            hook["env"] = env;
+        }
+        let Some(mut container) = container("startContainer", json!([hook])) else { return };
+        container.push("/process/env", json!("A=of the process"));
+        assert_eq!(container.create(&[]).status, 0);
+        container.must(&["start"], &[]);
+        let seen = fs::read_to_string(container.rootfs().join("seen")).unwrap();
+        assert_eq!(seen, format!("{want}\n"));
+    }
+}

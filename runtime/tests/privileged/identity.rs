@@ -23,6 +23,23 @@ fn user_groups_umask_and_cwd() {
 }
 
 #[test]
+fn a_home_that_is_empty_is_none() {
+    for (given, want) in [(None, "/root"), (Some("HOME="), "/root"), (Some("HOME=/h"), "/h")] {
+        let Some(mut container) = Container::shell("echo $HOME; env | grep -c ^HOME=") else {
+            return;
+        };
+        fs::create_dir(container.rootfs().join("etc")).unwrap();
+        let passwd = "root:x:0:0::/root:/bin/sh\n";
+        fs::write(container.rootfs().join("etc/passwd"), passwd).unwrap();
+        if let Some(entry) = given {
+            container.push("/process/env", json!(entry));
+        }
+        let ran = container.run();
+        assert_eq!(ran.stdout, format!("{want}\n1\n"), "{given:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn capabilities_and_no_new_privileges() {
     let Some(mut container) = Container::shell("grep -E 'Cap|NoNewPrivs' /proc/self/status") else {
         return;

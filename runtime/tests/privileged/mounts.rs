@@ -204,3 +204,22 @@ fn the_groups_are_shown() {
     let ran = container.run();
     assert_eq!(ran.stdout, "77\n0\n", "{ran:?}");
 }
+
+#[test]
+fn a_file_is_mounted_on_a_link_to_nowhere() {
+    for link in ["../run/resolve/stub", "/run/resolve/stub", "../../../run/resolve/stub"] {
+        let script = "cat /etc/resolv.conf; readlink /etc/resolv.conf; cat /run/resolve/stub";
+        let Some(mut container) = Container::shell(script) else { return };
+        fs::create_dir(container.rootfs().join("etc")).unwrap();
+        symlink(link, container.rootfs().join("etc/resolv.conf")).unwrap();
+        let file = container.bundle.path().join("resolv.conf");
+        fs::write(&file, "nameserver\n").unwrap();
+        container.push(
+            "/mounts",
+            json!({"destination": "/etc/resolv.conf", "type": "bind", "source": file,
+                "options": ["bind"]}),
+        );
+        let ran = container.run();
+        assert_eq!(ran.stdout, format!("nameserver\n{link}\nnameserver\n"), "{link}: {ran:?}");
+    }
+}

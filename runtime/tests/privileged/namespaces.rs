@@ -3,6 +3,7 @@
 use super::container::{Container, is_ours, skip};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
 
 /// A process of the host that holds namespaces of its own; dropped, it ends.
@@ -108,6 +109,53 @@ fn a_user_namespace_by_path_with_new_ones_inside() {
     let words: Vec<_> = ran.stdout.split_whitespace().collect();
     assert_eq!(words, ["0", "0", "0", "1"], "{ran:?}");
     assert!(container.rootfs().join("made").exists());
+}
+
+/// A container whose root is the host's user 100,000, as the kubelet wants (`hostUsers: false`).
+fn of_other_users(script: &str) -> Option<Container> {
+    let mut container = Container::shell(script)?;
+    for directory in [container.bundle.path(), &container.rootfs()] {
+        chown(directory, Some(100_000), Some(100_000)).unwrap();
+    }
+    container.push("/linux/namespaces", json!({"type": "user"}));
+    for list in ["uidMappings", "gidMappings"] {
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        container.set(&format!("/linux/{list}"), map);
+    }
+    Some(container)
+}
+
+#[test]
+fn the_oom_score_is_set_in_a_user_namespace() {
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    for score in [own.trim().parse::<i32>().unwrap(), 1000] {
+        let Some(mut container) = of_other_users("id -u; cat /proc/self/oom_score_adj") else {
+            return;
+        };
+        container.set("/process/oomScoreAdj", json!(score));
+        let ran = container.run();
+        assert_eq!(ran.stdout, format!("0\n{score}\n"), "{ran:?}");
+        container.assert_gone();
+    }
+}
+
+#[test]
+fn what_only_the_host_may_read_is_mounted_in_a_user_namespace() {
+    let script = "cat /v/f; cat /file; touch /v/x 2>/dev/null || echo closed";
+    let Some(mut container) = of_other_users(script) else { return };
+    let closed = container.bundle.path().join("closed");
+    fs::create_dir_all(closed.join("v")).unwrap();
+    fs::write(closed.join("v/f"), "text\n").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    for (destination, source) in [("/v", "v"), ("/file", "v/f")] {
+        container.push(
+            "/mounts",
+            json!({"destination": destination, "type": "bind", "source": closed.join(source),
+                "options": ["rbind", "ro"]}),
+        );
+    }
+    let ran = container.run();
+    assert_eq!(ran.stdout, "text\ntext\nclosed\n", "{ran:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::container::{Container, is_ours, wait_until};
 use std::fs;
+use std::path::PathBuf;
 
 /// A container that counts in its output, started.
 fn counting() -> Option<Container> {
@@ -86,4 +87,44 @@ fn a_paused_container_is_deleted_by_force() {
     container.must(&["delete", "--force"], &[]);
     container.assert_gone();
     assert!(!fs::exists(format!("/proc/{pid}/root/bin")).unwrap(), "process {pid} lives on");
+}
+
+/// Freezes the process in a group below that of the container, as one may that has groups of its
+/// own to write to.
+fn freeze_below(container: &Container) {
+    let pid = container.state()["pid"].to_string();
+    let child = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let listing = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path_of = |name: &str| {
+        let mut lines = listing.lines().map(|line| line.splitn(3, ':').skip(1));
+        lines.find_map(|mut line| (line.next()? == name).then(|| line.next()).flatten())
+    };
+    let (directory, file, value) = match path_of("freezer") {
+        Some(path) => (format!("/sys/fs/cgroup/freezer{path}"), "freezer.state", "FROZEN"),
+        None => (format!("/sys/fs/cgroup{}", path_of("").unwrap()), "cgroup.freeze", "1"),
+    };
+    let below = PathBuf::from(directory).join("below/deeper");
+    fs::create_dir_all(&below).unwrap();
+    fs::write(below.join("cgroup.procs"), child.trim()).unwrap();
+    fs::write(below.join(file), value).unwrap();
+}
+
+#[test]
+fn a_frozen_group_below_does_not_outlive_the_container() {
+    for (verb, arguments) in
+        [(&["kill"][..], &["KILL"][..]), (&["kill", "--all"], &["KILL"]), (&["delete", "-f"], &[])]
+    {
+        let script = "sleep 1000 & echo up; wait";
+        let Some(container) = Container::shell(script) else { return };
+        container.create(&[]);
+        container.must(&["start"], &[]);
+        wait_until("its child is there", || container.output("stdout") == "up\n");
+        freeze_below(&container);
+        container.must(verb, arguments);
+        if verb[0] == "kill" {
+            container.wait_stopped();
+            container.must(&["delete"], &[]);
+        }
+        container.assert_gone();
+    }
 }

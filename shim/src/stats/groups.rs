@@ -1,6 +1,5 @@
 //! Where the control groups of a process are, from /proc/PID/cgroup and /proc/self/mountinfo.
 
-use super::files::with_path;
 use super::v1::Directories;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -53,6 +52,11 @@ impl Groups {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn v1(directories: Directories) -> Self {
+        Self(Place::V1(directories))
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.0
     }
@@ -72,6 +76,11 @@ fn exists(directory: &Path) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(with_path("find the control group", directory, &error)),
     }
+}
+
+/// `error` with what was tried on which file; its kind stays.
+fn with_path(act: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{act} {}: {error}", path.display()))
 }
 
 fn not_found(reason: String) -> io::Error {

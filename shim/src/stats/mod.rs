@@ -1,10 +1,18 @@
 //! What a container's processes have used, as containerd asks for it with Task.Stats: a protobuf
 //! message of containerd's cgroups module, version 1 or 2 as the host's control groups are.
 //!
-//! `groups` finds the directories, `v1` and `v2` read them, `files` knows the kernel's forms.
+//! `groups` finds the directories, `wamr_cgroup_stats` reads the files there, `v1` and `v2` fill
+//! the messages. `oom` decides whether containerd is told of an OOM event.
 
-mod files;
+/// A message whose fields have the names of lines in a file; `; ...` are the other fields.
+macro_rules! by_name {
+    ($counts:ident, $message:ident { $($name:ident),* ; $($rest:tt)* }) => {
+        $message { $($name: $counts.or_zero(stringify!($name)),)* $($rest)* }
+    };
+}
+
 mod groups;
+pub mod oom;
 mod v1;
 mod v2;
 
@@ -51,18 +59,6 @@ pub fn processes(groups: &Groups) -> io::Result<Vec<u32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// Whether the kernel has ended a process of `groups` for memory.
-///
-/// To be asked before the groups are removed: with them goes the count. In a group that the
-/// container shares it says so for its neighbours too; version 1 does not count for sub-groups.
-pub fn oom_killed(groups: &Groups) -> bool {
-    let kills = match groups.place() {
-        Place::V1(directories) => v1::oom_kills(directories),
-        Place::V2(directory) => v2::oom_kills(directory),
-    };
-    kills > 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +68,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     /// A process 7 in the group `/pod/box` of a host with one hierarchy.
-    fn v2_host(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub fn v2_host(files: &[(&str, &str)]) -> tempfile::TempDir {
         let top = tempfile::tempdir().unwrap();
         for directory in ["proc/7", "proc/self", "sys/pod/box"] {
             fs::create_dir_all(top.path().join(directory)).unwrap();
@@ -101,7 +97,7 @@ mod tests {
         let error = metrics(&groups).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("sys/pod/box"), "{error}");
-        assert!(!oom_killed(&groups));
+        assert!(!oom::killed(&groups));
         let error = Groups::of_process(&proc_root, 8).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
@@ -115,21 +111,6 @@ mod tests {
         let error = metrics(&groups).unwrap_err();
         assert_ne!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("io.stat"), "{error}");
-    }
-
-    #[test]
-    fn kills_for_memory_are_told() {
-        for (events, want) in [
-            ("low 0\noom 1\noom_kill 1\noom_group_kill 0\n", true),
-            ("low 0\noom 1\noom_kill 0\noom_group_kill 4\n", false),
-            ("oom_kill max\n", false),
-            ("oom_kill\n", false),
-            ("", false),
-        ] {
-            let host = v2_host(&[("memory.events", events)]);
-            let groups = Groups::of_process(&host.path().join("proc"), 7).unwrap();
-            assert_eq!(oom_killed(&groups), want, "{events:?}");
-        }
     }
 
     #[test]

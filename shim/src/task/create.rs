@@ -8,9 +8,9 @@ use crate::arguments::is_name;
 use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::Log;
-use crate::sandbox::{self, Pids, Plan};
-use crate::spec::{self, Rewrite, Role, Spec};
-use crate::stdio::{self, Streams, Wanted};
+use crate::sandbox::{self, Pids, SandboxConfig};
+use crate::spec::{self, Config, Rewrite, Role, Spec};
+use crate::stdio::{self, StreamNames, Streams};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,28 +30,34 @@ impl Tasks {
             return Err(Failure::new(Code::Unimplemented, message));
         }
         let bundle = PathBuf::from(&request.bundle);
-        let spec = spec::read(&bundle)?;
-        match spec.role() {
+        let mut config = Config::read(&bundle)?;
+        match config.spec.role() {
             Role::Sandbox => {
-                if let Some(plan) = Plan::of(&spec).filter(|_| !request.terminal) {
-                    return self.create_sandbox(request, plan, reply);
+                if let Some(sandbox) = SandboxConfig::of(&config.spec).filter(|_| !request.terminal)
+                {
+                    return self.create_sandbox(request, sandbox, reply);
                 }
             }
             Role::Member { sandbox } => {
-                if self.must_have_pause(&sandbox, &spec)? {
+                if self.must_have_pause(&sandbox, &config.spec)? {
                     return self.create_pause(&sandbox, request, reply);
                 }
-                self.give_namespaces(&sandbox, &bundle)?;
+                self.give_namespaces(&sandbox, &mut config)?;
             }
             Role::Alone => {}
         }
-        self.create_container(request, &spec, reply)
+        self.create_container(request, &config.spec, reply)
     }
 
     /// A pod without a pause process.
-    fn create_sandbox(&mut self, request: CreateTask, plan: Plan, reply: ReplyTo) -> Answer {
-        let maker = sandbox::make(plan)?;
-        let task = Task::new(&request.bundle, wanted_of(&request));
+    fn create_sandbox(
+        &mut self,
+        request: CreateTask,
+        config: SandboxConfig,
+        reply: ReplyTo,
+    ) -> Answer {
+        let maker = sandbox::make(config)?;
+        let task = Task::new(&request.bundle, stream_names(&request));
         self.table.insert(request.id.clone(), task);
         self.jobs.insert(maker.pid.as_raw(), Job::Sandbox { request, maker, reply });
         Ok(None)
@@ -75,12 +81,12 @@ impl Tasks {
     /// Has the runtime make the pod's pause container; the other container is made after it.
     fn create_pause(&mut self, sandbox: &str, request: CreateTask, reply: ReplyTo) -> Answer {
         let bundle = self.table.task(sandbox)?.bundle.clone();
-        self.give_namespaces(sandbox, &bundle)?;
-        let spec = spec::read(&bundle)?;
+        let mut config = Config::read(&bundle)?;
+        self.give_namespaces(sandbox, &mut config)?;
         if let Some(pod) = &self.table.task(sandbox)?.sandbox {
             mounts::mount_all(&pod.rootfs, &bundle.join("rootfs"))?;
         }
-        let (mut command, log) = self.for_driver(&bundle, &spec);
+        let (mut command, log) = self.for_driver(&bundle, &config.spec);
         command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&bundle));
         command.arg("--bundle").arg(&*bundle).arg(sandbox);
         let job =
@@ -92,14 +98,14 @@ impl Tasks {
         Ok(None)
     }
 
-    /// Writes the pod's namespaces into a bundle, if there is no pause process to find them by.
-    fn give_namespaces(&self, sandbox: &str, bundle: &Path) -> Result<()> {
+    /// Writes the pod's namespaces into config.json, if there is no pause process to find them by.
+    fn give_namespaces(&self, sandbox: &str, config: &mut Config) -> Result<()> {
         let Some(pod) = &self.table.task(sandbox)?.sandbox else { return Ok(()) };
         let is_member = |task: &&Task| task.pod.as_deref() == Some(sandbox);
         let running = self.table.values().filter(is_member).filter(|task| task.init.exit.is_none());
         let members: Vec<u32> = running.map(|task| task.init.pid).collect();
         let shim_pid = std::process::id();
-        spec::rewrite(bundle, &Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
+        config.rewrite(&Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
     }
 
     fn create_container(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Answer {
@@ -113,7 +119,7 @@ impl Tasks {
 
     fn run_create(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Result<Task> {
         let bundle = Path::new(&request.bundle);
-        let mut task = Task::new(&request.bundle, wanted_of(&request));
+        let mut task = Task::new(&request.bundle, stream_names(&request));
         task.has_own_pids = spec.has_own_pids();
         if let Role::Member { sandbox } = spec.role() {
             task.pod = Some(sandbox.into());
@@ -121,7 +127,7 @@ impl Tasks {
         let (mut command, log) = self.for_driver(bundle, spec);
         command.args(["create", "--pid-file"]).arg(pid_file(bundle));
         command.arg("--bundle").arg(bundle);
-        let (mut streams, console) = self.streams(&mut command, &task.init.wanted)?;
+        let (mut streams, console) = self.streams(&mut command, &task.init.stream_names)?;
         task.init.keep_input = streams.keep_input.take();
         command.arg(&request.id);
         let created = Created { pid_file: pid_file(bundle), log, console };
@@ -142,10 +148,10 @@ impl Tasks {
     pub(super) fn streams(
         &self,
         command: &mut Command,
-        wanted: &Wanted,
+        names: &StreamNames,
     ) -> Result<(Streams, Option<Console>)> {
-        if !wanted.terminal {
-            return Ok((stdio::open(wanted)?, None));
+        if !names.terminal {
+            return Ok((stdio::open(names)?, None));
         }
         // No two jobs have the same number of terminals and jobs before them.
         let name = format!("terminal-{}-{}", self.next_terminal, self.jobs.len());
@@ -176,8 +182,8 @@ pub(super) fn pid_file(bundle: &Path) -> PathBuf {
     bundle.join("init.pid")
 }
 
-fn wanted_of(request: &CreateTask) -> Wanted {
-    Wanted {
+fn stream_names(request: &CreateTask) -> StreamNames {
+    StreamNames {
         stdin: request.stdin.as_str().into(),
         stdout: request.stdout.as_str().into(),
         stderr: request.stderr.as_str().into(),

@@ -8,7 +8,7 @@ use crate::api::event::TaskExecAdded;
 use crate::api::task::ExecProcess;
 use crate::arguments::is_name;
 use crate::error::{Code, Failure, Tried};
-use crate::stdio::Wanted;
+use crate::stdio::StreamNames;
 use std::fs;
 
 impl Tasks {
@@ -27,10 +27,15 @@ impl Tasks {
             let message = format!("process {exec_id} is there already");
             return Err(Failure::new(Code::AlreadyExists, message));
         }
-        let wanted =
-            Wanted { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into(), terminal };
+        let stream_names = StreamNames {
+            stdin: stdin.into(),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            terminal,
+        };
         let spec = spec.map(|any| any.value).unwrap_or_default().into();
-        task.execs.insert(exec_id.as_str().into(), Exec { process: Process::new(wanted), spec });
+        task.execs
+            .insert(exec_id.as_str().into(), Exec { process: Process::new(stream_names), spec });
         self.publish(&TaskExecAdded { container_id: id, exec_id });
         encoded(&Empty {})
     }
@@ -46,7 +51,7 @@ impl Tasks {
         let (mut command, log) = self.runtime.command_for(bundle);
         command.args(["exec", "--detach", "--process"]).arg(&file);
         command.arg("--pid-file").arg(&pid_file);
-        let (mut streams, console) = self.streams(&mut command, &process.wanted)?;
+        let (mut streams, console) = self.streams(&mut command, &process.stream_names)?;
         let keep_input = streams.keep_input.take();
         command.arg(id);
         let created = Created { pid_file, log, console };

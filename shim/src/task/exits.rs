@@ -5,7 +5,7 @@ use super::{ReplyTo, Tasks};
 use crate::api::Timestamp;
 use crate::api::event::{TaskExit, TaskOom};
 use crate::api::task::{Status, signalled};
-use crate::stats;
+use crate::stats::oom;
 use crate::sys;
 use prost::Message;
 
@@ -59,7 +59,7 @@ impl Tasks {
         }
         let of_memory = exec_id.is_empty()
             && exit.status == signalled(libc::SIGKILL)
-            && task.groups.as_ref().is_some_and(stats::oom_killed);
+            && task.groups.as_ref().is_some_and(oom::killed);
         let kills_others = exec_id.is_empty() && !task.has_own_pids && task.sandbox.is_none();
         let Ok(process) = task.process_mut(exec_id) else { return };
         if process.exit.is_some() {

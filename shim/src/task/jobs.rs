@@ -24,7 +24,7 @@ use std::process::Command;
 pub enum Job {
     /// A pod's namespaces are made.
     Sandbox { request: CreateTask, maker: Maker, reply: ReplyTo },
-    /// A pod's pause process is made; then the container that wanted it.
+    /// A pod's pause process is made; then the container that needs it.
     Pause { sandbox: String, request: Box<CreateTask>, log: Log, reply: ReplyTo },
     /// A container is made.
     Create { request: CreateTask, created: Created, reply: ReplyTo },
@@ -74,7 +74,7 @@ impl Tasks {
         let failed = |log: &Log| match exit.status {
             0 => Ok(()),
             code => {
-                let said = log.complaint();
+                let said = log.last_error();
                 let message = said.unwrap_or_else(|| format!("wamr-crun has ended with {code}"));
                 Err(Failure::new(Code::Unknown, message))
             }
@@ -218,7 +218,7 @@ impl Tasks {
     fn take_terminal(&mut self, id: &str, exec_id: &str, created: &Created) -> Result<()> {
         let Some(console) = &created.console else { return Ok(()) };
         let process = self.table.task_mut(id)?.process_mut(exec_id)?;
-        let (terminal, keep) = Terminal::accept(&console.socket, &process.wanted)?;
+        let (terminal, keep) = Terminal::accept(&console.socket, &process.stream_names)?;
         process.keep_input = keep;
         let number = self.add_terminal(terminal);
         self.table.task_mut(id)?.process_mut(exec_id)?.terminal = number;

@@ -7,7 +7,7 @@ use crate::api::task::{Exited, Mount, Status, signalled};
 use crate::error::{Failure, Result};
 use crate::sandbox::Namespaces;
 use crate::stats::Groups;
-use crate::stdio::Wanted;
+use crate::stdio::StreamNames;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -60,7 +60,7 @@ pub struct Process {
     /// Where it is in its life.
     pub status: Status,
     /// Its streams.
-    pub wanted: Wanted,
+    pub stream_names: StreamNames,
     /// Keeps its standard input open.
     pub keep_input: Option<OwnedFd>,
     /// Its terminal.
@@ -98,11 +98,11 @@ impl Exit {
 
 impl Process {
     /// One that is to be made.
-    pub fn new(wanted: Wanted) -> Self {
+    pub fn new(stream_names: StreamNames) -> Self {
         Self {
             pid: 0,
             status: Status::Unknown,
-            wanted,
+            stream_names,
             keep_input: None,
             terminal: None,
             is_starting: false,
@@ -115,12 +115,12 @@ impl Process {
 
 impl Task {
     /// One that is to be made.
-    pub fn new(bundle: &str, wanted: Wanted) -> Self {
+    pub fn new(bundle: &str, stream_names: StreamNames) -> Self {
         Self {
             bundle: Path::new(bundle).into(),
             pod: None,
             sandbox: None,
-            init: Process::new(wanted),
+            init: Process::new(stream_names),
             execs: BTreeMap::new(),
             groups: None,
             has_own_pids: true,

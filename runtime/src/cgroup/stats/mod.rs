@@ -3,229 +3,111 @@
 //! Bytes, nanoseconds and counts, as runc has them. What a kernel does not count is left out; on
 //! version 1 so is what only a shared group counts, because it is not the container's alone.
 //!
-//! Source: runc types/events.go for the names; kernel cgroup-v1/, cgroup-v2.rst for the files.
+//! The files are read by `wamr_cgroup_stats`. Source of the names: runc types/events.go.
 
-mod form;
 mod v1;
 mod v2;
 
 use super::Cgroup;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
+use std::io;
+use std::path::Path;
+use wamr_cgroup_stats::{self as files, Counts};
 
-/// `data` of an event of type `stats`.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Stats {
-    /// CPU time and its limits.
-    pub cpu: Cpu,
-    /// On which CPUs and memory nodes the container may run.
-    pub cpuset: Cpuset,
-    /// Memory.
-    pub memory: Memory,
-    /// Processes and threads.
-    pub pids: Pids,
-    /// Block devices.
-    pub blkio: Blkio,
-    /// Huge pages, by size.
-    pub hugetlb: BTreeMap<String, HugePages>,
-    /// Remote direct memory access: what is held and what may be, by device.
-    #[serde(skip_serializing_if = "Rdma::is_empty")]
-    pub rdma: Rdma,
-    /// Always empty: the groups of resctrl count nothing that runc prints without a request.
-    pub intel_rdt: BTreeMap<String, u64>,
-    /// Always null: interfaces belong to a network namespace, not to a group.
-    pub network_interfaces: Option<()>,
-}
-
-/// CPU.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Cpu {
-    /// Time used.
-    pub usage: CpuUsage,
-    /// Periods in which the quota was used up.
-    pub throttling: Throttling,
-    /// Stall times.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub psi: Option<Pressure>,
-}
-
-/// CPU time in nanoseconds.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct CpuUsage {
-    /// In all.
-    pub total: u64,
-    /// By CPU; version 1 alone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub percpu: Vec<u64>,
-    /// In the kernel.
-    pub kernel: u64,
-    /// Outside the kernel.
-    pub user: u64,
-}
-
-/// Bandwidth control.
-#[derive(Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Throttling {
-    /// Periods so far.
-    pub periods: u64,
-    /// Periods in which the container had to wait.
-    pub throttled_periods: u64,
-    /// For how long, in nanoseconds.
-    pub throttled_time: u64,
-    /// Periods in which it went beyond the quota.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst_periods: Option<u64>,
-    /// By how much in all, in nanoseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst_time: Option<u64>,
-}
-
-/// Placement.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Cpuset {
-    /// CPUs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cpus: Vec<u32>,
-    /// Memory nodes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mems: Vec<u32>,
-}
-
-/// Memory in bytes.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Memory {
-    /// Page cache.
-    pub cache: u64,
-    /// All of it.
-    pub usage: MemoryEntry,
-    /// Version 1: memory with swap. Version 2: swap alone.
-    pub swap: MemoryEntry,
-    /// The kernel's objects.
-    pub kernel: MemoryEntry,
-    /// Socket buffers.
-    #[serde(rename = "kernelTCP")]
-    pub kernel_tcp: MemoryEntry,
-    /// memory.stat as it stands.
-    pub raw: BTreeMap<String, u64>,
-    /// Stall times.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub psi: Option<Pressure>,
-}
-
-/// One kind of memory, in bytes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct MemoryEntry {
-    /// The most it may be; 2^64-1: no limit (version 1 prints the kernel's largest number).
-    pub limit: u64,
-    /// What it is.
-    pub usage: u64,
-    /// The most it has been.
-    pub max: u64,
-    /// How often the limit was met.
-    pub failcnt: u64,
-}
-
-/// Processes and threads.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Pids {
-    /// How many there are.
-    pub current: u64,
-    /// How many there may be; 0: no limit.
-    pub limit: u64,
-}
-
-/// Block devices.
-#[derive(Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Blkio {
-    /// Bytes moved.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub io_service_bytes_recursive: Vec<BlkioEntry>,
-    /// Requests.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub io_serviced_recursive: Vec<BlkioEntry>,
-    /// Stall times.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub psi: Option<Pressure>,
-}
-
-/// A count of one device and kind of request.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-pub struct BlkioEntry {
-    /// The device's major number.
-    pub major: u32,
-    /// The device's minor number.
-    pub minor: u32,
-    /// `Read`, `Write`, ...
-    pub op: String,
-    /// The count.
-    pub value: u64,
-}
-
-/// Huge pages of one size, in bytes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct HugePages {
-    /// In use.
-    pub usage: u64,
-    /// The most there were; version 1 alone.
-    pub max: u64,
-    /// How often the limit was met.
-    pub failcnt: u64,
-}
-
-/// Remote direct memory access.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Rdma {
-    /// What is held.
-    pub current: Vec<RdmaEntry>,
-    /// What may be held.
-    pub limit: Vec<RdmaEntry>,
-}
-
-impl Rdma {
-    fn is_empty(&self) -> bool {
-        self.current.is_empty() && self.limit.is_empty()
-    }
-}
-
-/// One device; `None`: no limit.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RdmaEntry {
-    /// The device's name.
-    pub device: String,
-    /// Handles.
-    pub hca_handles: Option<u32>,
-    /// Objects.
-    pub hca_objects: Option<u32>,
-}
-
-/// Pressure stall information: how long some, or all, processes waited for a resource.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
-pub struct Pressure {
-    /// At least one waited.
-    pub some: Stalls,
-    /// All waited.
-    pub full: Stalls,
-}
-
-/// Shares of the last seconds in percent, and the sum.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
-pub struct Stalls {
-    /// Of 10 s.
-    pub avg10: f64,
-    /// Of 60 s.
-    pub avg60: f64,
-    /// Of 300 s.
-    pub avg300: f64,
-    /// In all, in microseconds.
-    pub total: u64,
-}
-
-/// Reads what the container in `cgroup` uses now; what has just vanished counts as nothing.
-pub fn read(cgroup: &Cgroup) -> Stats {
+/// Reads what the container in `cgroup` uses now: `data` of an event of type `stats`. What has just
+/// vanished counts as nothing.
+pub fn read(cgroup: &Cgroup) -> Value {
     match cgroup {
         Cgroup::V1(group) => v1::read(group),
         Cgroup::V2(group) => v2::read(&group.directory),
     }
+}
+
+/// The directory of a group; `None` where the container has none of its own.
+type Group<'a> = Option<&'a Path>;
+
+/// A file that cannot be read counts as one that is not there: the others are worth printing.
+fn known<T>(group: Group, read: impl FnOnce(&Path) -> io::Result<Option<T>>) -> Option<T> {
+    read(group?).ok().flatten()
+}
+
+fn number(group: Group, file: &str) -> u64 {
+    known(group, |directory| files::number(directory, file)).unwrap_or(0)
+}
+
+fn counts(group: Group, file: &str) -> Counts {
+    known(group, |directory| files::counts(directory, file)).unwrap_or_default()
+}
+
+/// `value` without the members that are null or an empty list.
+fn counted(mut value: Value) -> Value {
+    let is_empty = |member: &Value| member.is_null() || *member == json!([]);
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| !is_empty(member));
+    }
+    value
+}
+
+/// memory.stat as it stands.
+fn raw(stat: &Counts) -> Map<String, Value> {
+    stat.iter().map(|(name, number)| (name.to_owned(), number.into())).collect()
+}
+
+/// Processes and threads; the limit 0 is none.
+fn pids(group: Group) -> Value {
+    let pids = known(group, files::pids);
+    let limit = pids.and_then(|pids| pids.max).filter(|max| *max < u64::MAX);
+    json!({"current": pids.map_or(0, |pids| pids.current), "limit": limit.unwrap_or(0)})
+}
+
+/// On which CPUs and memory nodes the container may run.
+fn cpuset(group: Group, suffix: &str) -> Value {
+    let list = |name| {
+        let file = format!("cpuset.{name}{suffix}");
+        known(group, |directory| files::list(directory, &file))
+    };
+    counted(json!({"cpus": list("cpus"), "mems": list("mems")}))
+}
+
+/// How long processes waited for a resource.
+fn pressure(group: Group, file: &str) -> Option<Value> {
+    let stalls = |of: files::Stalls| {
+        let (avg10, avg60, avg300) = (of.avg10, of.avg60, of.avg300);
+        json!({"avg10": avg10, "avg60": avg60, "avg300": avg300, "total": of.total_us})
+    };
+    let found = known(group, |directory| files::pressure(directory, file))?;
+    Some(json!({"some": stalls(found.some), "full": stalls(found.full)}))
+}
+
+/// Huge pages by size; `read` reads those of the size that it is given.
+fn hugetlb(group: Group, suffix: &str, read: impl Fn(&str) -> Value) -> Map<String, Value> {
+    let sizes = known(group, |directory| files::huge_page_sizes(directory, suffix).map(Some));
+    sizes.into_iter().flatten().map(|size| (size.clone(), read(&size))).collect()
+}
+
+/// Remote direct memory access: what is held and what may be, by device.
+fn rdma(group: Group) -> Option<Value> {
+    let entry = |of: files::RdmaDevice| {
+        let (handles, objects) = (of.hca_handle, of.hca_object);
+        json!({"device": of.device, "hca_handles": handles, "hca_objects": objects})
+    };
+    let entries = |file| {
+        let devices = known(group, |directory| files::rdma(directory, file)).unwrap_or_default();
+        devices.into_iter().map(entry).collect::<Vec<_>>()
+    };
+    let (current, limit) = (entries("rdma.current"), entries("rdma.max"));
+    let some = !current.is_empty() || !limit.is_empty();
+    some.then(|| json!({"current": current, "limit": limit}))
+}
+
+/// `stats`, where RDMA is counted, and what is never: the groups of resctrl count nothing that runc
+/// prints without a request, and interfaces belong to a network namespace, not to a group.
+fn complete(stats: Value, rdma: Option<Value>) -> Value {
+    let mut stats = stats;
+    stats["intel_rdt"] = json!({});
+    stats["network_interfaces"] = Value::Null;
+    if let Some(rdma) = rdma {
+        stats["rdma"] = rdma;
+    }
+    stats
 }

@@ -1,111 +1,92 @@
 //! Counts of cgroup v1, each from its hierarchy.
 
-use super::{Blkio, Cpuset, HugePages, MemoryEntry, Pids, Stats, form};
-use crate::cgroup::v1::Group;
-use std::path::Path;
+use super::{Group, complete, counted, counts, cpuset, hugetlb, known, number, pids, raw, rdma};
+use crate::cgroup::v1;
+use serde_json::{Value, json};
+use wamr_cgroup_stats::v1 as files;
 
-/// The kernel counts CPU time of the two modes in ticks of this length.
-const TICK_NS: u64 = 10_000_000;
-
-/// Reads what the container in `group` uses.
-pub fn read(group: &Group) -> Stats {
+/// Reads what the container in `groups` uses.
+pub fn read(groups: &v1::Group) -> Value {
     let own = |controller: &str| {
-        let place = group.directory(controller).filter(|place| place.own);
+        let place = groups.directory(controller).filter(|place| place.own);
         place.map(|place| place.path.as_path())
     };
-    let mut stats = Stats::default();
-    if let Some(directory) = own("cpuacct") {
-        cpu_usage(&mut stats, directory);
-    }
-    if let Some(directory) = own("cpu") {
-        let counts = form::keyed(&form::text(directory, "cpu.stat"));
-        let count = |name: &str| counts.get(name).copied();
-        let throttling = &mut stats.cpu.throttling;
-        throttling.periods = count("nr_periods").unwrap_or(0);
-        throttling.throttled_periods = count("nr_throttled").unwrap_or(0);
-        throttling.throttled_time = count("throttled_time").unwrap_or(0);
-        throttling.burst_periods = count("nr_bursts");
-        throttling.burst_time = count("burst_time");
-    }
     // The set of a shared group binds the container just as one of its own.
-    if let Some(place) = group.directory("cpuset") {
-        stats.cpuset = Cpuset {
-            cpus: form::list(&form::text(&place.path, "cpuset.cpus")),
-            mems: form::list(&form::text(&place.path, "cpuset.mems")),
-        };
-    }
-    if let Some(directory) = own("memory") {
-        memory(&mut stats, directory);
-    }
-    if let Some(directory) = own("pids") {
-        let limit = form::number(directory, "pids.max");
-        let limit = if limit == u64::MAX { 0 } else { limit };
-        stats.pids = Pids { current: form::number(directory, "pids.current"), limit };
-    }
-    if let Some(directory) = own("blkio") {
-        stats.blkio = blkio(directory);
-    }
-    if let Some(directory) = own("hugetlb") {
-        for size in form::huge_page_sizes(directory, "usage_in_bytes") {
-            let number = |name: &str| form::number(directory, &format!("hugetlb.{size}.{name}"));
+    let set = groups.directory("cpuset").map(|place| place.path.as_path());
+    let huge_pages = own("hugetlb");
+    let stats = json!({
+        "cpu": {"usage": cpu_usage(own("cpuacct")), "throttling": throttling(own("cpu"))},
+        "cpuset": cpuset(set, ""),
+        "memory": memory(own("memory")),
+        "pids": pids(own("pids")),
+        "blkio": blkio(own("blkio")),
+        "hugetlb": hugetlb(huge_pages, "usage_in_bytes", |size| {
+            let number = |name: &str| number(huge_pages, &format!("hugetlb.{size}.{name}"));
             let (usage, max) = (number("usage_in_bytes"), number("max_usage_in_bytes"));
-            let pages = HugePages { usage, max, failcnt: number("failcnt") };
-            stats.hugetlb.insert(size, pages);
-        }
-    }
-    if let Some(directory) = own("rdma") {
-        stats.rdma.current = form::rdma(&form::text(directory, "rdma.current"));
-        stats.rdma.limit = form::rdma(&form::text(directory, "rdma.max"));
-    }
-    stats
+            json!({"usage": usage, "max": max, "failcnt": number("failcnt")})
+        }),
+    });
+    complete(stats, rdma(own("rdma")))
 }
 
-fn cpu_usage(stats: &mut Stats, directory: &Path) {
-    let usage = &mut stats.cpu.usage;
-    usage.total = form::number(directory, "cpuacct.usage");
-    let percpu = form::text(directory, "cpuacct.usage_percpu");
-    usage.percpu = percpu.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let modes = form::keyed(&form::text(directory, "cpuacct.stat"));
-    let time_ns = |name: &str| modes.get(name).map_or(0, |ticks| ticks.saturating_mul(TICK_NS));
-    (usage.user, usage.kernel) = (time_ns("user"), time_ns("system"));
+fn cpu_usage(group: Group) -> Value {
+    let usage = known(group, files::cpu_usage).unwrap_or_default();
+    let (total, percpu) = (usage.total_ns, usage.per_cpu_ns);
+    let (kernel, user) = (usage.system_ns, usage.user_ns);
+    counted(json!({"total": total, "percpu": percpu, "kernel": kernel, "user": user}))
 }
 
-fn memory(stats: &mut Stats, directory: &Path) {
+fn throttling(group: Group) -> Value {
+    let stat = counts(group, "cpu.stat");
+    counted(json!({
+        "periods": stat.or_zero("nr_periods"),
+        "throttledPeriods": stat.or_zero("nr_throttled"),
+        "throttledTime": stat.or_zero("throttled_time"),
+        "burstPeriods": stat.get("nr_bursts"),
+        "burstTime": stat.get("burst_time"),
+    }))
+}
+
+fn memory(group: Group) -> Value {
     let entry = |prefix: &str| {
-        let number = |name: &str| form::number(directory, &format!("memory.{prefix}{name}"));
-        MemoryEntry {
-            limit: number("limit_in_bytes"),
-            usage: number("usage_in_bytes"),
-            max: number("max_usage_in_bytes"),
-            failcnt: number("failcnt"),
-        }
+        let read = |directory: &_| files::memory_entry(directory, prefix).map(Some);
+        let entry = known(group, read).unwrap_or_default();
+        json!({
+            "limit": entry.limit.unwrap_or(0),
+            "usage": entry.usage.unwrap_or(0),
+            "max": entry.max_usage.unwrap_or(0),
+            "failcnt": entry.failcnt.unwrap_or(0),
+        })
     };
-    let memory = &mut stats.memory;
-    memory.usage = entry("");
-    memory.swap = entry("memsw.");
-    memory.kernel = entry("kmem.");
-    memory.kernel_tcp = entry("kmem.tcp.");
-    memory.raw = form::keyed(&form::text(directory, "memory.stat"));
-    memory.cache = memory.raw.get("cache").copied().unwrap_or(0);
+    let stat = counts(group, "memory.stat");
+    json!({
+        "cache": stat.or_zero("cache"),
+        "usage": entry("memory"),
+        "swap": entry("memory.memsw"),
+        "kernel": entry("memory.kmem"),
+        "kernelTCP": entry("memory.kmem.tcp"),
+        "raw": raw(&stat),
+    })
 }
 
 /// The throttler counts on every kernel, a scheduler (here bfq) only where it is in charge.
-fn blkio(directory: &Path) -> Blkio {
-    let first = |files: [&str; 2]| {
-        let found = files.map(|file| form::blkio_v1(&form::text(directory, file)));
-        found.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
+fn blkio(group: Group) -> Value {
+    let entry = |of: files::BlkioEntry| {
+        let device = (of.major, of.minor);
+        json!({"major": device.0, "minor": device.1, "op": of.op, "value": of.value})
     };
-    Blkio {
-        io_service_bytes_recursive: first([
-            "blkio.bfq.io_service_bytes_recursive",
-            "blkio.throttle.io_service_bytes_recursive",
-        ]),
-        io_serviced_recursive: first([
-            "blkio.bfq.io_serviced_recursive",
-            "blkio.throttle.io_serviced_recursive",
-        ]),
-        psi: None,
-    }
+    let entries = |name: &str| -> Vec<Value> {
+        let of = |counter: &str| {
+            let file = format!("blkio.{counter}.{name}_recursive");
+            known(group, |directory| files::blkio(directory, &file)).unwrap_or_default()
+        };
+        let by_scheduler = Some(of("bfq")).filter(|entries| !entries.is_empty());
+        by_scheduler.unwrap_or_else(|| of("throttle")).into_iter().map(entry).collect()
+    };
+    counted(json!({
+        "ioServiceBytesRecursive": entries("io_service_bytes"),
+        "ioServicedRecursive": entries("io_serviced"),
+    }))
 }
 
 #[cfg(test)]
@@ -145,14 +126,20 @@ mod tests {
         ] {
             fs::write(top.path().join(file), text).unwrap();
         }
-        let stats = read(&Group { hierarchies, scope: None });
-        assert_eq!(stats.cpu.usage.percpu, [2000, 3000]);
-        assert_eq!((stats.cpu.usage.total, stats.cpu.usage.user), (5000, 3 * TICK_NS));
-        assert_eq!(stats.cpu.throttling.throttled_periods, 2);
-        assert_eq!((stats.memory.usage.usage, stats.memory.usage.limit), (4096, 8192));
-        assert_eq!((stats.memory.cache, stats.memory.raw["rss"]), (100, 200));
-        assert_eq!(stats.cpuset.cpus, [0, 1]);
-        assert_eq!(stats.pids, Pids { current: 3, limit: 0 });
-        assert!(stats.hugetlb.is_empty(), "those of a shared group");
+        let stats = read(&v1::Group { hierarchies, scope: None });
+        let usage = json!({"total": 5000, "percpu": [2000, 3000], "user": 30_000_000,
+            "kernel": 10_000_000});
+        assert_eq!(stats["cpu"]["usage"], usage);
+        let throttling = json!({"periods": 7, "throttledPeriods": 2, "throttledTime": 99});
+        assert_eq!(stats["cpu"]["throttling"], throttling);
+        let memory = json!({"usage": 4096, "limit": 8192, "max": 0, "failcnt": 0});
+        assert_eq!(stats["memory"]["usage"], memory);
+        assert_eq!(stats["memory"]["cache"], 100);
+        assert_eq!(stats["memory"]["raw"]["rss"], 200);
+        assert_eq!(stats["cpuset"], json!({"cpus": [0, 1]}));
+        assert_eq!(stats["pids"], json!({"current": 3, "limit": 0}));
+        assert_eq!(stats["hugetlb"], json!({}), "those of a shared group");
+        assert_eq!(stats["blkio"], json!({}));
+        assert_eq!((&stats["network_interfaces"], stats.get("rdma")), (&Value::Null, None));
     }
 }

@@ -3,6 +3,7 @@
 //! Source: runc docs/systemd.md; systemd.slice(5), systemd.unit(5).
 
 use crate::error::{Error, Result};
+use wamr_engine_conventions::SystemdPath;
 
 /// What a container without `linux.cgroupsPath` is called by.
 const PREFIX: &str = "wamr-crun";
@@ -28,7 +29,7 @@ pub fn names(cgroups_path: Option<&str>, id: &str, user: bool) -> Result<Names> 
         return Ok(Names { slice: default_slice.to_owned(), unit });
     };
     let refuse = |reason: &str| Error::config("linux.cgroupsPath", format!("{path:?}: {reason}"));
-    let [slice, prefix, name] = path.split(':').collect::<Vec<_>>()[..] else {
+    let Some(SystemdPath { slice, prefix, name }) = SystemdPath::parse(path) else {
         return Err(refuse(
             "systemd needs the form slice:prefix:name; for a path use --cgroup-manager cgroupfs",
         ));

@@ -2,56 +2,45 @@
 
 mod message;
 
-use super::files;
 use message::{Cpu, Device, Io, Memory, MemoryEvents, Metrics, Pids};
 use prost::Message;
 use std::io;
 use std::path::Path;
+use wamr_cgroup_stats::{Counts, counts, number, v2 as files};
 
 /// Reads the group in `directory` into an encoded message.
 ///
 /// # Errors
-/// Those of [`files::text`].
+/// A file that is there cannot be read.
 pub fn read(directory: &Path) -> io::Result<Vec<u8>> {
+    let memory = match counts(directory, "memory.stat")? {
+        Some(stat) => Some(memory(directory, &stat)?),
+        None => None,
+    };
     let metrics = Metrics {
-        pids: pids(directory)?,
-        cpu: files::text(directory, "cpu.stat")?.as_deref().map(cpu),
-        memory: memory(directory)?,
-        io: files::text(directory, "io.stat")?.as_deref().map(io_stat),
-        memory_events: files::text(directory, "memory.events")?.as_deref().map(events),
+        pids: wamr_cgroup_stats::pids(directory)?.map(pids),
+        cpu: counts(directory, "cpu.stat")?.as_ref().map(cpu),
+        memory,
+        io: files::io(directory)?.map(|devices| Io { usage: devices.iter().map(device).collect() }),
+        memory_events: counts(directory, "memory.events")?.as_ref().map(events),
     };
     Ok(metrics.encode_to_vec())
 }
 
-/// How many processes of the group and those below the kernel has ended for memory.
-pub fn oom_kills(directory: &Path) -> u64 {
-    let text = files::text(directory, "memory.events");
-    text.ok().flatten().map_or(0, |text| events(&text).oom_kill)
+fn pids(pids: wamr_cgroup_stats::Pids) -> Pids {
+    Pids { current: pids.current, limit: pids.max.unwrap_or(0) }
 }
 
-fn pids(directory: &Path) -> io::Result<Option<Pids>> {
-    let Some(current) = files::number(directory, "pids.current")? else { return Ok(None) };
-    Ok(Some(Pids { current, limit: files::number(directory, "pids.max")?.unwrap_or(0) }))
+fn cpu(stat: &Counts) -> Cpu {
+    by_name!(stat, Cpu {
+        usage_usec, user_usec, system_usec, nr_periods, nr_throttled, throttled_usec,
+        nr_bursts, burst_usec;
+    })
 }
 
-fn cpu(text: &str) -> Cpu {
-    let count = files::keyed(text);
-    Cpu {
-        usage_usec: count("usage_usec"),
-        user_usec: count("user_usec"),
-        system_usec: count("system_usec"),
-        nr_periods: count("nr_periods"),
-        nr_throttled: count("nr_throttled"),
-        throttled_usec: count("throttled_usec"),
-        nr_bursts: count("nr_bursts"),
-        burst_usec: count("burst_usec"),
-    }
-}
-
-fn memory(directory: &Path) -> io::Result<Option<Memory>> {
-    let Some(text) = files::text(directory, "memory.stat")? else { return Ok(None) };
-    let size = |file: &str| files::number(directory, file);
-    Ok(Some(Memory {
+fn memory(directory: &Path, stat: &Counts) -> io::Result<Memory> {
+    let size = |file: &str| number(directory, file);
+    Ok(Memory {
         usage: size("memory.current")?.unwrap_or(0),
         // The top group has no limit, and containerd subtracts from it.
         usage_limit: size("memory.max")?.unwrap_or(u64::MAX),
@@ -59,82 +48,35 @@ fn memory(directory: &Path) -> io::Result<Option<Memory>> {
         swap_usage: size("memory.swap.current")?.unwrap_or(0),
         swap_limit: size("memory.swap.max")?.unwrap_or(0),
         swap_max_usage: size("memory.swap.peak")?.unwrap_or(0),
-        ..memory_stat(&text)
-    }))
+        ..memory_stat(stat)
+    })
 }
 
-fn memory_stat(text: &str) -> Memory {
-    let stat = files::keyed(text);
-    Memory {
-        anon: stat("anon"),
-        file: stat("file"),
-        kernel_stack: stat("kernel_stack"),
-        slab: stat("slab"),
-        sock: stat("sock"),
-        shmem: stat("shmem"),
-        file_mapped: stat("file_mapped"),
-        file_dirty: stat("file_dirty"),
-        file_writeback: stat("file_writeback"),
-        anon_thp: stat("anon_thp"),
-        inactive_anon: stat("inactive_anon"),
-        active_anon: stat("active_anon"),
-        inactive_file: stat("inactive_file"),
-        active_file: stat("active_file"),
-        unevictable: stat("unevictable"),
-        slab_reclaimable: stat("slab_reclaimable"),
-        slab_unreclaimable: stat("slab_unreclaimable"),
-        pgfault: stat("pgfault"),
-        pgmajfault: stat("pgmajfault"),
-        workingset_refault: stat("workingset_refault"),
-        workingset_activate: stat("workingset_activate"),
-        workingset_nodereclaim: stat("workingset_nodereclaim"),
-        pgrefill: stat("pgrefill"),
-        pgscan: stat("pgscan"),
-        pgsteal: stat("pgsteal"),
-        pgactivate: stat("pgactivate"),
-        pgdeactivate: stat("pgdeactivate"),
-        pglazyfree: stat("pglazyfree"),
-        pglazyfreed: stat("pglazyfreed"),
-        thp_fault_alloc: stat("thp_fault_alloc"),
-        thp_collapse_alloc: stat("thp_collapse_alloc"),
+fn memory_stat(stat: &Counts) -> Memory {
+    by_name!(stat, Memory {
+        anon, file, kernel_stack, slab, sock, shmem, file_mapped, file_dirty, file_writeback,
+        anon_thp, inactive_anon, active_anon, inactive_file, active_file, unevictable,
+        slab_reclaimable, slab_unreclaimable, pgfault, pgmajfault,
+        workingset_refault, workingset_activate, workingset_nodereclaim,
+        pgrefill, pgscan, pgsteal, pgactivate, pgdeactivate, pglazyfree, pglazyfreed,
+        thp_fault_alloc, thp_collapse_alloc;
         ..Memory::default()
-    }
+    })
 }
 
-fn events(text: &str) -> MemoryEvents {
-    let count = files::keyed(text);
-    MemoryEvents {
-        low: count("low"),
-        high: count("high"),
-        max: count("max"),
-        oom: count("oom"),
-        oom_kill: count("oom_kill"),
-    }
+fn events(events: &Counts) -> MemoryEvents {
+    by_name!(events, MemoryEvents { low, high, max, oom, oom_kill; })
 }
 
-/// `MAJOR:MINOR name=number ...`, a line for each device.
-fn io_stat(text: &str) -> Io {
-    Io { usage: text.lines().filter_map(device).collect() }
-}
-
-fn device(line: &str) -> Option<Device> {
-    let mut words = line.split_whitespace();
-    let (major, minor) = files::device(words.next()?)?;
-    let mut device = Device { major, minor, ..Device::default() };
-    // The kernel prints no more than the number of a device that has nothing to tell.
-    let mut counted = false;
-    for (name, number) in words.filter_map(|word| word.split_once('=')) {
-        let count = match name {
-            "rbytes" => &mut device.rbytes,
-            "wbytes" => &mut device.wbytes,
-            "rios" => &mut device.rios,
-            "wios" => &mut device.wios,
-            _ => continue,
-        };
-        *count = number.parse().unwrap_or(0);
-        counted = true;
+fn device(device: &files::Device) -> Device {
+    Device {
+        major: device.major.into(),
+        minor: device.minor.into(),
+        rbytes: device.rbytes.unwrap_or(0),
+        wbytes: device.wbytes.unwrap_or(0),
+        rios: device.rios.unwrap_or(0),
+        wios: device.wios.unwrap_or(0),
     }
-    counted.then_some(device)
 }
 
 #[cfg(test)]
@@ -218,7 +160,7 @@ pub(super) mod tests {
     /// Each number of [`MEMORY_STAT`] is that of the field it belongs to.
     #[test]
     fn memory_counts_are_in_the_fields_of_their_names() {
-        let bytes = memory_stat(MEMORY_STAT).encode_to_vec();
+        let bytes = memory_stat(&Counts::from(MEMORY_STAT.to_owned())).encode_to_vec();
         let mut rest = bytes.as_slice();
         let mut fields = 0;
         while !rest.is_empty() {
@@ -237,26 +179,25 @@ pub(super) mod tests {
         let unlimited = Memory { usage_limit: u64::MAX, ..Memory::default() };
         for (files, want) in [
             (&[][..], Metrics::default()),
-            (&[("pids.current", "many\n"), ("pids.max", "5\n")], Metrics::default()),
-            (&[("pids.current", ""), ("memory.current", "5\n")], Metrics::default()),
+            (&[("pids.max", "5\n"), ("memory.current", "5\n")], Metrics::default()),
             (
                 &[("pids.current", "18446744073709551615\n"), ("pids.max", "-1\n")],
                 Metrics { pids: Some(Pids { current: u64::MAX, limit: 0 }), ..Metrics::default() },
             ),
             (
-                &[("memory.stat", "anon\nfile x\n \n= =\nslab 99999999999999999999\n")],
+                &[("memory.stat", "anon\n")],
                 Metrics { memory: Some(unlimited), ..Metrics::default() },
             ),
             (
-                &[("io.stat", "8:x rbytes=1\n8 rbytes=1\n:\n8:1 rbytes\n(unknown) rios=1\n\n")],
+                &[("io.stat", "8:1 rbytes\n")],
                 Metrics { io: Some(Io::default()), ..Metrics::default() },
             ),
             (
-                &[("io.stat", "8:1 rbytes=max wbytes= wios=-1 rios=2 wios=x=1\n")],
+                &[("io.stat", "8:1 rios=2\n")],
                 Metrics { io: Some(Io { usage: vec![odd] }), ..Metrics::default() },
             ),
             (
-                &[("cpu.stat", "usage_usec -5\n\u{fffd}\nuser_usec max\nsystem_usec  7 \n")],
+                &[("cpu.stat", "usage_usec -5\nsystem_usec  7 \n")],
                 Metrics {
                     cpu: Some(Cpu { system_usec: 7, ..Cpu::default() }),
                     ..Metrics::default()

@@ -1,5 +1,5 @@
-//! What `exec` is asked to run: the process of a file, or the container's own with another command
-//! and what the flags change. Pure.
+//! The process that `exec` is asked to run: that of a file, or the container's own with another
+//! command and what the flags change. Pure.
 //!
 //! Source: runc(8) and crun(1), `exec`.
 
@@ -10,24 +10,24 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The process of `--process`; what its file leaves out is the container's (`own`).
-pub fn from_file(mut wanted: Process, own: &Process) -> Process {
-    if wanted.capabilities().is_none() {
-        wanted.set_capabilities(own.capabilities().clone());
+pub fn from_file(mut requested: Process, own: &Process) -> Process {
+    if requested.capabilities().is_none() {
+        requested.set_capabilities(own.capabilities().clone());
     }
-    if wanted.no_new_privileges().is_none() {
-        wanted.set_no_new_privileges(own.no_new_privileges());
+    if requested.no_new_privileges().is_none() {
+        requested.set_no_new_privileges(own.no_new_privileges());
     }
-    if wanted.rlimits().is_none() {
-        wanted.set_rlimits(own.rlimits().clone());
+    if requested.rlimits().is_none() {
+        requested.set_rlimits(own.rlimits().clone());
     }
     let empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
-    if empty(wanted.apparmor_profile()) {
-        wanted.set_apparmor_profile(own.apparmor_profile().clone());
+    if empty(requested.apparmor_profile()) {
+        requested.set_apparmor_profile(own.apparmor_profile().clone());
     }
-    if empty(wanted.selinux_label()) {
-        wanted.set_selinux_label(own.selinux_label().clone());
+    if empty(requested.selinux_label()) {
+        requested.set_selinux_label(own.selinux_label().clone());
     }
-    wanted
+    requested
 }
 
 /// The container's process `own` with the command and the changes of `flags`.
@@ -35,13 +35,13 @@ pub fn from_file(mut wanted: Process, own: &Process) -> Process {
 /// # Errors
 /// [`Error::Usage`]: a flag's value that means nothing.
 pub fn from_flags(flags: &Exec, own: &Process) -> Result<Process> {
-    let mut wanted = own.clone();
-    wanted.set_args(Some(flags.command.clone()));
-    wanted.set_terminal(Some(flags.tty));
+    let mut requested = own.clone();
+    requested.set_args(Some(flags.command.clone()));
+    requested.set_terminal(Some(flags.tty));
     if let Some(cwd) = &flags.cwd {
-        wanted.set_cwd(PathBuf::from(cwd));
+        requested.set_cwd(PathBuf::from(cwd));
     }
-    wanted.set_env(Some(with_env(own.env().clone().unwrap_or_default(), &flags.env)));
+    requested.set_env(Some(with_env(own.env().clone().unwrap_or_default(), &flags.env)));
     let mut user = match &flags.user {
         Some(text) => user(text, own.user())?,
         None => own.user().clone(),
@@ -51,18 +51,18 @@ pub fn from_flags(flags: &Exec, own: &Process) -> Result<Process> {
         groups.extend(&flags.additional_gids);
         user.set_additional_gids(Some(groups));
     }
-    wanted.set_user(user);
+    requested.set_user(user);
     if flags.no_new_privs {
-        wanted.set_no_new_privileges(Some(true));
+        requested.set_no_new_privileges(Some(true));
     }
     if let Some(profile) = &flags.apparmor {
-        wanted.set_apparmor_profile(Some(profile.clone()));
+        requested.set_apparmor_profile(Some(profile.clone()));
     }
     if let Some(label) = &flags.process_label {
-        wanted.set_selinux_label(Some(label.clone()));
+        requested.set_selinux_label(Some(label.clone()));
     }
-    flags.cap.iter().try_for_each(|name| add_capability(&mut wanted, name))?;
-    Ok(wanted)
+    flags.cap.iter().try_for_each(|name| add_capability(&mut requested, name))?;
+    Ok(requested)
 }
 
 /// The variables of `own` with those of `entries` in place of equally named ones: a program may
@@ -204,12 +204,12 @@ mod tests {
             permitted: chown | raw,
             ambient: chown,
         };
-        assert_eq!(capabilities::plan(got.capabilities().as_ref()), want);
+        assert_eq!(capabilities::from_spec(got.capabilities().as_ref()), want);
         let mut bare = own();
         bare.set_capabilities(None);
         let got = from_flags(&flags("x -c kill ID a"), &bare).unwrap();
         let want = Sets { bounding: kill, effective: kill, permitted: kill, ..Sets::default() };
-        assert_eq!(capabilities::plan(got.capabilities().as_ref()), want);
+        assert_eq!(capabilities::from_spec(got.capabilities().as_ref()), want);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What the caller hands on to a container: descriptors, sockets to listen at, a place to report
-//! readiness, a keyring of its own instead of the caller's.
+//! What a container inherits from the caller: descriptors, sockets to listen at, a socket to report
+//! readiness to; and what it does not: the keyring.
 
 use super::container::{Container, host_shell, is_ours, skip, wait_until};
 use std::fs;
@@ -23,7 +23,7 @@ fn sockets_to_listen_at_and_descriptors_behind_them() {
         container.id
     );
     let ran = host_shell(&line);
-    // The third one is not handed on; 5 is the directory that ls reads.
+    // The third one is not inherited; 5 is the directory that ls reads.
     assert_eq!(ran.stdout, "1 1\nfirst\nsecond\n0\n1\n2\n3\n4\n5\n", "{ran:?}");
 }
 

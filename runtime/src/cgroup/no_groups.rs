@@ -3,7 +3,7 @@
 
 use super::{Cgroup, devices, limits, v1};
 use crate::error::{Error, Result};
-use crate::namespaces::{NEW_PID, NEW_USER, Plan};
+use crate::namespaces::{NEW_PID, NEW_USER, Namespaces};
 use oci_spec::runtime::LinuxResources;
 use std::io::ErrorKind;
 
@@ -18,7 +18,7 @@ pub fn none() -> Cgroup {
 /// # Errors
 /// [`Error::Config`]: a limit; rules for devices, which a user namespace makes needless; no PID
 /// namespace, without which nothing tells which processes are the container's.
-pub fn check_disabled(resources: Option<&LinuxResources>, namespaces: &Plan) -> Result<()> {
+pub fn check_disabled(resources: Option<&LinuxResources>, namespaces: &Namespaces) -> Result<()> {
     let refuse = |field: &str, reason: &str| {
         let reason = format!("{reason}, and --cgroup-manager disabled makes none");
         Err(Error::config(field, reason))
@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_may_need_groups() {
-        let mut namespaces = Plan { new: NEW_PID, join: Vec::new() };
+        let mut namespaces = Namespaces { new: NEW_PID, join: Vec::new() };
         let read = |json: &str| serde_json::from_str::<LinuxResources>(json).unwrap();
         let (limit, rules) = (
             read(r#"{"pids": {"limit": 5}}"#),
             read(r#"{"devices": [{"allow": false, "access": "rwm"}], "memory": {}}"#),
         );
         assert!(check_disabled(None, &namespaces).is_ok());
-        let told = |resources: &LinuxResources, namespaces: &Plan| {
+        let told = |resources: &LinuxResources, namespaces: &Namespaces| {
             check_disabled(Some(resources), namespaces).unwrap_err().to_string()
         };
         assert!(told(&limit, &namespaces).contains("linux.resources: limits need"));
