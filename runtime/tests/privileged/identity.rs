@@ -122,6 +122,22 @@ fn a_capability_that_cannot_be_granted_is_a_warning() {
 }
 
 #[test]
+fn a_small_limit_of_descriptors_is_the_programs_alone() {
+    for limit in [3, 4, 16, 32] {
+        let Some(mut container) = Container::shell("ulimit -n") else { return };
+        let limits = json!([{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]);
+        container.set("/process/rlimits", limits);
+        let ran = container.run();
+        assert_eq!(ran.stdout, format!("{limit}\n"), "{ran:?}");
+        container.set("/process/args", json!(["sleep", "1000"]));
+        container.create(&[]);
+        container.must(&["start"], &[]);
+        let ran = container.must(&["exec"], &["sh", "-c", "ulimit -n"]);
+        assert_eq!(ran.stdout, format!("{limit}\n"), "exec: {ran:?}");
+    }
+}
+
+#[test]
 fn resource_limits() {
     let Some(mut container) = Container::shell("ulimit -n; ulimit -Hn; ulimit -c") else { return };
     let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 111, "hard": 222},
