@@ -210,3 +210,21 @@ fn the_runtimes_file_is_out_of_reach() {
     let flags = nix::sys::statvfs::statvfs(exe.as_str()).unwrap().flags();
     assert!(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY), "{flags:?}");
 }
+
+#[test]
+fn without_a_user_a_process_is_roots() {
+    let Some(mut container) = Container::shell("id -u; id -g; exec sleep 1000") else { return };
+    container.config["process"].as_object_mut().unwrap().remove("user");
+    container.create(&[]);
+    container.must(&["start"], &[]);
+    super::container::wait_until("it runs", || container.output("stdout") == "0\n0\n");
+    let file = container.bundle.path().join("process.json");
+    for process in [
+        json!({"args": ["id", "-u"], "cwd": "/", "env": ["PATH=/bin"]}),
+        json!({"args": ["id", "-u"], "env": ["PATH=/bin"], "user": {}, "cwd": "/"}),
+    ] {
+        fs::write(&file, process.to_string()).unwrap();
+        let ran = container.must(&["exec", "--process", file.to_str().unwrap()], &[]);
+        assert_eq!(ran.stdout, "0\n", "{process}: {ran:?}");
+    }
+}
