@@ -151,7 +151,20 @@ fn repaired(bytes: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
 
 fn repair(process: &mut Value, notes: &mut Vec<String>) -> bool {
     let capabilities = leave_unknown_capabilities_out(process, notes);
-    capabilities | rename_scheduler_flags(process) | drop_empty_affinity(process)
+    let user = name_root(process);
+    capabilities | user | rename_scheduler_flags(process) | drop_empty_affinity(process)
+}
+
+/// Without `user` a process is root's, as with runc and crun.
+fn name_root(process: &mut Value) -> bool {
+    // A configuration without a process is none.
+    let is_process = process.get("ociVersion").is_none();
+    let Some(members) = process.as_object_mut().filter(|_| is_process) else { return false };
+    let lacks = members.get("user").is_none_or(Value::is_null);
+    if lacks {
+        members.insert("user".to_owned(), Value::Object(serde_json::Map::new()));
+    }
+    lacks
 }
 
 /// The specification wants a warning, no failure, for a capability that does not exist.
@@ -253,11 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn the_spellings_of_the_specification_are_read() {
-        let json = r#"{"user": {}, "cwd": "/", "scheduler": {"policy": "SCHED_DEADLINE", "flags":
+    fn spellings_and_gaps_of_the_specification_are_read() {
+        let json = r#"{"cwd": "/", "scheduler": {"policy": "SCHED_DEADLINE", "flags":
             ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_DL_OVERRUN"]},
             "execCPUAffinity": {"initial": "", "final": "0"}}"#;
         let process = parse::<Process>(json.as_bytes(), "process.json").unwrap().value;
+        assert_eq!((process.user().uid(), process.user().gid()), (0, 0));
         assert_eq!(process.scheduler().as_ref().unwrap().flags().as_ref().unwrap().len(), 2);
         let affinity = process.exec_cpu_affinity().as_ref().unwrap();
         assert_eq!(

@@ -141,6 +141,8 @@ mod tests {
     use super::*;
     use crate::api::event::TaskOom;
     use crate::ttrpc::frame::RESPONSE;
+    use nix::sys::socket::{Shutdown, shutdown};
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixListener;
 
     /// What containerd has been sent on one connection, and that connection.
@@ -176,8 +178,9 @@ mod tests {
         containerd.send().unwrap();
         publisher.receive();
         assert_eq!(container_of(&containerd.receive().0[0].data), "b");
-        // containerd goes without an answer.
-        drop(containerd);
+        // containerd goes without an answer. Shut down, not closed: the child of another test may
+        // hold a copy of the descriptor until its exec.
+        shutdown(containerd.as_fd().as_raw_fd(), Shutdown::Both).unwrap();
         publisher.receive();
         assert!(publisher.patience().is_some());
         publisher.again_at = None;

@@ -17,7 +17,7 @@ use wamr_crun::bundle::{Bundle, for_exec};
 use wamr_crun::cgroup::{devices, limits};
 use wamr_crun::error::{Result, chain};
 use wamr_crun::process::setup::{self, Options, Setup};
-use wamr_crun::process::{steps, wanted};
+use wamr_crun::process::{request, steps};
 use wamr_crun::{config_json, intel_rdt, scheduling, validate};
 
 const EVERYTHING: &str = include_str!("../../tests/corpus/everything.json");

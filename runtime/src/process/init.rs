@@ -21,7 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -254,8 +254,8 @@ impl Init<'_> {
                 other => break other.map(drop).act(|| "wait for start".to_owned())?,
             }
         }
-        let gate = self.gate.try_clone().act(|| "read the gate".to_owned())?;
-        let count = File::from(gate).read(&mut [0]).act(|| "read the gate".to_owned())?;
+        // No copy of the descriptor: a limit of the container's may allow no further one.
+        let count = nix::unistd::read(&self.gate, &mut [0]).act(|| "read the gate".to_owned())?;
         if count == 1 {
             return Ok(());
         }

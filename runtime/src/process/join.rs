@@ -134,7 +134,7 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
     let (ours, theirs) = channel::pair()?;
     // Handed on to the child, which may be born in a group with other CPUs.
     entry.affinity.initial.as_ref().map_or(Ok(()), |cpus| scheduling::set_affinity(0, cpus))?;
-    let (group, entrances) = doors(target)?;
+    let (group, entrances) = group_to_enter(target)?;
     let mut cloned = process::clone3(0, group.as_ref().map(AsFd::as_fd));
     if let Err(error) = &cloned
         && error.raw_os_error() == Some(Errno::EBUSY as i32)
@@ -157,7 +157,7 @@ fn spawn(entry: &Entry, target: &Target, console: Option<OwnedFd>) -> Result<Spa
 }
 
 /// The v2 group that the process is born in, and the files by which it enters those of v1.
-fn doors(target: &Target) -> Result<(Option<File>, Vec<File>)> {
+fn group_to_enter(target: &Target) -> Result<(Option<File>, Vec<File>)> {
     let below = |directory: &Path, controllers: &str| match target.sub_groups.path(controllers) {
         Some(path) => directory.join(path),
         None => directory.to_owned(),

@@ -73,8 +73,9 @@ fn effect(option: &str) -> Option<Effect> {
         "noexec" => Set(NOEXEC),
         "exec" => Clear(NOEXEC),
         "noatime" => Atime(NOATIME),
-        "relatime" | "atime" | "nostrictatime" => Atime(RELATIME),
-        "strictatime" | "norelatime" => Atime(STRICTATIME),
+        // Without relatime a mount is what the kernel makes it, which is relatime, as with runc.
+        "relatime" | "norelatime" | "atime" | "nostrictatime" => Atime(RELATIME),
+        "strictatime" => Atime(STRICTATIME),
         "nodiratime" => Set(NODIRATIME),
         "diratime" => Clear(NODIRATIME),
         "nosymfollow" => Set(NOSYMFOLLOW),
@@ -235,6 +236,7 @@ mod tests {
             (&["strictatime"], attr(STRICTATIME, ATIME_MASK), attr(0, 0)),
             (&["rro", "rnosuid"], attr(0, 0), attr(RDONLY | NOSUID, 0)),
             (&["rrelatime"], attr(0, 0), attr(0, ATIME_MASK)),
+            (&["rstrictatime", "rnorelatime"], attr(0, 0), attr(0, ATIME_MASK)),
         ];
         for (options, want, want_recursive) in table {
             let got = parse(options).unwrap();

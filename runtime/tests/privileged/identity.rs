@@ -122,6 +122,22 @@ fn a_capability_that_cannot_be_granted_is_a_warning() {
 }
 
 #[test]
+fn a_small_limit_of_descriptors_is_the_programs_alone() {
+    for limit in [3, 4, 16, 32] {
+        let Some(mut container) = Container::shell("ulimit -n") else { return };
+        let limits = json!([{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]);
+        container.set("/process/rlimits", limits);
+        let ran = container.run();
+        assert_eq!(ran.stdout, format!("{limit}\n"), "{ran:?}");
+        container.set("/process/args", json!(["sleep", "1000"]));
+        container.create(&[]);
+        container.must(&["start"], &[]);
+        let ran = container.must(&["exec"], &["sh", "-c", "ulimit -n"]);
+        assert_eq!(ran.stdout, format!("{limit}\n"), "exec: {ran:?}");
+    }
+}
+
+#[test]
 fn resource_limits() {
     let Some(mut container) = Container::shell("ulimit -n; ulimit -Hn; ulimit -c") else { return };
     let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 111, "hard": 222},
@@ -193,4 +209,22 @@ fn the_runtimes_file_is_out_of_reach() {
     // Running files cannot be written anyway; this holds after the end of the init too.
     let flags = nix::sys::statvfs::statvfs(exe.as_str()).unwrap().flags();
     assert!(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY), "{flags:?}");
+}
+
+#[test]
+fn without_a_user_a_process_is_roots() {
+    let Some(mut container) = Container::shell("id -u; id -g; exec sleep 1000") else { return };
+    container.config["process"].as_object_mut().unwrap().remove("user");
+    container.create(&[]);
+    container.must(&["start"], &[]);
+    super::container::wait_until("it runs", || container.output("stdout") == "0\n0\n");
+    let file = container.bundle.path().join("process.json");
+    for process in [
+        json!({"args": ["id", "-u"], "cwd": "/", "env": ["PATH=/bin"]}),
+        json!({"args": ["id", "-u"], "env": ["PATH=/bin"], "user": {}, "cwd": "/"}),
+    ] {
+        fs::write(&file, process.to_string()).unwrap();
+        let ran = container.must(&["exec", "--process", file.to_str().unwrap()], &[]);
+        assert_eq!(ran.stdout, "0\n", "{process}: {ran:?}");
+    }
 }

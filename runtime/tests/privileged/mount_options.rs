@@ -146,6 +146,7 @@ fn recursive_options_reach_the_mounts_below() {
         ("rnosymfollow", "nosymfollow", "nosymfollow"),
         ("rrw", "rw", "rw"),
         ("rrelatime", "relatime", "relatime"),
+        ("rnorelatime", "relatime", "relatime"),
     ] {
         let Some(mut container) = Container::shell(script) else { return };
         let volume = container.bundle.path().join("volume");

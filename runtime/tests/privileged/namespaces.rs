@@ -159,6 +159,37 @@ fn what_only_the_host_may_read_is_mounted_in_a_user_namespace() {
 }
 
 #[test]
+fn a_member_of_a_pod_of_other_users() {
+    let Some(mut sandbox) = of_other_users("exec sleep 1000") else { return };
+    sandbox.set("/process/oomScoreAdj", json!(998));
+    sandbox.create(&[]);
+    sandbox.must(&["start"], &[]);
+    let pid = sandbox.state()["pid"].to_string();
+    let Some(mut member) = of_other_users("cat /v/f /proc/self/oom_score_adj; id -u") else {
+        return;
+    };
+    for list in ["uidMappings", "gidMappings"] {
+        member.config["linux"].as_object_mut().unwrap().remove(list);
+    }
+    for (kind, file) in [("user", "user"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
+        member.namespace(kind, Some(&format!("/proc/{pid}/ns/{file}")));
+    }
+    member.config.as_object_mut().unwrap().remove("hostname");
+    let closed = member.bundle.path().join("closed");
+    fs::create_dir_all(closed.join("v")).unwrap();
+    fs::write(closed.join("v/f"), "text\n").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    member.push(
+        "/mounts",
+        json!({"destination": "/v", "type": "bind", "source": closed.join("v"),
+            "options": ["rbind"]}),
+    );
+    member.set("/process/oomScoreAdj", json!(999));
+    let ran = member.run();
+    assert_eq!(ran.stdout, "text\n999\n0\n", "{ran:?}");
+}
+
+#[test]
 fn a_file_that_is_no_namespace_or_of_another_kind() {
     if !is_ours() {
         return skip("others phrase it differently");

@@ -186,3 +186,18 @@ fn a_trap_is_134_with_its_text() {
     assert_eq!(ran.stderr, "wamr-runner: Exception: unreachable\n");
     container.assert_gone();
 }
+
+#[test]
+fn too_few_descriptors_for_a_guest_fail_the_create() {
+    for (limit, want) in [(3, "Too many open files"), (16, "Too many open files"), (64, "")] {
+        let Some(mut container) = container() else { return };
+        fs::write(container.rootfs().join("m.wasm"), exits(7)).unwrap();
+        container.set("/process/args", json!(["/m.wasm"]));
+        let limits = json!([{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]);
+        container.set("/process/rlimits", limits);
+        let ran = container.run();
+        assert_eq!(ran.status, if want.is_empty() { 7 } else { 1 }, "{limit}: {ran:?}");
+        assert!(ran.stderr.contains(want), "{limit}: {ran:?}");
+        container.assert_gone();
+    }
+}
