@@ -22,11 +22,11 @@ mod observer;
 mod place;
 mod pod_maker;
 mod processes;
+mod report;
 mod run_dir;
 mod sample;
 mod settle;
 mod smaps;
-mod summary;
 mod sweep;
 
 use std::process::ExitCode;

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use wamr_image::{NodeImage, peers};
 use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, MAX_PODS, MachineNode, NativeNode, Node, NodeConfig};
-use wamr_record::reader::read_run;
 
 use super::{Context, cluster_run, plan, require_root, virtual_run};
 use crate::cell::level::note_caches;
@@ -27,9 +26,9 @@ use crate::observer::eyes::{Eyes, drop_caches};
 use crate::observer::together::Observers;
 use crate::place::Place;
 use crate::pod_maker::PodMaker;
+use crate::report;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::session::{Session, default_dir};
-use crate::summary;
 use crate::sweep::{Tally, cell_name, planned_cells, sweep};
 
 /// How a run ended.
@@ -105,6 +104,11 @@ fn execute(
         let here = here(arguments, experiment)?;
         measure(context, experiment, &session()?, here)?
     };
+    // A machine that measures itself for another one has no such program; that one shows the table.
+    let shown = !arguments.here || report::find(&context.programs_dir).is_some();
+    if let (Outcome::Complete { dir, .. }, true) = (&outcome, shown) {
+        report::show_summary(&context.programs_dir, dir);
+    }
     Ok(outcome.exit_code())
 }
 
@@ -129,7 +133,7 @@ fn here(arguments: &RunArgs, experiment: &Experiment) -> Result<Option<MachineNo
 }
 
 /// Brings a node up unless there is one `here`, measures all cells that are left, takes the node
-/// down, prints the table.
+/// down.
 ///
 /// # Errors
 /// As [`run`].
@@ -198,8 +202,8 @@ pub fn chosen_cells(experiment: &Experiment, session: &Session) -> Result<Vec<Pl
     Ok(cells)
 }
 
-/// Ends a run whose nodes have been left, which went as `left` says: writes the manifest and prints
-/// the table, or says how to go on.
+/// Ends a run whose nodes have been left, which went as `left` says: writes the manifest, or says
+/// how to go on.
 ///
 /// # Errors
 /// The cells could not be measured, the nodes not be left, the run not be written.
@@ -223,8 +227,6 @@ pub fn conclude(
     };
     left?;
     session.finish(&experiment.title)?;
-    let record = read_run(run.dir()).into_diagnostic().wrap_err("read the finished run")?;
-    anstream::print!("\n{}", summary::render(&record));
     anstream::println!("run: {}", run.dir().display());
     Ok(Outcome::Complete { dir: run.dir().to_owned(), code: tally.exit_status().into() })
 }

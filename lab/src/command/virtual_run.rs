@@ -13,6 +13,7 @@ use super::node::config_of_all;
 use super::run::node_config;
 use crate::experiment::{self, Experiment};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::report;
 
 /// Where the machine reads the experiment and writes the run.
 const EXPERIMENT: &str = "/run/experiment.toml";
@@ -49,6 +50,7 @@ pub fn measure(
     }
     let code = outcome?;
     anstream::println!("fetched: {}", dir.display());
+    report::show_summary(&context.programs_dir, dir);
     Ok(code)
 }
 
