@@ -106,7 +106,10 @@ fn page_bytes() -> io::Result<u64> {
     size.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(unknown)
 }
 
-/// Parses the text; the error is the name of a line that is missing or no number.
+/// Parses the text.
+///
+/// # Errors
+/// The name of a line that is missing or no number.
 ///
 /// Source: proc_meminfo(5). "kB" there means 1024 bytes.
 pub fn parse(text: &str) -> Result<Meminfo, &'static str> {
