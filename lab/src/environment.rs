@@ -9,9 +9,9 @@ use wamr_image::NodeImage;
 use wamr_node::vm::Accelerator;
 use wamr_record::cell::Program;
 use wamr_record::environment::{ClusterNode, Environment};
+use wamr_record::experiment::{ControlPlaneSpeed, Experiment};
 use wamr_record::manifest::digest_file;
 
-use crate::experiment::{ControlPlaneSpeed, Experiment};
 use crate::host::installed::PROGRAMS;
 use crate::machine::Machine;
 use crate::place::Place;

@@ -3,12 +3,12 @@
 use miette::Result;
 use serde_json::json;
 use wamr_record::cell::{Fault, Verdict};
+use wamr_record::experiment::{Experiment, Series};
 
 use crate::cell::level::baseline;
 use crate::cell::protocol::measure;
 use crate::cell::ramp::ramp;
 use crate::cell::removal::remove;
-use crate::experiment::{Experiment, Series};
 use crate::lab::Lab;
 use crate::matrix::{self, PlannedCell, cell_id};
 use crate::run_dir::unfinished::Done;

@@ -6,10 +6,10 @@ use miette::Result;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use wamr_record::cell::{PhaseName, Pod};
+use wamr_record::experiment::Caches;
 use wamr_record::sample::{Reading, Sample};
 
 use crate::clock::now_ns;
-use crate::experiment::Caches;
 use crate::lab::Lab;
 use crate::run_dir::journal::Journal;
 use crate::sample::kubelet;

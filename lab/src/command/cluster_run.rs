@@ -7,6 +7,7 @@ use miette::{Result, bail, miette};
 use serde_json::json;
 use wamr_image::{NodeImage, WorkloadImage};
 use wamr_record::environment::ClusterNode;
+use wamr_record::experiment::Experiment;
 
 use super::Context;
 use super::cluster::refuse;
@@ -17,7 +18,6 @@ use crate::cluster::kubernetes::{Cluster, NAMESPACE};
 use crate::cluster::namespace_thread;
 use crate::cluster::target::Target;
 use crate::environment::{self, MachineFacts};
-use crate::experiment::Experiment;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::matrix::PlannedCell;

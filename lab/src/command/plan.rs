@@ -1,6 +1,7 @@
 //! `wamr-lab run --dry-run`: the cells in their order, time and memory.
 
-use crate::experiment::{Experiment, Provider, Timing};
+use wamr_record::experiment::{Experiment, Provider, Timing};
+
 use crate::matrix::PlannedCell;
 use crate::run_dir::session::chosen;
 use crate::sweep::{WARM_UP_PODS_MAX, cell_name, planned_cells};

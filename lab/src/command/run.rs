@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wamr_image::{NodeImage, peers};
 use wamr_node::runtimes::peer_files;
 use wamr_node::{ControlPlane, MAX_PODS, MachineNode, NativeNode, Node, NodeConfig};
+use wamr_record::experiment::{Caches, ControlPlaneSpeed, Experiment, Provider};
 
 use super::{Context, cluster_run, plan, require_root, virtual_run};
 use crate::cell::level::note_caches;
@@ -17,7 +18,7 @@ use crate::cluster::kubernetes::Cluster;
 use crate::cluster::namespace_thread;
 use crate::cri::pods::CriPods;
 use crate::environment;
-use crate::experiment::{self, Caches, ControlPlaneSpeed, Experiment, Provider};
+use crate::experiment;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
 use crate::machine::Machine;

@@ -7,11 +7,12 @@ use std::process::{Command, ExitCode, Stdio};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wamr_node::NodeConfig;
 use wamr_node::vm::{Parts, Payload, Streams, VmNode, profile};
+use wamr_record::experiment::Experiment;
 
 use super::Context;
 use super::node::config_of_all;
 use super::run::node_config;
-use crate::experiment::{self, Experiment};
+use crate::experiment;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::report;
 

@@ -97,7 +97,7 @@ pub fn uid(made_ns: i64, index: u32) -> String {
 fn a_pod_is_where_the_lab_looks_for_it() {
     let batch = Batch {
         name: "cell-0001".to_owned(),
-        controller: crate::cluster::manifest::Controller::Job,
+        controller: wamr_record::experiment::Controller::Job,
         pods: 2,
         sandbox_only: false,
         handler: "h".to_owned(),
