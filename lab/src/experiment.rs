@@ -1,5 +1,5 @@
-//! What of `experiment.toml` is refused. Pure but for reading the file; every refusal names line and
-//! column and says what would be allowed.
+//! What of `experiment.toml` is refused. Pure but for reading the file; every refusal names line
+//! and column and says what would be allowed.
 
 use std::fs;
 use std::ops::Range;

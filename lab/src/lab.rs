@@ -10,7 +10,7 @@ use wamr_record::experiment::{Experiment, Provider, Series};
 
 use crate::cluster::foothold::NODE_LABEL;
 use crate::cluster::manifest::Batch;
-use crate::observer::together::Observers;
+use crate::observer::aggregate::Observers;
 use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::writer::RunWriter;

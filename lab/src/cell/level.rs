@@ -166,7 +166,7 @@ pub async fn pod_cgroup_samples(
     Ok(lab.observers.pod_cgroups(pods).await?.into_iter().map(sample).collect())
 }
 
-/// One reading of memory, as [`crate::observer::together::Observers::memory`].
+/// One reading of memory, as [`crate::observer::aggregate::Observers::memory`].
 ///
 /// # Errors
 /// `/proc/meminfo` cannot be read. A control group that cannot be is left out.

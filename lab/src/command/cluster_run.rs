@@ -21,12 +21,12 @@ use crate::environment::{self, MachineFacts};
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::matrix::PlannedCell;
+use crate::observer::aggregate::Observers;
 use crate::observer::clocks;
-use crate::observer::eyes::Eyes;
-use crate::observer::node::{Observer, Sight};
-use crate::observer::pod::PodEyes;
-use crate::observer::question::boot_id;
-use crate::observer::together::Observers;
+use crate::observer::per_node::{Observer, Reader};
+use crate::observer::question::{ReadFacts, boot_id};
+use crate::observer::remote::RemoteSampler;
+use crate::observer::sampler::Sampler;
 use crate::place::{NativeSight, native_sight};
 use crate::pod_maker::PodMaker;
 use crate::run_dir::session::Session;
@@ -144,8 +144,9 @@ async fn check_handlers(
     ))
 }
 
-/// Opens eyes on every node with a pod of the lab. The control plane of a native cluster shares the
-/// machine of its workers and is read from here: else what it grows by would have no name.
+/// Opens a sampler on every node with a pod of the lab. The control plane of a native cluster
+/// shares the machine of its workers and is read from here: else what it grows by would have no
+/// name.
 async fn take_hold(
     target: &Target,
     hands: &Hands,
@@ -153,21 +154,21 @@ async fn take_hold(
 ) -> Result<Grip> {
     let mut opened = Vec::new();
     for (node, pod) in pods {
-        opened.push((node.clone(), Sight::Pod(PodEyes::open(hands, pod).await?)));
+        opened.push((node.clone(), Reader::Pod(RemoteSampler::open(hands, pod).await?)));
     }
     if let Some(native) = target.native.as_ref().filter(|node| !node.workers().is_empty()) {
         let NativeSight { view, whole } = native_sight(native);
-        let eyes = Eyes::open(view, whole.clone(), whole)?;
-        opened.push((native.name().to_owned(), Sight::Files(eyes)));
+        let sampler = Sampler::open(view, whole.clone(), whole)?;
+        opened.push((native.name().to_owned(), Reader::Files(sampler)));
     }
     let objects = hands.node_infos().await?;
     let own = boot_id()?;
     let (mut observers, mut facts) = (Vec::new(), BTreeMap::new());
     let mut machines: Vec<String> = Vec::new();
-    for (name, sight) in opened {
-        let without_pods = matches!(sight, Sight::Files(_));
-        let mut observer = Observer { node: Some(name.clone()), machine: String::new(), sight };
-        let told = observer.facts().await?;
+    for (name, reader) in opened {
+        let without_pods = matches!(reader, Reader::Files(_));
+        let mut observer = Observer { node: Some(name.clone()), machine: String::new(), reader };
+        let told = observer.ask(ReadFacts).await?;
         if told.boot_id != own {
             clocks::check(&observer, &name).await?;
         }

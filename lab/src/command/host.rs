@@ -13,8 +13,8 @@ use crate::host;
 use crate::host::containerd;
 use crate::host::installed::{self, PROGRAMS};
 use crate::host::restart::{check_config, restart, standing};
-use crate::observer::eyes::Eyes;
-use crate::observer::question::serve;
+use crate::observer::sampler::Sampler;
+use crate::observer::serve::serve;
 use crate::processes::Proc;
 
 /// Where the pod's image has the programs.
@@ -57,7 +57,7 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
         }
         HostCommand::Observe => {
             host::enter()?;
-            serve(&Eyes::of_host()?, BufReader::new(stdin()), stdout())?;
+            serve(&Sampler::of_this_machine()?, BufReader::new(stdin()), stdout())?;
             Ok(ExitCode::SUCCESS)
         }
         HostCommand::Images => ctr(&["list", "--quiet"], &[]),

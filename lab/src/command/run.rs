@@ -23,8 +23,9 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::matrix::PlannedCell;
-use crate::observer::eyes::{Eyes, drop_caches};
-use crate::observer::together::Observers;
+use crate::observer::aggregate::Observers;
+use crate::observer::question::drop_caches;
+use crate::observer::sampler::Sampler;
 use crate::place::Place;
 use crate::pod_maker::PodMaker;
 use crate::report;
@@ -304,7 +305,11 @@ fn sweep_on(
             experiment,
             runtimes: node.runtimes().unwrap_or(&context.runtimes),
             image,
-            observers: Observers::one(Eyes::open(view, node.memory_cgroup(), node.root_cgroup())?),
+            observers: Observers::one(Sampler::open(
+                view,
+                node.memory_cgroup(),
+                node.root_cgroup(),
+            )?),
             cluster,
             run: &session.run,
             journal: &session.journal,

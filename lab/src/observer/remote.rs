@@ -1,19 +1,19 @@
-//! Eyes on a node of a cluster: this program in the lab's pod there, asked through `exec`.
+//! A node of a cluster, read by this program in the lab's pod there, asked through `exec`.
 
 use std::fmt;
 
 use kube::api::AttachedProcess;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::question::{Question, Reply};
+use super::question::{Asked, Question};
+use super::serve::Reply;
 use crate::cluster::hands::{EXEC_LIMIT, Hands};
 
-/// A program in a pod that answers questions.
-pub struct PodEyes {
+/// A program in a pod that answers questions about its node.
+pub struct RemoteSampler {
     pod: String,
     /// One question at a time.
     streams: Mutex<Streams>,
@@ -27,20 +27,20 @@ struct Streams {
     torn: bool,
 }
 
-impl fmt::Debug for PodEyes {
+impl fmt::Debug for RemoteSampler {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("PodEyes").field(&self.pod).finish()
+        formatter.debug_tuple("RemoteSampler").field(&self.pod).finish()
     }
 }
 
-impl Drop for PodEyes {
+impl Drop for RemoteSampler {
     fn drop(&mut self) {
         // The connection ends, and with it the program's standard input.
         self.streams.get_mut().process.abort();
     }
 }
 
-impl PodEyes {
+impl RemoteSampler {
     /// Starts the program in `pod`.
     ///
     /// # Errors
@@ -63,29 +63,30 @@ impl PodEyes {
     ///
     /// # Errors
     /// The pod is gone, or takes longer than a minute, or says that it cannot answer.
-    pub async fn ask<T: DeserializeOwned>(&self, question: &Question) -> Result<T> {
+    pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer> {
+        let asked = Asked::new(question)?;
         let mut streams = self.streams.lock().await;
-        let line = timeout(EXEC_LIMIT, streams.exchange(question)).await;
+        let line = timeout(EXEC_LIMIT, streams.exchange(&asked)).await;
         let line = line.unwrap_or_else(|_| {
             Err(miette!("it did not answer within {} s", EXEC_LIMIT.as_secs()))
         });
         let reply = line.and_then(|line| serde_json::from_str(&line).into_diagnostic());
-        let asked = || format!("ask the lab's pod {}", self.pod);
-        match reply.wrap_err_with(asked)? {
+        let tried = || format!("ask the lab's pod {}", self.pod);
+        match reply.wrap_err_with(tried)? {
             Reply::Answer(answer) => {
-                serde_json::from_value(answer).into_diagnostic().wrap_err_with(asked)
+                serde_json::from_value(answer).into_diagnostic().wrap_err_with(tried)
             }
-            Reply::Error(text) => Err(miette!("{text}")).wrap_err_with(asked),
+            Reply::Error(text) => Err(miette!("{text}")).wrap_err_with(tried),
         }
     }
 }
 
 impl Streams {
-    async fn exchange(&mut self, question: &Question) -> Result<String> {
+    async fn exchange(&mut self, asked: &Asked) -> Result<String> {
         if self.torn {
             return Err(miette!("an earlier question was not answered"));
         }
-        let mut text = serde_json::to_vec(question).into_diagnostic()?;
+        let mut text = serde_json::to_vec(asked).into_diagnostic()?;
         text.push(b'\n');
         self.torn = true;
         let mut line = String::new();

@@ -8,9 +8,13 @@ use wamr_node::runtimes::RuntimeUnderTest;
 use wamr_record::cell::{Evidence, PhaseName, Pod, ProcessMemory};
 use wamr_record::sample::{Meminfo, Reading};
 
-use super::eyes::{Eyes, PodName};
-use super::node::{Observer, Sight};
-use super::question::{Found, Logged, Memory};
+use super::per_node::{Observer, Reader};
+use super::question::{
+    CollectEvidence, DropCaches, FindContainers, FirstProcess, ListPodProcesses, LogPiece, Memory,
+    PodName, ReadContainerLog, ReadDaemonLogs, ReadDurations, ReadLastWords, ReadMemory,
+    ReadPodCgroups, ReadStamps, WalkProcesses,
+};
+use super::sampler::Sampler;
 use crate::cell::start_stamp::StartStamp;
 use crate::cluster::pod_table::SeenPod;
 
@@ -23,9 +27,9 @@ pub type Processes = BTreeMap<(usize, u32), String>;
 
 impl Observers {
     /// The one node of this machine.
-    pub fn one(eyes: Eyes) -> Self {
+    pub fn one(sampler: Sampler) -> Self {
         let (node, machine) = (None, String::new());
-        Self(vec![Observer { node, machine, sight: Sight::Files(eyes) }])
+        Self(vec![Observer { node, machine, reader: Reader::Files(sampler) }])
     }
 
     /// Several nodes.
@@ -57,7 +61,7 @@ impl Observers {
     /// # Errors
     /// A node cannot be read.
     pub async fn memory(&self) -> Result<Vec<Reading>> {
-        let all = self.all(async |observer| observer.memory().await).await?;
+        let all = self.all(async |observer| observer.ask(ReadMemory).await).await?;
         let of_machines = self.by_machine(&all);
         let sum = of_machines.values().copied().sum();
         let mut readings = Vec::new();
@@ -78,7 +82,7 @@ impl Observers {
     /// # Errors
     /// A node cannot be read.
     pub async fn meminfo(&self) -> Result<Meminfo> {
-        let all = self.all(async |observer| observer.memory().await).await?;
+        let all = self.all(async |observer| observer.ask(ReadMemory).await).await?;
         Ok(self.by_machine(&all).values().copied().sum())
     }
 
@@ -99,7 +103,8 @@ impl Observers {
     /// # Errors
     /// A node cannot be asked.
     pub async fn pod_cgroups(&self, pods: &[Pod]) -> Result<Vec<Reading>> {
-        let all = self.all(async |node| node.pod_cgroups(node.own(pods)).await).await?;
+        let ask = async |node: &Observer| node.ask(ReadPodCgroups { pods: node.own(pods) }).await;
+        let all = self.all(ask).await?;
         Ok(all.into_iter().flatten().collect())
     }
 
@@ -108,7 +113,8 @@ impl Observers {
     /// # Errors
     /// A node cannot be asked.
     pub async fn walk(&self, phase: PhaseName, pods: &[Pod]) -> Result<Vec<ProcessMemory>> {
-        let all = self.all(async |node| node.walk(phase, node.own(pods)).await).await?;
+        let question = |node: &Observer| WalkProcesses { phase, pods: node.own(pods) };
+        let all = self.all(async |node| node.ask(question(node)).await).await?;
         let named = |(observer, lines): (&Observer, Vec<ProcessMemory>)| {
             let node = observer.node.clone();
             lines.into_iter().map(move |line| ProcessMemory { node: node.clone(), ..line })
@@ -121,7 +127,7 @@ impl Observers {
     /// # Errors
     /// A node cannot be asked.
     pub async fn pod_processes(&self) -> Result<Processes> {
-        let all = self.all(async |observer| observer.pod_processes().await).await?;
+        let all = self.all(async |observer| observer.ask(ListPodProcesses).await).await?;
         let keyed = |(at, processes): (usize, BTreeMap<u32, String>)| {
             processes.into_iter().map(move |(pid, name)| ((at, pid), name))
         };
@@ -132,12 +138,15 @@ impl Observers {
     ///
     /// # Errors
     /// A node cannot be asked.
-    pub async fn containers(&self, pods: &[(String, SeenPod)]) -> Result<BTreeMap<String, Found>> {
+    pub async fn containers(
+        &self,
+        pods: &[(String, SeenPod)],
+    ) -> Result<BTreeMap<String, FirstProcess>> {
         let ids = |node: &Observer| {
             let own = pods.iter().filter(|(_, pod)| node.has(pod.node.as_ref()));
             own.filter_map(|(_, pod)| pod.container_id.clone()).collect()
         };
-        self.merged(async |node| node.containers(ids(node)).await).await
+        self.merged(async |node| node.ask(FindContainers { ids: ids(node) }).await).await
     }
 
     /// The start stamps that are there, by pod.
@@ -145,7 +154,8 @@ impl Observers {
     /// # Errors
     /// A node cannot be asked.
     pub async fn stamps(&self, pods: &[(String, SeenPod)]) -> Result<BTreeMap<String, StartStamp>> {
-        self.merged(async |node| node.stamps(node.own_names(pods)).await).await
+        let question = |node: &Observer| ReadStamps { pods: node.own_names(pods) };
+        self.merged(async |node| node.ask(question(node)).await).await
     }
 
     /// How long the work of pods took, by pod; of those that have said so.
@@ -155,7 +165,7 @@ impl Observers {
     pub async fn durations_ns(&self, pods: &[Pod]) -> Result<BTreeMap<String, i64>> {
         let name = |pod: Pod| PodName { name: pod.name, uid: pod.uid };
         let names = |node: &Observer| node.own(pods).into_iter().map(name).collect();
-        self.merged(async |node| node.durations_ns(names(node)).await).await
+        self.merged(async |node| node.ask(ReadDurations { pods: names(node) }).await).await
     }
 
     /// The last lines of containers that ended, by pod.
@@ -163,7 +173,8 @@ impl Observers {
     /// # Errors
     /// A node cannot be asked.
     pub async fn last_words(&self, pods: &[(String, SeenPod)]) -> Result<BTreeMap<String, String>> {
-        self.merged(async |node| node.last_words(node.own_names(pods)).await).await
+        let question = |node: &Observer| ReadLastWords { pods: node.own_names(pods) };
+        self.merged(async |node| node.ask(question(node)).await).await
     }
 
     /// What really runs in `pods`. The runtime must be the same on all nodes.
@@ -182,7 +193,9 @@ impl Observers {
             if own.is_empty() {
                 continue;
             }
-            let evidence = observer.evidence(runtime, program, own).await?;
+            let (row, program) = (runtime.clone(), program.to_owned());
+            let question = CollectEvidence { runtime: row, program, pods: own };
+            let evidence = observer.ask(question).await?;
             let Some(all) = &mut merged else {
                 merged = Some(evidence);
                 continue;
@@ -210,7 +223,7 @@ impl Observers {
         pod: &PodName,
     ) -> Result<Option<Vec<u8>>> {
         match self.0.iter().find(|observer| observer.has(node)) {
-            Some(observer) => observer.container_log(pod).await,
+            Some(observer) => observer.ask(ReadContainerLog { pod: pod.clone() }).await,
             None => Ok(None),
         }
     }
@@ -219,12 +232,13 @@ impl Observers {
     ///
     /// # Errors
     /// A node cannot be asked.
-    pub async fn daemon_logs(&self, daemons: &[&str]) -> Result<Vec<Logged>> {
+    pub async fn daemon_logs(&self, daemons: &[&str]) -> Result<Vec<LogPiece>> {
         let daemons: Vec<String> = daemons.iter().map(ToString::to_string).collect();
-        let all = self.all(async |node| node.daemon_logs(daemons.clone()).await).await?;
-        let named = |(observer, logs): (&Observer, Vec<Logged>)| {
+        let question = || ReadDaemonLogs { daemons: daemons.clone() };
+        let all = self.all(async |node| node.ask(question()).await).await?;
+        let named = |(observer, logs): (&Observer, Vec<LogPiece>)| {
             let node = observer.node.as_ref().map_or_else(String::new, |node| format!("{node}-"));
-            logs.into_iter().map(move |log| Logged { name: format!("{node}{}", log.name), ..log })
+            logs.into_iter().map(move |log| LogPiece { name: format!("{node}{}", log.name), ..log })
         };
         Ok(self.0.iter().zip(all).flat_map(named).collect())
     }
@@ -237,7 +251,7 @@ impl Observers {
         let mut done = BTreeSet::new();
         for observer in &self.0 {
             if done.insert(&observer.machine) {
-                observer.drop_caches().await?;
+                observer.ask(DropCaches).await?;
             }
         }
         Ok(())
@@ -276,12 +290,12 @@ mod tests {
         Observer {
             node: Some(node.to_owned()),
             machine: machine.to_owned(),
-            sight: Sight::Files(one_node()),
+            reader: Reader::Files(one_node()),
         }
     }
 
-    fn one_node() -> Eyes {
-        Eyes::open(NodeView::new(1, "/proc".into(), "/".into()), None, None).unwrap()
+    fn one_node() -> Sampler {
+        Sampler::open(NodeView::new(1, "/proc".into(), "/".into()), None, None).unwrap()
     }
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
