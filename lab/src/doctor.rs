@@ -195,7 +195,7 @@ fn program(dir: &Path, name: &str) -> Finding {
 /// The build's own tools; they are needed only while there is no image.
 fn build_tools(image_missing: bool) -> Vec<Finding> {
     let level = if image_missing { Level::Missing } else { Level::Warning };
-    wamr_image::host::check()
+    wamr_image::requirements::check()
         .into_iter()
         .map(|found| match found.result {
             Ok(path) => finding(Level::Ok, found.requirement.name, path.display().to_string()),

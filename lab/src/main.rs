@@ -9,7 +9,7 @@ use wamr_lab::command::dispatch;
 
 fn main() -> ExitCode {
     // The node's own processes are this program under another name.
-    wamr_node::init::enter_if_asked();
+    wamr_node::entry::enter_if_asked();
     let filter = EnvFilter::try_from_env("WAMR_LAB_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match dispatch(Cli::parse()) {

@@ -11,17 +11,14 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wamr_image::NodeImage;
-use wamr_progress::Progress;
 
+use crate::command_output::output_of;
 use crate::config::ControlPlane;
 use crate::daemon::{Daemon, log_tail};
 use crate::layout::{ADMIN_KUBECONFIG, LOG_DIR, PATH};
-use crate::member::Member;
-use crate::prepare::Prepared;
 use crate::runtimes::RuntimeTable;
-use crate::start::{Site, output_of, start_all};
+use crate::units;
 use crate::vm::{Accelerator, Profile};
-use crate::{network, units};
 
 /// What the node is made of.
 pub const SPEC: &str = "/etc/wamr-lab/machine.json";
@@ -107,21 +104,6 @@ impl MachineNode {
     /// The daemons' logs.
     pub fn log_dir(&self) -> PathBuf {
         LOG_DIR.into()
-    }
-
-    /// Brings the node up: its network, the daemons in their order, images and objects. It returns
-    /// when pods can be created.
-    ///
-    /// # Errors
-    /// A daemon did not come up: the text says which, with the end of its log.
-    pub fn assemble(&self, progress: &Progress) -> Result<()> {
-        network::up(&Member::control_plane(&self.spec.name))?;
-        let prepared = Prepared {
-            daemons: self.spec.daemons.clone(),
-            objects: self.spec.objects.clone(),
-            workers: Vec::new(),
-        };
-        start_all(&Site::Machine(self), &prepared, &self.spec.image.workloads, progress)
     }
 
     pub(crate) fn command(&self, argv: &[&str]) -> Command {

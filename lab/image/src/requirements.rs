@@ -7,6 +7,9 @@ use std::process::Command;
 /// The oldest Go that fetches the toolchain which a `go.mod` asks for.
 const OLDEST_GO: (u32, u32) = (1, 21);
 
+/// Debian's archive keys, on Debian and Ubuntu alike.
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// Something that the build uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
@@ -90,7 +93,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         "Debian's archive keys",
         "debian-archive-keyring",
         "prove that the packages are Debian's",
-        Presence::File(crate::debian::KEYRING),
+        Presence::File(KEYRING),
     ),
     need(
         "unshare",

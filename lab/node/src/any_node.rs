@@ -7,7 +7,8 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 
 use crate::config::check_name;
 use crate::layout::Layout;
-use crate::native::{self, NativeNode};
+use crate::native_node::NativeNode;
+use crate::reservation::is_up;
 use crate::vm::VmNode;
 
 /// A node that is up.
@@ -23,7 +24,7 @@ impl Node {
     /// Names of nodes that are up or left something behind, sorted, each with whether it is up.
     pub fn names() -> Vec<(String, bool)> {
         let names = Layout::names().into_iter();
-        names.map(|name| (name.clone(), native::is_running(&name))).collect()
+        names.map(|name| (name.clone(), is_up(&name))).collect()
     }
 
     /// A node that another process brought up and told to stay. It stays when this is dropped.

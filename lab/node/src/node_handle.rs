@@ -1,5 +1,5 @@
-//! A running node as the lab holds it: its keeper, the socket to it, and how it ends. The same for
-//! a node in namespaces and for a virtual machine.
+//! The handle on a running node: its keeper, the socket to it, and how it ends. The same for a node
+//! in namespaces and for a virtual machine.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use wamr_progress::Progress;
 
-use crate::init::chain;
-use crate::native::{ProcessId, ended_within, kill};
+use crate::error_chain::chain;
+use crate::process_id::{ProcessId, ended_within, kill};
 use crate::wire::{Channel, Request};
 use crate::{sys, traces};
 
@@ -49,9 +49,9 @@ pub struct Kind {
     pub stop_limit: Duration,
 }
 
-/// Hands on a node. Dropping it takes the node down if this process brought it up.
+/// A handle on a node. Dropping it takes the node down if this process brought it up.
 #[derive(Debug)]
-pub struct Held {
+pub struct NodeHandle {
     name: String,
     kind: Kind,
     main_pidfd: OwnedFd,
@@ -62,7 +62,7 @@ pub struct Held {
     ends_with_us: bool,
 }
 
-impl Held {
+impl NodeHandle {
     /// A node that another process brought up.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for NodeHandle {
     fn drop(&mut self) {
         if self.ends_with_us
             && let Err(error) = self.stop_and_remove()

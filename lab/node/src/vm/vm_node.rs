@@ -5,23 +5,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use serde::{Deserialize, Serialize};
 use wamr_image::MachineImage;
 use wamr_progress::Progress;
 
 use super::keeper::{self, Order};
 use super::link::{Link, Streams};
 use super::qemu::{Accelerator, Start, command_line};
-use super::{Profile, probe, seed};
+use super::record::{Record, is_running, read, write};
+use super::{Payload, Profile, probe, seed};
 use crate::bring_up::with_log_help;
 use crate::config::{NodeConfig, check_name};
-use crate::held::{Held, Kind};
-use crate::init::chain;
+use crate::error_chain::chain;
 use crate::layout::Layout;
-use crate::machine::VirtualMachine;
-use crate::native::ProcessId;
+use crate::machine_node::VirtualMachine;
+use crate::node_handle::{Kind, NodeHandle};
+use crate::process_id::ProcessId;
+use crate::reservation::reserve;
+use crate::traces;
 use crate::wire::{Event, Received};
-use crate::{prepare, traces};
 
 /// From power-on to an agent that answers; minutes because an emulated machine may be slow.
 const BOOT_LIMIT: Duration = Duration::from_mins(4);
@@ -39,38 +40,7 @@ const KIND: Kind = Kind {
 pub struct VmNode {
     layout: Layout,
     record: Record,
-    held: Held,
-}
-
-/// What another process needs to find a running machine: `vm.json` in its run directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    name: String,
-    qemu: ProcessId,
-    keeper: ProcessId,
-    accelerator: Accelerator,
-}
-
-fn read_record(layout: &Layout) -> Result<Record> {
-    let path = layout.vm_record();
-    let text = fs::read_to_string(&path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("read {}", path.display()))?;
-    serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| path.display().to_string())
-}
-
-/// True if the record of `name` names a living QEMU.
-pub fn is_running(name: &str) -> bool {
-    read_record(&Layout::new(name)).is_ok_and(|record| record.qemu.open().is_ok())
-}
-
-/// What a machine runs beside systemd and the agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payload {
-    /// A Kubernetes node.
-    Node,
-    /// Nothing: a kernel with systemd to try things on.
-    Bare,
+    handle: NodeHandle,
 }
 
 /// What a machine is made of, beside the node in it.
@@ -100,7 +70,7 @@ impl VmNode {
         parts.profile.check_fits(&meminfo)?;
         let facts = facts(parts, progress)?;
         let accelerator = facts.accelerator;
-        prepare::reserve(&config.name)?;
+        reserve(&config.name)?;
         let step = progress.step("virtual machine");
         let begun = seed::write(config, parts.payload, facts)
             .and_then(|()| Self::start(config, parts, accelerator))
@@ -141,17 +111,16 @@ impl VmNode {
             keeper: identify(keeper.id())?,
             accelerator,
         };
-        let text = serde_json::to_string_pretty(&record).into_diagnostic()?;
-        fs::write(layout.vm_record(), text).into_diagnostic().wrap_err("write vm.json")?;
+        write(&record)?;
         let mut node = Self::open(record)?;
-        node.held = node.held.brought_up(keeper, channel);
+        node.handle = node.handle.brought_up(keeper, channel);
         Ok(node)
     }
 
     fn open(record: Record) -> Result<Self> {
         Ok(Self {
             layout: Layout::new(&record.name),
-            held: Held::open(&record.name, KIND, record.qemu, record.keeper)?,
+            handle: NodeHandle::open(&record.name, KIND, record.qemu, record.keeper)?,
             record,
         })
     }
@@ -162,7 +131,7 @@ impl VmNode {
     /// There is no such machine, or it is dead.
     pub fn attach(name: &str) -> Result<Self> {
         check_name(name)?;
-        read_record(&Layout::new(name)).and_then(Self::open).map_err(|error| {
+        read(name).and_then(Self::open).map_err(|error| {
             miette!(
                 help = "see `wamr-lab node status`; `wamr-lab clean` removes dead nodes",
                 "no virtual node {name} is up: {}",
@@ -223,10 +192,10 @@ impl VmNode {
     /// # Errors
     /// It ended; the text has its last words.
     pub fn check(&self) -> Result<()> {
-        if self.held.has_ended() {
+        if self.handle.has_ended() {
             return Err(miette!("the machine ended{}", self.console_tail()));
         }
-        let mut channel = self.held.channel();
+        let mut channel = self.handle.channel();
         let Some(open) = channel.as_mut() else { return Ok(()) };
         match open.receive::<Event>(Duration::ZERO).into_diagnostic().wrap_err("ask the keeper")? {
             Received::Message(Event::Ended { name, how }) => {
@@ -241,7 +210,7 @@ impl VmNode {
     /// # Errors
     /// The machine is dead.
     pub fn stay(mut self) -> Result<()> {
-        self.held.stay()
+        self.handle.stay()
     }
 
     /// Ends the machine and removes all that it left on the host.
@@ -249,11 +218,11 @@ impl VmNode {
     /// # Errors
     /// Something could not be removed.
     pub fn down(mut self, progress: &Progress) -> Result<()> {
-        self.held.down(progress)
+        self.handle.down(progress)
     }
 
     pub(crate) fn stop_and_remove(&mut self) -> Result<()> {
-        self.held.stop_and_remove()
+        self.handle.stop_and_remove()
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What takes the place of the node's own words.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Given {
+pub struct ProvidedConfig {
     /// The text of containerd.toml.
     pub containerd: String,
     /// The text of the KubeletConfiguration.
@@ -25,7 +25,7 @@ pub struct Given {
 ///
 /// # Errors
 /// A file is missing, or `runtimeclasses.json` is no list of objects.
-pub fn read(dir: &Path) -> Result<Given> {
+pub fn read(dir: &Path) -> Result<ProvidedConfig> {
     let classes = text(&dir.join("runtimeclasses.json"))?;
     let classes: Value = serde_json::from_str(&classes)
         .into_diagnostic()
@@ -37,7 +37,7 @@ pub fn read(dir: &Path) -> Result<Given> {
     if networks.is_empty() {
         bail!("{} has no network: pods would wait for one", dir.join("cni").display());
     }
-    Ok(Given {
+    Ok(ProvidedConfig {
         containerd: text(&dir.join("containerd.toml"))?,
         kubelet: text(&dir.join("kubelet.json"))?,
         networks,
@@ -79,10 +79,10 @@ fn a_directory_is_taken_whole_or_refused() {
     for (name, content) in files {
         fs::write(at(name), content).unwrap();
     }
-    let given = read(dir.path()).unwrap();
-    assert_eq!(given.containerd, "version = 3");
-    assert_eq!(given.networks, [("11-bridge.conf".to_owned(), "{}".to_owned())]);
-    assert_eq!(given.runtime_classes[0]["kind"], "RuntimeClass");
+    let provided = read(dir.path()).unwrap();
+    assert_eq!(provided.containerd, "version = 3");
+    assert_eq!(provided.networks, [("11-bridge.conf".to_owned(), "{}".to_owned())]);
+    assert_eq!(provided.runtime_classes[0]["kind"], "RuntimeClass");
     for (name, content) in files {
         fs::remove_file(at(name)).unwrap();
         let error = format!("{:?}", read(dir.path()).unwrap_err());
