@@ -8,7 +8,7 @@ use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest};
 use wamr_progress::Progress;
 use wamr_record::experiment::{Experiment, Provider, Series};
 
-use crate::cluster::foothold::NODE_LABEL;
+use crate::cluster::installer_objects::NODE_LABEL;
 use crate::cluster::manifest::Batch;
 use crate::observer::aggregate::Observers;
 use crate::pod_maker::PodMaker;

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use wamr_record::experiment::Controller;
 
-use super::foothold::MADE_BY;
+use super::installer_objects::MADE_BY;
 use super::manifest::{BATCH_LABEL, Batch};
 use super::pod_table::PodTable;
 use crate::clock::now_ns;

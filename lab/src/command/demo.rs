@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use miette::Result;
 
-use super::run::{Outcome, measure};
+use super::local_run::measure;
+use super::measuring::Outcome;
 use super::{Context, require_root};
 use crate::cli::DemoArgs;
 use crate::experiment;

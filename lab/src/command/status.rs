@@ -6,7 +6,7 @@ use miette::Result;
 use wamr_record::cell::Verdict;
 
 use super::Context;
-use super::plan::expected_s;
+use super::dry_run::expected_s;
 use crate::cli::StatusArgs;
 use crate::experiment;
 use crate::run_dir::session::chosen;

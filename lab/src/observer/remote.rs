@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::question::{Asked, Question};
 use super::serve::Reply;
-use crate::cluster::hands::{EXEC_LIMIT, Hands};
+use crate::cluster::remote_exec::{EXEC_LIMIT, RemoteExec};
 
 /// A program in a pod that answers questions about its node.
 pub struct RemoteSampler {
@@ -45,8 +45,8 @@ impl RemoteSampler {
     ///
     /// # Errors
     /// The API server or the kubelet refuses.
-    pub async fn open(hands: &Hands, pod: &str) -> Result<Self> {
-        let mut process = hands.begin(pod, &["observe"]).await?;
+    pub async fn open(exec: &RemoteExec, pod: &str) -> Result<Self> {
+        let mut process = exec.begin(pod, &["observe"]).await?;
         let (Some(questions), Some(answers)) = (process.stdin(), process.stdout()) else {
             return Err(miette!("{pod} has no standard streams"));
         };

@@ -8,7 +8,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::installed::{HANDLER, HANDLERS, SHIM_HANDLER};
+use super::programs::{HANDLER, HANDLERS, SHIM_HANDLER};
 use crate::processes::Proc;
 
 const DEFAULT_CONFIG: &str = "/etc/containerd/config.toml";

@@ -1,4 +1,4 @@
-//! `wamr-lab host`: what runs in the lab's pod on a node of a cluster.
+//! `wamr-lab on-node`: what runs in the lab's pod on a node of a cluster.
 
 use std::fs::File;
 use std::io::{BufReader, stdin, stdout};
@@ -8,11 +8,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
-use crate::cli::HostCommand;
-use crate::host;
-use crate::host::containerd;
-use crate::host::installed::{self, PROGRAMS};
-use crate::host::restart::{check_config, restart, standing};
+use crate::cli::OnNodeCommand;
+use crate::cluster_node::installed;
+use crate::cluster_node::programs::PROGRAMS;
+use crate::cluster_node::restart::{check_config, restart, standing};
+use crate::cluster_node::{self, containerd};
 use crate::observer::sampler::Sampler;
 use crate::observer::serve::serve;
 use crate::processes::Proc;
@@ -24,12 +24,12 @@ pub const PAYLOAD: &str = "/payload";
 ///
 /// # Errors
 /// As the host refuses.
-pub fn host(command: &HostCommand) -> Result<ExitCode> {
+pub fn on_node(command: &OnNodeCommand) -> Result<ExitCode> {
     match command {
-        HostCommand::Idle => loop {
+        OnNodeCommand::Idle => loop {
             std::thread::park();
         },
-        HostCommand::Install => {
+        OnNodeCommand::Install => {
             // Before the root changes: the programs are in the pod's.
             let open = |name: &str| {
                 let path = Path::new(PAYLOAD).join(name);
@@ -37,7 +37,7 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
                 Ok((name.to_owned(), file.wrap_err_with(|| path.display().to_string())?))
             };
             let programs = PROGRAMS.into_iter().map(open).collect::<Result<_>>()?;
-            host::enter()?;
+            cluster_node::enter()?;
             let found = containerd::find(&Proc::new("/proc".into()))?;
             installed::install(Path::new("/"), programs, &found)?;
             if let Err(error) = check_config(&found) {
@@ -46,32 +46,32 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
             }
             print_standing()
         }
-        HostCommand::Uninstall => {
-            host::enter()?;
+        OnNodeCommand::Uninstall => {
+            cluster_node::enter()?;
             installed::uninstall(Path::new("/"))?;
             print_standing()
         }
-        HostCommand::Status => {
-            host::enter()?;
+        OnNodeCommand::Status => {
+            cluster_node::enter()?;
             print_standing()
         }
-        HostCommand::Observe => {
-            host::enter()?;
+        OnNodeCommand::Observe => {
+            cluster_node::enter()?;
             serve(&Sampler::of_this_machine()?, BufReader::new(stdin()), stdout())?;
             Ok(ExitCode::SUCCESS)
         }
-        HostCommand::Images => ctr(&["list", "--quiet"], &[]),
-        HostCommand::Import => ctr(&["import", "-"], &[]),
-        HostCommand::Forget { references } => ctr(&["remove", "--sync"], references),
-        HostCommand::Restart { now: true } => {
-            host::enter()?;
+        OnNodeCommand::Images => ctr(&["list", "--quiet"], &[]),
+        OnNodeCommand::Import => ctr(&["import", "-"], &[]),
+        OnNodeCommand::Forget { references } => ctr(&["remove", "--sync"], references),
+        OnNodeCommand::Restart { now: true } => {
+            cluster_node::enter()?;
             restart()?;
             Ok(ExitCode::SUCCESS)
         }
-        HostCommand::Restart { now: false } => {
+        OnNodeCommand::Restart { now: false } => {
             // The stream to whoever asks goes through containerd and may take this process with it.
             Command::new("/proc/self/exe")
-                .args(["host", "restart", "--now"])
+                .args(["on-node", "restart", "--now"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -86,7 +86,7 @@ pub fn host(command: &HostCommand) -> Result<ExitCode> {
 
 /// Runs containerd's own client on the host's images, with the streams of this process.
 fn ctr(verb: &[&str], references: &[String]) -> Result<ExitCode> {
-    host::enter()?;
+    cluster_node::enter()?;
     let found = containerd::find(&Proc::new("/proc".into()))?;
     let text = containerd::read(Path::new(&found.config))?;
     let socket = containerd::socket(text.as_deref());

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Facts for the journal; what the kernel does not have is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Machine {
+pub struct Disturbances {
     /// SwapTotal of /proc/meminfo.
     pub swap_kib: u64,
     /// /sys/kernel/mm/ksm/run.
@@ -21,7 +21,7 @@ pub struct Machine {
     pub free_page_reporting: bool,
 }
 
-impl Machine {
+impl Disturbances {
     /// Reads the facts below `root` (`/`).
     pub fn read(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
@@ -92,18 +92,18 @@ fn a_machine_that_interferes_is_warned_of() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    assert_eq!(Machine::read(root.path()), Machine::default());
-    assert!(Machine::default().warnings().is_empty());
+    assert_eq!(Disturbances::read(root.path()), Disturbances::default());
+    assert!(Disturbances::default().warnings().is_empty());
     let scheme = "sys/kernel/mm/damon/admin/kdamonds/0/contexts/0/schemes/0/action";
     write("proc/meminfo", "MemTotal: 9 kB\nSwapTotal:     2048 kB\n");
     write("sys/kernel/mm/ksm/run", "1\n");
     write(scheme, "pageout\n");
     write("sys/kernel/mm/damon/admin/kdamonds/0/state", "off\n");
-    assert!(Machine::read(root.path()).damon_actions.is_empty());
+    assert!(Disturbances::read(root.path()).damon_actions.is_empty());
     write("sys/kernel/mm/damon/admin/kdamonds/0/state", "on\n");
     write("sys/module/page_reporting/parameters/x", "9\n");
-    let machine = Machine::read(root.path());
-    assert_eq!((machine.swap_kib, machine.ksm_run), (2048, Some(1)));
-    assert_eq!(machine.damon_actions, ["pageout"]);
-    assert_eq!(machine.warnings().len(), 4);
+    let found = Disturbances::read(root.path());
+    assert_eq!((found.swap_kib, found.ksm_run), (2048, Some(1)));
+    assert_eq!(found.damon_actions, ["pageout"]);
+    assert_eq!(found.warnings().len(), 4);
 }

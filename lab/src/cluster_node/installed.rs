@@ -10,14 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::containerd::{self, Change, Containerd};
 
-/// The handler of containerd's own shim, and the runtime that it calls.
-pub const HANDLER: &str = "wamr-crun";
-/// The handler of the shim for many pods.
-pub const SHIM_HANDLER: &str = "wamr";
-/// Handlers, and RuntimeClasses of the same names.
-pub const HANDLERS: [&str; 2] = [HANDLER, SHIM_HANDLER];
-/// What is installed.
-pub const PROGRAMS: [&str; 3] = [HANDLER, "wamr-runner", "containerd-shim-wamr-v1"];
 const PROGRAM_DIR: &str = "/usr/local/bin";
 /// What was done to the host. It is written before anything else, so that a half-done installation
 /// can be undone.
@@ -225,7 +217,7 @@ mod tests {
             fs::remove_file(source).unwrap();
             (name.to_owned(), file)
         };
-        PROGRAMS.map(open).into()
+        super::super::programs::PROGRAMS.map(open).into()
     }
 
     /// Every path below `root` with its content.

@@ -7,6 +7,7 @@
 
 pub mod containerd;
 pub mod installed;
+pub mod programs;
 pub mod restart;
 
 use std::os::unix::fs::chroot;

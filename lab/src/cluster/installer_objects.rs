@@ -1,10 +1,10 @@
-//! The lab's foothold on a cluster: the objects that bring a privileged pod to every node, and the
-//! RuntimeClasses. Pure.
+//! The objects of an installation on a cluster: those that bring a privileged pod to every node,
+//! and the RuntimeClasses. Pure.
 
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};
 
-use crate::host::installed::HANDLER;
+use crate::cluster_node::programs::HANDLER;
 
 /// Namespace, DaemonSet and the value of their label.
 pub const NAME: &str = "wamr-lab";
@@ -56,7 +56,7 @@ pub fn daemon_set(image: &str) -> Value {
                         "name": CONTAINER,
                         "image": image,
                         "imagePullPolicy": "IfNotPresent",
-                        "command": [LAB, "host", "idle"],
+                        "command": [LAB, "on-node", "idle"],
                         "securityContext": { "privileged": true },
                     }],
                 },
@@ -104,7 +104,7 @@ pub fn takes_pods(node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::installed::HANDLERS;
+    use crate::cluster_node::programs::HANDLERS;
 
     #[test]
     fn the_objects() {
