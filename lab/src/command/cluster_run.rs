@@ -70,7 +70,7 @@ fn steps(experiment: &Experiment) -> Vec<String> {
     ]
 }
 
-/// Measures all cells that are left on a cluster, leaves it as it was, prints the table.
+/// Measures all cells that are left on a cluster and leaves it as it was.
 ///
 /// # Errors
 /// The runtime is not installed on the cluster, a handler is missing, a node cannot be read any
