@@ -11,7 +11,7 @@ mod testbed;
 use std::path::PathBuf;
 
 use synthetic::{Recipe, write_run};
-use wamr_record::cell::Verdict;
+use wamr_record::cell::{Fault, Verdict};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -35,7 +35,10 @@ fn main() {
                     "runc-python",
                     100,
                     4,
-                    Verdict::Invalid { reasons: reasons("the baseline never became level") },
+                    Verdict::Invalid {
+                        reasons: reasons("the baseline never became level"),
+                        fault: Fault::Cell,
+                    },
                 ),
             ],
             absent: vec![("wamr-crun", 400, 5)],
@@ -61,7 +64,7 @@ fn main() {
                     "crun-wasmedge",
                     10,
                     1,
-                    Verdict::Invalid { reasons: reasons("engine not proven") },
+                    Verdict::Invalid { reasons: reasons("engine not proven"), fault: Fault::Cell },
                 ),
                 ("runc-python", 10, 1, Verdict::Failed { reasons: reasons("no pod started") }),
             ],

@@ -63,7 +63,7 @@ pub fn cell_figures(record: &CellRecord) -> CellFigures {
     let cell = &record.cell;
     let (state, reasons) = match &cell.verdict {
         Verdict::Valid { notes } => (State::Valid, notes),
-        Verdict::Invalid { reasons } => (State::Invalid, reasons),
+        Verdict::Invalid { reasons, .. } => (State::Invalid, reasons),
         Verdict::Failed { reasons } => (State::Failed, reasons),
     };
     let mut values = BTreeMap::new();

@@ -18,8 +18,8 @@ pub enum Error {
     Read(#[from] ReadError),
     /// `experiment.toml` cannot be read as TOML.
     #[error("{}:{line}", path.display())]
-    #[diagnostic(help("it must be the plan that the lab copied into the run directory"))]
-    Plan {
+    #[diagnostic(help("it must be the experiment that the lab copied into the run directory"))]
+    Experiment {
         /// Which file.
         path: PathBuf,
         /// Line, from 1.
@@ -29,10 +29,10 @@ pub enum Error {
     },
     /// `experiment.toml` asks for more cells than anyone can measure.
     #[error("{}: more than {limit} cells", path.display())]
-    PlanTooLarge {
+    ExperimentTooLarge {
         /// Which file.
         path: PathBuf,
-        /// The most that a plan may ask for.
+        /// The most that an experiment may ask for.
         limit: usize,
     },
     /// The run is not what its manifest says; figures from it would prove nothing.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use wamr_record::experiment::Experiment;
 
 use crate::cell_figures::{CellFigures, State};
 use crate::measure::Measure;
-use crate::plan::Plan;
 use crate::stats::Spread;
 use crate::stats::bootstrap::spread;
 use crate::stats::quantile::median;
@@ -94,19 +94,25 @@ fn valid_cells<'a>(
 }
 
 /// Puts the repetitions of `key` together.
-pub fn group(key: Key, systems: &[System], cells: &[CellFigures], plan: &Plan) -> Group {
+pub fn group(
+    key: Key,
+    systems: &[System],
+    cells: &[CellFigures],
+    experiment: &Experiment,
+) -> Group {
     let system = &systems[key.system];
     let of_key: Vec<&CellFigures> =
         cells.iter().filter(|cell| cell.pods == key.pods && cell.is_of(system)).collect();
     let count = |state| of_key.iter().filter(|cell| cell.state == state).count();
     let there: BTreeSet<u32> = of_key.iter().map(|cell| cell.repetition).collect();
-    let planned = plan.densities.contains(&key.pods)
-        && plan
+    let planned = experiment.densities.contains(&key.pods)
+        && experiment
             .series
             .iter()
             .any(|series| series.runtime == system.runtime && series.workload == system.workload);
-    let wanted = if planned { plan.repetitions as usize } else { 0 };
-    let held = there.iter().filter(|&&repetition| (1..=plan.repetitions).contains(&repetition));
+    let wanted = if planned { experiment.repetitions as usize } else { 0 };
+    let held =
+        there.iter().filter(|&&repetition| (1..=experiment.repetitions).contains(&repetition));
     let mut values = BTreeMap::new();
     for &measure in Measure::ALL {
         let repetitions = by_repetition(key, systems, cells, measure);

@@ -5,7 +5,7 @@ use std::path::Path;
 use wamr_record::reader::read_run;
 
 use crate::error::Error;
-use crate::plan::read_plan;
+use crate::experiment::read_experiment;
 use crate::study::{Study, study};
 use crate::verify::check::check;
 
@@ -30,7 +30,7 @@ pub fn load(dir: &Path, trust: Trust) -> Result<Study, Error> {
         let (count, first) = (findings.defects.len(), first.clone());
         return Err(Error::Defects { dir: dir.to_owned(), count, first });
     }
-    let plan = read_plan(dir)?;
+    let experiment = read_experiment(dir)?;
     let run = read_run(dir)?;
-    Ok(study(&run, &plan, findings))
+    Ok(study(&run, &experiment, findings))
 }

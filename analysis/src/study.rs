@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use wamr_record::environment::Environment;
+use wamr_record::experiment::Experiment;
 use wamr_record::reader::{CellRecord, Run};
 
 use crate::attribution::private_memory;
@@ -12,7 +13,6 @@ use crate::estimator::slope;
 use crate::evidence::system_evidence;
 use crate::format::clean;
 use crate::group::{Group, Key, group, ratios};
-use crate::plan::Plan;
 use crate::stats::Spread;
 use crate::stats::bootstrap::{SETTINGS, Settings, spread};
 use crate::system::{System, systems};
@@ -70,7 +70,7 @@ pub struct RunFacts {
     /// Parts of names that chose its cells; empty if all were asked for.
     pub only: Vec<String>,
     /// Seed of the order of its cells.
-    pub order_seed: Option<i64>,
+    pub order_seed: u64,
     /// Files whose digest was compared with the manifest.
     pub files_compared: usize,
 }
@@ -104,12 +104,12 @@ pub struct Slope {
 }
 
 /// Computes everything from a run.
-pub fn study(run: &Run, plan: &Plan, findings: Findings) -> Study {
-    let mut systems = systems(run, plan);
+pub fn study(run: &Run, experiment: &Experiment, findings: Findings) -> Study {
+    let mut systems = systems(run, experiment);
     let cells: Vec<CellFigures> = run.cells.iter().map(cell_figures).collect();
-    let keys = keys(&systems, &cells, plan);
+    let keys = keys(&systems, &cells, experiment);
     let mut groups: Vec<Group> =
-        keys.iter().map(|&key| group(key, &systems, &cells, plan)).collect();
+        keys.iter().map(|&key| group(key, &systems, &cells, experiment)).collect();
     ratios(&mut groups, &systems, &cells);
     for system in &mut systems {
         let of_system: Vec<&CellRecord> =
@@ -131,11 +131,11 @@ pub fn study(run: &Run, plan: &Plan, findings: Findings) -> Study {
             end_ns: run.manifest.end_ns,
             resumed_ns: run.manifest.resumed_ns.clone(),
             only: run.manifest.only.iter().map(|part| clean(part)).collect(),
-            order_seed: plan.seed,
+            order_seed: experiment.seed,
             files_compared: findings.files,
         },
         environment: run.environment.clone(),
-        missing: missing(&systems, &cells, plan),
+        missing: missing(&systems, &cells, experiment),
         slopes: slopes(&systems, &cells),
         timeline: crate::timeline::traces(run, &systems),
         systems,
@@ -163,15 +163,15 @@ impl Study {
     }
 }
 
-fn keys(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<Key> {
+fn keys(systems: &[System], cells: &[CellFigures], experiment: &Experiment) -> Vec<Key> {
     let mut keys = BTreeSet::new();
     for (index, system) in systems.iter().enumerate() {
-        let planned = plan
+        let planned = experiment
             .series
             .iter()
             .any(|series| series.runtime == system.runtime && series.workload == system.workload);
-        if planned && plan.repetitions > 0 {
-            keys.extend(plan.densities.iter().map(|&pods| Key { pods, system: index }));
+        if planned && experiment.repetitions > 0 {
+            keys.extend(experiment.densities.iter().map(|&pods| Key { pods, system: index }));
         }
         let measured = cells.iter().filter(|cell| cell.is_of(system));
         keys.extend(measured.map(|cell| Key { pods: cell.pods, system: index }));
@@ -179,19 +179,19 @@ fn keys(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<Key> {
     keys.into_iter().collect()
 }
 
-fn missing(systems: &[System], cells: &[CellFigures], plan: &Plan) -> Vec<MissingCell> {
+fn missing(systems: &[System], cells: &[CellFigures], experiment: &Experiment) -> Vec<MissingCell> {
     let there: BTreeSet<(&str, &str, u32, u32)> = cells
         .iter()
         .map(|cell| (cell.runtime.as_str(), cell.workload.as_str(), cell.pods, cell.repetition))
         .collect();
     let mut missing = Vec::new();
     for (index, system) in systems.iter().enumerate() {
-        let is_planned = plan
+        let is_planned = experiment
             .series
             .iter()
             .any(|series| series.runtime == system.runtime && series.workload == system.workload);
-        for &pods in plan.densities.iter().filter(|_| is_planned) {
-            for repetition in 1..=plan.repetitions {
+        for &pods in experiment.densities.iter().filter(|_| is_planned) {
+            for repetition in 1..=experiment.repetitions {
                 let key = (system.runtime.as_str(), system.workload.as_str(), pods, repetition);
                 if !there.contains(&key) {
                     missing.push(MissingCell { system: index, pods, repetition });

@@ -1,13 +1,13 @@
 //! Systems under test: a runtime with a workload.
 
 use serde::Serialize;
+use wamr_record::experiment::Experiment;
 use wamr_record::reader::{CellRecord, Run};
 
 use crate::attribution::PrivateMemory;
 use crate::cell_figures::CellFigures;
 use crate::evidence::SystemEvidence;
 use crate::format::clean;
-use crate::plan::Plan;
 
 /// A runtime with a workload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,8 +48,8 @@ impl CellFigures {
 /// Those of a run, in the order of the tables.
 ///
 /// The plan's order first, then what else was measured, by name.
-pub fn systems(run: &Run, plan: &Plan) -> Vec<System> {
-    let planned = plan.series.iter().map(|series| (&series.runtime, &series.workload));
+pub fn systems(run: &Run, experiment: &Experiment) -> Vec<System> {
+    let planned = experiment.series.iter().map(|series| (&series.runtime, &series.workload));
     let mut measured: Vec<_> =
         run.cells.iter().map(|record| (&record.cell.runtime, &record.cell.workload)).collect();
     measured.sort();

@@ -119,7 +119,7 @@ install creates privileged pods, writes to each node's disk and restarts its con
     Cluster(ClusterCommand),
     /// What runs in the lab's pod on a node of a cluster
     #[command(subcommand, hide = true)]
-    Host(HostCommand),
+    OnNode(OnNodeCommand),
     /// Check whether this machine meets the requirements, and list what is missing
     Doctor,
     /// Take down nodes whose lab died, and remove what they left behind
@@ -351,9 +351,9 @@ pub enum ClusterCommand {
     },
 }
 
-/// `host`
+/// `on-node`
 #[derive(Debug, Subcommand)]
-pub enum HostCommand {
+pub enum OnNodeCommand {
     /// Wait for ever: what the pod itself does
     Idle,
     /// Copy the programs and write the handler

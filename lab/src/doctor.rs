@@ -6,9 +6,9 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use nix::sys::statvfs::statvfs;
 
+use crate::cluster_node::programs::PROGRAMS;
+use crate::disturbances::Disturbances;
 use crate::environment::cgroup_mode;
-use crate::host::installed::PROGRAMS;
-use crate::machine::Machine;
 use crate::sample::meminfo;
 
 /// Free memory for the demonstration: a node (1.5 GB) and ten pods of the largest runtime.
@@ -54,7 +54,7 @@ pub fn doctor(cache: &Path, programs_dir: &Path) -> bool {
         disk(cache),
         image(cache),
     ];
-    findings.extend(quiet(&Machine::read(Path::new("/"))));
+    findings.extend(quiet(&Disturbances::read(Path::new("/"))));
     let programs = PROGRAMS.into_iter().chain(["wamr-report"]);
     findings.extend(programs.map(|name| program(programs_dir, name)));
     let image_missing =
@@ -165,9 +165,9 @@ fn disk(cache: &Path) -> Finding {
 }
 
 /// What moves memory behind the lab's back.
-fn quiet(machine: &Machine) -> Vec<Finding> {
+fn quiet(disturbances: &Disturbances) -> Vec<Finding> {
     const WHAT: &str = "quiet memory";
-    let warnings = machine.warnings();
+    let warnings = disturbances.warnings();
     if warnings.is_empty() {
         return vec![finding(Level::Ok, WHAT, "nothing moves it by itself")];
     }
@@ -195,7 +195,7 @@ fn program(dir: &Path, name: &str) -> Finding {
 /// The build's own tools; they are needed only while there is no image.
 fn build_tools(image_missing: bool) -> Vec<Finding> {
     let level = if image_missing { Level::Missing } else { Level::Warning };
-    wamr_image::host::check()
+    wamr_image::requirements::check()
         .into_iter()
         .map(|found| match found.result {
             Ok(path) => finding(Level::Ok, found.requirement.name, path.display().to_string()),

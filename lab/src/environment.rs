@@ -9,11 +9,11 @@ use wamr_image::NodeImage;
 use wamr_node::vm::Accelerator;
 use wamr_record::cell::Program;
 use wamr_record::environment::{ClusterNode, Environment};
+use wamr_record::experiment::{ControlPlaneSpeed, Experiment};
 use wamr_record::manifest::digest_file;
 
-use crate::experiment::{ControlPlaneSpeed, Experiment};
-use crate::host::installed::PROGRAMS;
-use crate::machine::Machine;
+use crate::cluster_node::programs::PROGRAMS;
+use crate::disturbances::Disturbances;
 use crate::place::Place;
 
 /// What a machine is.
@@ -57,7 +57,7 @@ impl MachineFacts {
             transparent_hugepages: chosen_word(&read(
                 "/sys/kernel/mm/transparent_hugepage/enabled",
             )),
-            warnings: Machine::read(Path::new("/")).warnings(),
+            warnings: Disturbances::read(Path::new("/")).warnings(),
         }
     }
 }

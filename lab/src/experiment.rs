@@ -1,15 +1,15 @@
-//! `experiment.toml`: what a run measures. Parsing is pure; every refusal names line and column
-//! and says what would be allowed.
+//! What of `experiment.toml` is refused. Pure but for reading the file; every refusal names line
+//! and column and says what would be allowed.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use miette::{IntoDiagnostic, NamedSource, Result, SourceSpan, WrapErr};
-use serde::Deserialize;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
-
-use crate::cluster::manifest::Controller;
+use wamr_record::experiment::{ControlPlaneSpeed, Experiment, Provider, Series, Timing};
 
 /// The demonstration, for `wamr-lab demo` and `wamr-lab run demo`.
 pub const DEMO: &str = include_str!("../experiments/demo.toml");
@@ -22,159 +22,6 @@ pub const RUNTIMES: &str = include_str!("../runtimes.toml");
 
 /// The most pods a node's bridge and address range can carry.
 const PODS_MAX: u32 = 500;
-
-/// A checked experiment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Experiment {
-    /// What the report is headed with.
-    pub title: String,
-    /// Where the node lives.
-    pub provider: Provider,
-    /// With `vm`: size and processor of the machine.
-    pub profile: String,
-    /// How fast the control plane may go.
-    pub control_plane: ControlPlaneSpeed,
-    /// What makes the pods.
-    pub controller: Controller,
-    /// Whether page caches are dropped before each baseline.
-    pub caches: Caches,
-    /// Seed of the order of cells.
-    pub seed: u64,
-    /// Complete blocks.
-    pub repetitions: u32,
-    /// Pods at once, one cell each.
-    pub densities: Vec<u32>,
-    /// What is compared.
-    pub series: Vec<Series>,
-    /// Deadlines and windows.
-    pub timing: Timing,
-    /// The text that it was read from, for the run directory.
-    pub text: String,
-}
-
-/// One line of a figure: a runtime with a workload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Series {
-    /// Row of runtimes.toml.
-    pub runtime: String,
-    /// Workload image.
-    pub workload: String,
-}
-
-/// Where the node lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Provider {
-    /// Namespaces of this machine.
-    Native,
-    /// A virtual machine, under QEMU.
-    Vm,
-    /// A cluster that exists already, with the runtime that `cluster install` put there.
-    Cluster,
-}
-
-/// How fast the control plane may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ControlPlaneSpeed {
-    /// Kubernetes' own limits: a Job's pods come at 20 a second.
-    Stock,
-    /// Limits raised, so that a start time is the node's.
-    Unthrottled,
-    /// What a cluster has that was there before: nobody here knows its limits.
-    AsIs,
-    /// No Kubernetes at all: the lab makes pods through containerd's CRI.
-    None,
-}
-
-/// What happens to page caches before a baseline.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Caches {
-    /// `sync`, then drop_caches: every cell pays for the files it reads.
-    #[default]
-    Cold,
-    /// Left as they are.
-    Warm,
-}
-
-/// Deadlines and windows; seconds unless the name says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Timing {
-    /// Memory must stay level over this window, twice.
-    pub settle_window_s: u32,
-    /// Waiting for it ends here, level or not.
-    pub settle_max_s: u32,
-    /// A slope of MemAvailable below this counts as level.
-    pub settle_slope_kib_per_s: f64,
-    /// MemAvailable may move by this much inside a level window.
-    #[serde(default = "default_range_kib")]
-    pub settle_range_kib: u64,
-    /// Samples of the plateau, one a second.
-    pub plateau_samples: u32,
-    /// Distinct metrics-server timestamps wanted on the plateau; 0 asks it nothing.
-    pub metrics_scrapes: u32,
-    /// metrics-server's scrape interval: an older figure may predate the last start.
-    #[serde(default = "default_resolution_s")]
-    pub metrics_resolution_s: u32,
-    /// How long metrics-server may take for an answer: an emulated one takes seconds, and until
-    /// then no memory is read.
-    #[serde(default = "default_metrics_timeout_ms")]
-    pub metrics_timeout_ms: u64,
-    /// A pod that is not running by then fails its cell.
-    pub pod_deadline_s: u32,
-    /// Batches as large as a cell's, started and deleted before anything is measured.
-    #[serde(default = "default_warm_up_batches")]
-    pub warm_up_batches: u32,
-}
-
-fn default_profile() -> String {
-    "small".to_owned()
-}
-
-fn default_range_kib() -> u64 {
-    4096
-}
-
-fn default_resolution_s() -> u32 {
-    15
-}
-
-fn default_metrics_timeout_ms() -> u64 {
-    900
-}
-
-/// After the first one the daemons' heaps still grow.
-fn default_warm_up_batches() -> u32 {
-    2
-}
-
-/// The file as it is written, before the checks that serde cannot make.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    title: String,
-    provider: Provider,
-    #[serde(default = "default_profile")]
-    profile: String,
-    control_plane: ControlPlaneSpeed,
-    controller: Option<Spanned<Controller>>,
-    #[serde(default)]
-    caches: Caches,
-    seed: u64,
-    repetitions: Spanned<u32>,
-    densities: Spanned<Vec<Spanned<u32>>>,
-    series: Spanned<Vec<FileSeries>>,
-    timing: Spanned<Timing>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileSeries {
-    runtime: Spanned<String>,
-    workload: Spanned<String>,
-}
 
 /// Why an experiment is refused. Running it regardless would measure something else than meant.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -218,148 +65,181 @@ pub fn parse(
     text: &str,
     runtimes: &RuntimeTable,
 ) -> Result<Experiment, Box<ExperimentError>> {
-    let refuse = |place, message: String, help| refusal(name, text, place, &message, help);
-    let file: File = toml::from_str(text)
-        .map_err(|error| refuse(error.span().unwrap_or(0..0), error.message().to_owned(), None))?;
-    if *file.repetitions.as_ref() == 0 {
-        let help = Some("repetitions counts complete blocks: 1 or more".to_owned());
-        return Err(refuse(file.repetitions.span(), "0 repetitions measure nothing".into(), help));
-    }
-    if file.densities.as_ref().is_empty() {
-        let help = Some("list pods per cell, like densities = [10, 100]".to_owned());
-        return Err(refuse(file.densities.span(), "no density is given".into(), help));
-    }
-    for density in file.densities.as_ref() {
-        if !(1..=PODS_MAX).contains(density.as_ref()) {
-            let help = Some(format!("a node carries 1 to {PODS_MAX} pods"));
-            let message = format!("{} pods", density.as_ref());
-            return Err(refuse(density.span(), message, help));
-        }
-    }
-    if file.series.as_ref().is_empty() {
-        let help = Some("add a [[series]] with runtime and workload".to_owned());
-        return Err(refuse(file.series.span(), "no series is given".into(), help));
-    }
-    for series in file.series.as_ref() {
-        check_series(series, runtimes)
-            .map_err(|(place, message, help)| refuse(place, message, Some(help)))?;
-    }
-    check_cluster(&file).map_err(|(message, help)| refuse(0..0, message, Some(help.to_owned())))?;
-    check_without_kubernetes(&file, runtimes)
-        .map_err(|(place, message, help)| refuse(place, message, Some(help.to_owned())))?;
-    check_timing(file.timing.as_ref())
-        .map_err(|(message, help)| refuse(file.timing.span(), message, Some(help.to_owned())))?;
-    Ok(Experiment {
-        title: file.title,
-        provider: file.provider,
-        profile: file.profile,
-        control_plane: file.control_plane,
-        controller: file.controller.map(Spanned::into_inner).unwrap_or_default(),
-        caches: file.caches,
-        seed: file.seed,
-        repetitions: file.repetitions.into_inner(),
-        densities: file.densities.into_inner().into_iter().map(Spanned::into_inner).collect(),
-        series: file.series.into_inner().into_iter().map(FileSeries::into_series).collect(),
-        timing: file.timing.into_inner(),
-        text: text.to_owned(),
-    })
+    let experiment = wamr_record::experiment::parse(text).map_err(|error| {
+        refusal(name, text, error.span().unwrap_or(0..0), error.message(), None)
+    })?;
+    let places = Places::of(text);
+    check(&experiment, &places, runtimes).map_err(|Refusal { place, message, help }| {
+        refusal(name, text, place.unwrap_or(0..0), &message, Some(help))
+    })?;
+    Ok(experiment)
 }
 
-impl FileSeries {
-    fn into_series(self) -> Series {
-        Series { runtime: self.runtime.into_inner(), workload: self.workload.into_inner() }
+/// What is wrong, where in the text, and what would be right.
+struct Refusal {
+    place: Option<Range<usize>>,
+    message: String,
+    help: String,
+}
+
+fn refuse<T>(
+    place: Option<Range<usize>>,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Result<T, Refusal> {
+    Err(Refusal { place, message: message.into(), help: help.into() })
+}
+
+/// Where values stand in the text.
+struct Places<'a>(Option<Spanned<DeTable<'a>>>);
+
+impl<'a> Places<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(DeTable::parse(text).ok())
     }
+
+    /// The value of a key of the file; `None` if the file leaves it out.
+    fn value(&self, key: &str) -> Option<&Spanned<DeValue<'a>>> {
+        self.0.as_ref()?.get_ref().get(key)
+    }
+
+    fn key(&self, key: &str) -> Option<Range<usize>> {
+        Some(self.value(key)?.span())
+    }
+
+    fn item(&self, key: &str, index: usize) -> Option<Range<usize>> {
+        Some(self.value(key)?.get_ref().get(index)?.span())
+    }
+
+    fn series(&self, index: usize, key: &str) -> Option<Range<usize>> {
+        Some(self.value("series")?.get_ref().get(index)?.get_ref().get(key)?.span())
+    }
+}
+
+fn check(
+    experiment: &Experiment,
+    places: &Places<'_>,
+    runtimes: &RuntimeTable,
+) -> Result<(), Refusal> {
+    if experiment.repetitions == 0 {
+        let help = "repetitions counts complete blocks: 1 or more";
+        return refuse(places.key("repetitions"), "0 repetitions measure nothing", help);
+    }
+    if experiment.densities.is_empty() {
+        let help = "list pods per cell, like densities = [10, 100]";
+        return refuse(places.key("densities"), "no density is given", help);
+    }
+    for (index, pods) in experiment.densities.iter().enumerate() {
+        if !(1..=PODS_MAX).contains(pods) {
+            let help = format!("a node carries 1 to {PODS_MAX} pods");
+            return refuse(places.item("densities", index), format!("{pods} pods"), help);
+        }
+    }
+    if experiment.series.is_empty() {
+        let help = "add a [[series]] with runtime and workload";
+        return refuse(places.key("series"), "no series is given", help);
+    }
+    for (index, series) in experiment.series.iter().enumerate() {
+        check_series(series, |key| places.series(index, key), runtimes)?;
+    }
+    check_cluster(experiment)?;
+    check_without_kubernetes(experiment, places, runtimes)?;
+    check_timing(&experiment.timing)
+        .or_else(|(message, help)| refuse(places.key("timing"), message, help))
 }
 
 /// The runtime must be a row of the table and able to run the workload.
 fn check_series(
-    series: &FileSeries,
+    Series { runtime, workload }: &Series,
+    place: impl Fn(&str) -> Option<Range<usize>>,
     runtimes: &RuntimeTable,
-) -> Result<(), (std::ops::Range<usize>, String, String)> {
-    let (runtime, workload) = (series.runtime.as_ref(), series.workload.as_ref());
+) -> Result<(), Refusal> {
     let Some(row) = runtimes.get(runtime) else {
         let known: Vec<&str> = runtimes.keys().map(String::as_str).collect();
         let help = format!("runtimes.toml has: {}", known.join(", "));
-        return Err((series.runtime.span(), format!("no runtime is called {runtime:?}"), help));
+        return refuse(place("runtime"), format!("no runtime is called {runtime:?}"), help);
     };
     if let Some(reason) = &row.absent {
         let message = format!("{runtime} cannot be had: {reason}");
-        return Err((series.runtime.span(), message, "leave the series out".to_owned()));
+        return refuse(place("runtime"), message, "leave the series out");
     }
     if !row.workloads.contains(workload) {
         let help = format!("runtimes.toml lets {runtime} run: {}", row.workloads.join(", "));
         let message = format!("{runtime} cannot run the workload {workload:?}");
-        return Err((series.workload.span(), message, help));
+        return refuse(place("workload"), message, help);
     }
     Ok(())
 }
 
 /// A cluster's control plane is what it is, and nothing else is.
-fn check_cluster(file: &File) -> Result<(), (String, &'static str)> {
-    match (file.provider == Provider::Cluster, file.control_plane == ControlPlaneSpeed::AsIs) {
-        (true, false) => Err((
-            "a cluster that exists has its own limits".to_owned(),
+fn check_cluster(experiment: &Experiment) -> Result<(), Refusal> {
+    let on_cluster = experiment.provider == Provider::Cluster;
+    match (on_cluster, experiment.control_plane == ControlPlaneSpeed::AsIs) {
+        (true, false) => refuse(
+            None,
+            "a cluster that exists has its own limits",
             "control_plane = \"as-is\" with provider = \"cluster\"",
-        )),
-        (false, true) => Err((
-            "control_plane = \"as-is\" is for clusters that exist".to_owned(),
+        ),
+        (false, true) => refuse(
+            None,
+            "control_plane = \"as-is\" is for clusters that exist",
             "\"stock\" or \"unthrottled\", or provider = \"cluster\"",
-        )),
+        ),
         _ => Ok(()),
     }
 }
 
 /// What goes together with the lack of Kubernetes, and what does not.
 fn check_without_kubernetes(
-    file: &File,
+    experiment: &Experiment,
+    places: &Places<'_>,
     runtimes: &RuntimeTable,
-) -> Result<(), (std::ops::Range<usize>, String, &'static str)> {
-    let without = file.control_plane == ControlPlaneSpeed::None;
-    for series in file.series.as_ref() {
-        let row = runtimes.get(series.runtime.as_ref());
+) -> Result<(), Refusal> {
+    let without = experiment.control_plane == ControlPlaneSpeed::None;
+    for (index, Series { runtime, .. }) in experiment.series.iter().enumerate() {
+        let row = runtimes.get(runtime);
         if !without && row.is_some_and(|row| row.kind == RuntimeKind::Sandbox) {
-            let message = format!("{} has no container", series.runtime.as_ref());
             let help = "Kubernetes makes no such pods: control_plane = \"none\" does";
-            return Err((series.runtime.span(), message, help));
+            let place = places.series(index, "runtime");
+            return refuse(place, format!("{runtime} has no container"), help);
         }
     }
     if !without {
         return Ok(());
     }
-    if let Some(controller) = &file.controller {
+    if let Some(place) = places.key("controller") {
         let help = "leave it out: the lab makes the pods itself";
-        return Err((controller.span(), "a controller without a control plane".to_owned(), help));
+        return refuse(Some(place), "a controller without a control plane", help);
     }
-    if file.provider != Provider::Native {
+    if experiment.provider != Provider::Native {
         let help = "provider = \"native\", or a control plane";
-        return Err((0..0, "a machine's node has a control plane".to_owned(), help));
+        return refuse(None, "a machine's node has a control plane", help);
     }
-    if file.timing.as_ref().metrics_scrapes > 0 {
+    if experiment.timing.metrics_scrapes > 0 {
         let help = "metrics_scrapes = 0: metrics-server and kubelet are parts of Kubernetes";
-        return Err((file.timing.span(), "figures of a metrics-server".to_owned(), help));
+        return refuse(places.key("timing"), "figures of a metrics-server", help);
     }
     Ok(())
 }
 
-fn check_timing(timing: &Timing) -> Result<(), (String, &'static str)> {
-    let refuse = |message: &str, help| Err((message.to_owned(), help));
+fn check_timing(timing: &Timing) -> Result<(), (&'static str, &'static str)> {
     if timing.settle_window_s < 3 {
-        return refuse("settle_window_s below 3", "a slope needs at least 3 samples");
+        return Err(("settle_window_s below 3", "a slope needs at least 3 samples"));
     }
     if timing.settle_max_s < 2 * timing.settle_window_s {
-        return refuse(
+        return Err((
             "settle_max_s leaves no room for two windows",
             "settle_max_s must be at least twice settle_window_s",
-        );
+        ));
     }
     if !(timing.settle_slope_kib_per_s.is_finite() && timing.settle_slope_kib_per_s > 0.0) {
-        return refuse("settle_slope_kib_per_s is not above 0", "try 64");
+        return Err(("settle_slope_kib_per_s is not above 0", "try 64"));
     }
     if timing.plateau_samples == 0 {
-        return refuse("plateau_samples is 0", "a plateau needs 1 or more samples");
+        return Err(("plateau_samples is 0", "a plateau needs 1 or more samples"));
     }
     if timing.pod_deadline_s == 0 {
-        return refuse("pod_deadline_s is 0", "pods need some seconds to start");
+        return Err(("pod_deadline_s is 0", "pods need some seconds to start"));
     }
     Ok(())
 }
@@ -367,7 +247,7 @@ fn check_timing(timing: &Timing) -> Result<(), (String, &'static str)> {
 fn refusal(
     name: &str,
     text: &str,
-    place: std::ops::Range<usize>,
+    place: Range<usize>,
     message: &str,
     help: Option<String>,
 ) -> Box<ExperimentError> {
@@ -390,6 +270,7 @@ mod tests {
     use std::fmt::Write;
 
     use wamr_node::runtimes::parse_table;
+    use wamr_record::experiment::Caches;
 
     use super::*;
 

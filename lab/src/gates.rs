@@ -1,7 +1,7 @@
 //! Whether a cell may be used. Pure: facts in, verdict out.
 
 use wamr_record::account::REST_REMARKED;
-use wamr_record::cell::{Evidence, Pod, Verdict};
+use wamr_record::cell::{Evidence, Fault, Pod, Verdict};
 
 /// What is known of a cell at its end.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ const FOREIGN_SHARE: f64 = 0.25;
 const FOREIGN_BYTES: i64 = 5_000_000;
 /// Above this share the cost means nothing: something else moved the machine's memory.
 const DRIFT_REFUSED: f64 = 0.25;
-/// How a reason ends that blames the machine and not the cell.
+/// How a reason ends that blames the machine and not the cell, for whoever reads it.
 const BUSY: &str = ": is the machine busy?";
 
 /// Judges a cell.
@@ -70,26 +70,24 @@ pub fn judge(facts: &Facts) -> Verdict {
         reasons.extend(stamp_reasons(facts));
     }
     reasons.extend(evidence_reasons(facts));
-    // What the node's own daemons kept is known and can be corrected for; the rest cannot.
-    let foreign_drift_bytes = facts.drift_bytes + facts.node_drift_bytes.unwrap_or(0);
-    if share(foreign_drift_bytes, facts.cost_bytes) > DRIFT_REFUSED {
-        let cost = megabytes(facts.cost_bytes);
-        let text = format!("{}, and the pods took {cost}{BUSY}", drift(facts));
-        reasons.push(text);
-    }
-    reasons.extend(foreign_reason(facts));
     if !facts.leftover.is_empty() {
         reasons.push(format!("left running after the delete: {}", facts.leftover.join(", ")));
     }
+    let fault = if reasons.is_empty() { Fault::Machine } else { Fault::Cell };
+    reasons.extend(foreign_drift_reason(facts));
+    reasons.extend(foreign_reason(facts));
     if !reasons.is_empty() {
-        return Verdict::Invalid { reasons };
+        return Verdict::Invalid { reasons, fault };
     }
     Verdict::Valid { notes: notes(facts) }
 }
 
-/// True if a cell with these reasons is sound but for what else the machine did.
-pub fn only_disturbed(reasons: &[String]) -> bool {
-    reasons.iter().all(|reason| reason.ends_with(BUSY))
+/// What the node's own daemons kept is known and can be corrected for; the rest cannot.
+fn foreign_drift_reason(facts: &Facts) -> Option<String> {
+    let foreign_drift_bytes = facts.drift_bytes + facts.node_drift_bytes.unwrap_or(0);
+    (share(foreign_drift_bytes, facts.cost_bytes) > DRIFT_REFUSED).then(|| {
+        format!("{}, and the pods took {}{BUSY}", drift(facts), megabytes(facts.cost_bytes))
+    })
 }
 
 /// MemAvailable must tell of the node and of nothing else. Beside what is charged to the node's
@@ -279,7 +277,8 @@ mod tests {
         let facts = Facts { pods: &pods, evidence: Some(&evidence), ..changed };
         match judge(&facts) {
             Verdict::Valid { notes } => ("valid".into(), notes),
-            Verdict::Invalid { reasons } => ("invalid".into(), reasons),
+            Verdict::Invalid { reasons, fault: Fault::Cell } => ("invalid".into(), reasons),
+            Verdict::Invalid { reasons, fault: Fault::Machine } => ("disturbed".into(), reasons),
             Verdict::Failed { reasons } => ("failed".into(), reasons),
         }
     }
@@ -317,6 +316,9 @@ mod tests {
             ("no control group", |facts, _, _| facts.node_cost_bytes = None),
             ("unexplained", |facts, _, _| facts.unexplained = Some((-6_000_000, 0.06))),
             ("no cost", |facts, _, _| facts.cost_bytes = -1),
+            ("much drift, and leftovers", |facts, _, _| {
+                (facts.drift_bytes, facts.leftover) = (-26_000_000, vec!["pause (7)".into()]);
+            }),
         ];
         let mut shown = String::new();
         for (case, change) in table {

@@ -6,11 +6,11 @@ use miette::{Result, miette};
 use wamr_image::{NodeImage, WorkloadImage};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest};
 use wamr_progress::Progress;
+use wamr_record::experiment::{Experiment, Provider, Series};
 
-use crate::cluster::foothold::NODE_LABEL;
+use crate::cluster::installer_objects::NODE_LABEL;
 use crate::cluster::manifest::Batch;
-use crate::experiment::{Experiment, Provider, Series};
-use crate::observer::together::Observers;
+use crate::observer::aggregate::Observers;
 use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
 use crate::run_dir::writer::RunWriter;

@@ -1,3 +1,31 @@
-//! The command line of `wamr-lab`, for the program itself and for its manual.
+//! The lab: boots a node, sweeps pods over it, records what they cost. `main.rs` only starts it.
 
+pub mod attribution;
+pub mod cell;
 pub mod cli;
+pub mod clock;
+pub mod cluster;
+pub mod cluster_node;
+pub mod command;
+pub mod cri;
+pub mod disturbances;
+pub mod doctor;
+pub mod environment;
+pub mod evidence;
+pub mod experiment;
+pub mod gates;
+pub mod interrupt;
+pub mod kubernetes_event;
+pub mod lab;
+pub mod matrix;
+pub mod node_view;
+pub mod observer;
+pub mod place;
+pub mod pod_maker;
+pub mod processes;
+pub mod report;
+pub mod run_dir;
+pub mod sample;
+pub mod settle;
+pub mod smaps;
+pub mod sweep;

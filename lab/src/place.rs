@@ -14,7 +14,7 @@ use crate::node_view::NodeView;
 use crate::sample::cgroup::MemoryCgroup;
 
 /// What reading a native node from here needs.
-pub struct NativeSight {
+pub struct NativeAccess {
     /// Paths and ids.
     pub view: NodeView,
     /// Its control group.
@@ -22,11 +22,11 @@ pub struct NativeSight {
 }
 
 /// How a native node is read.
-pub fn native_sight(node: &NativeNode) -> NativeSight {
+pub fn native_access(node: &NativeNode) -> NativeAccess {
     let view = NodeView::new(node.init_pid(), node.proc_root(), node.log_dir());
     let mounts = std::fs::read_to_string("/proc/self/mounts").ok();
     let whole = mounts.and_then(|mounts| MemoryCgroup::find(&mounts, &node.cgroup()));
-    NativeSight { view, whole }
+    NativeAccess { view, whole }
 }
 
 /// A node that can be read from where this program runs.
@@ -67,7 +67,7 @@ impl Place {
     /// Paths and ids.
     pub fn view(&self) -> NodeView {
         match self {
-            Self::Native(node) => native_sight(node).view,
+            Self::Native(node) => native_access(node).view,
             Self::Here(node) => NodeView::new(1, PathBuf::from("/proc"), node.log_dir()),
         }
     }
@@ -95,7 +95,7 @@ impl Place {
     /// the root, which v2 has no figure for.
     pub fn memory_cgroup(&self) -> Option<MemoryCgroup> {
         let Self::Native(node) = self else { return None };
-        native_sight(node).whole
+        native_access(node).whole
     }
 
     /// The control group that the node sees as the root: pods' groups are named from there.

@@ -4,7 +4,7 @@
 //! a median, so that one collection of a daemon's heap does not decide; the range catches a step
 //! that a median would not see.
 
-use crate::experiment::Timing;
+use wamr_record::experiment::Timing;
 
 /// A reading of MemAvailable.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 /// The sums of `smaps_rollup` that are kept, in bytes.
 ///
 /// Source: proc_pid_smaps(5), Documentation/ABI/testing/procfs-smaps_rollup.
-#[expect(clippy::struct_field_names, reason = "units stand last in every name")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rollup {
     /// Rss

@@ -2,14 +2,13 @@
 
 use miette::Result;
 use serde_json::json;
-use wamr_record::cell::Verdict;
+use wamr_record::cell::{Fault, Verdict};
+use wamr_record::experiment::{Experiment, Series};
 
 use crate::cell::level::baseline;
 use crate::cell::protocol::measure;
 use crate::cell::ramp::ramp;
 use crate::cell::removal::remove;
-use crate::experiment::{Experiment, Series};
-use crate::gates::only_disturbed;
 use crate::lab::Lab;
 use crate::matrix::{self, PlannedCell, cell_id};
 use crate::run_dir::unfinished::Done;
@@ -54,8 +53,8 @@ impl Tally {
     fn count(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Valid { .. } => self.valid += 1,
-            Verdict::Invalid { reasons } if only_disturbed(reasons) => self.disturbed += 1,
-            Verdict::Invalid { .. } => self.invalid += 1,
+            Verdict::Invalid { fault: Fault::Machine, .. } => self.disturbed += 1,
+            Verdict::Invalid { fault: Fault::Cell, .. } => self.invalid += 1,
             Verdict::Failed { .. } => self.failed += 1,
         }
     }
@@ -113,7 +112,7 @@ pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<
         match &measured.verdict {
             Verdict::Valid { notes } if notes.is_empty() => step.done("valid"),
             Verdict::Valid { notes } => step.done(&format!("valid ({})", notes.join("; "))),
-            Verdict::Invalid { reasons } => {
+            Verdict::Invalid { reasons, .. } => {
                 step.failed(&format!("invalid: {}", reasons.join("; ")));
             }
             Verdict::Failed { reasons } => step.failed(&reasons.join("; ")),
@@ -175,17 +174,13 @@ async fn start_and_delete(lab: &Lab<'_>, name: &str, series: &Series, pods: u32)
 #[test]
 fn only_a_disturbed_run_blames_the_machine() {
     let valid = Verdict::Valid { notes: vec![] };
-    let invalid = |reason: &str| Verdict::Invalid { reasons: vec![reason.to_owned()] };
-    let busy = invalid("memory moved: is the machine busy?");
+    let invalid = |fault| Verdict::Invalid { reasons: vec!["a gate".to_owned()], fault };
+    let (busy, other) = (invalid(Fault::Machine), invalid(Fault::Cell));
     let failed = Verdict::Failed { reasons: vec![] };
-    let both = Verdict::Invalid {
-        reasons: vec!["another engine".to_owned(), "x: is the machine busy?".to_owned()],
-    };
-    let table: [(&str, &[&Verdict], u8); 6] = [
+    let table: [(&str, &[&Verdict], u8); 5] = [
         ("nothing wrong", &[&valid], 0),
         ("busy", &[&valid, &busy], 4),
-        ("another gate", &[&busy, &invalid("another engine")], 3),
-        ("both in one cell", &[&both], 3),
+        ("another gate", &[&busy, &other], 3),
         ("pods did not start", &[&busy, &failed], 3),
         ("no cell", &[], 0),
     ];

@@ -131,7 +131,7 @@ pub fn provenance(study: &Study) -> String {
 
 /// The method in short.
 pub fn method(study: &Study) -> Vec<String> {
-    let seed = study.run.order_seed.map_or_else(String::new, |seed| format!(" (seed {seed})"));
+    let seed = format!(" (seed {})", study.run.order_seed);
     vec![
         format!(
             "A cell is one runtime with one workload and N pods, once. The cells of a repetition \

@@ -4,16 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use wamr_record::cell::{Cell, Evidence, NO_CONTAINER, PhaseName, Pod, ProcessMemory};
+use wamr_record::experiment::Experiment;
 use wamr_record::sample::{Reading, Sample};
 
 use super::defect::Defect;
 use super::files::Survey;
 use super::lines::{json, ndjson};
 use super::sums;
-use crate::plan::Plan;
 
 /// Checks all cells; returns how many could be read.
-pub fn check(dir: &Path, survey: &Survey, plan: &Plan, defects: &mut Vec<Defect>) -> usize {
+pub fn check(
+    dir: &Path,
+    survey: &Survey,
+    experiment: &Experiment,
+    defects: &mut Vec<Defect>,
+) -> usize {
     let mut orders: BTreeMap<u32, String> = BTreeMap::new();
     let mut read = 0;
     for name in &survey.cells {
@@ -39,7 +44,7 @@ pub fn check(dir: &Path, survey: &Survey, plan: &Plan, defects: &mut Vec<Defect>
             defects.push(Defect::file(&path, text));
         }
         check_phases(&path, &cell, defects);
-        check_lines(dir, survey, plan, &cell, name, defects);
+        check_lines(dir, survey, experiment, &cell, name, defects);
     }
     read
 }
@@ -67,7 +72,7 @@ fn check_phases(path: &str, cell: &Cell, defects: &mut Vec<Defect>) {
 fn check_lines(
     dir: &Path,
     survey: &Survey,
-    plan: &Plan,
+    experiment: &Experiment,
     cell: &Cell,
     name: &str,
     defects: &mut Vec<Defect>,
@@ -93,7 +98,7 @@ fn check_lines(
     if !cell.verdict.is_valid() {
         return;
     }
-    check_samples(&at("samples.ndjson"), &samples, cell, plan, defects);
+    check_samples(&at("samples.ndjson"), &samples, cell, experiment, defects);
     check_pods(&at("pods.ndjson"), &pods, cell, defects);
     match evidence {
         Some(evidence) => check_evidence(&at("evidence.json"), &evidence, cell, defects),
@@ -105,7 +110,7 @@ fn check_samples(
     path: &str,
     samples: &[(usize, Sample)],
     cell: &Cell,
-    plan: &Plan,
+    experiment: &Experiment,
     defects: &mut Vec<Defect>,
 ) {
     let mut plateau = 0;
@@ -128,7 +133,7 @@ fn check_samples(
             defects.push(Defect::at(path, Some(*line), text));
         }
     }
-    let wanted = plan.timing.plateau_samples.unwrap_or(1).max(1);
+    let wanted = experiment.timing.plateau_samples.max(1);
     if plateau < wanted {
         let text = format!("{plateau} samples of /proc/meminfo on the plateau, promised {wanted}");
         defects.push(Defect::file(path, text));

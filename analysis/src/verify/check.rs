@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use wamr_record::experiment::Experiment;
 use wamr_record::manifest::Manifest;
 
 use super::defect::Defect;
 use super::{cells, files, lines};
 use crate::error::Error;
-use crate::plan::{Plan, read_plan};
+use crate::experiment::read_experiment;
 
 /// What a check saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,25 +46,25 @@ pub fn check(dir: &Path) -> Result<Findings, Error> {
         defects.push(Defect::file(files::MANIFEST, "missing: the run was not finished"));
     }
     lines::small_files(dir, &survey, &mut defects);
-    let plan = if survey.has("experiment.toml") {
-        read_plan(dir).unwrap_or_else(|error| {
-            defects.push(plan_defect(&error));
-            Plan::default()
+    let experiment = if survey.has("experiment.toml") {
+        read_experiment(dir).unwrap_or_else(|error| {
+            defects.push(experiment_defect(&error));
+            Experiment::default()
         })
     } else {
         defects.push(Defect::file("experiment.toml", "missing"));
-        Plan::default()
+        Experiment::default()
     };
-    findings.cells = cells::check(dir, &survey, &plan, &mut defects);
+    findings.cells = cells::check(dir, &survey, &experiment, &mut defects);
     defects.sort();
     defects.dedup();
     findings.defects = defects;
     Ok(findings)
 }
 
-fn plan_defect(error: &Error) -> Defect {
+fn experiment_defect(error: &Error) -> Defect {
     match error {
-        Error::Plan { line, source, .. } => {
+        Error::Experiment { line, source, .. } => {
             Defect::at("experiment.toml", Some(*line), source.message())
         }
         Error::Read(source) => Defect::file("experiment.toml", lines::chain(source)),

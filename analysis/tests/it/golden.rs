@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wamr_record::cell::Verdict;
+use wamr_record::cell::{Fault, Verdict};
 use wamr_report::figure::canvas::text_width;
 use wamr_report::load::{Trust, load};
 use wamr_report::report::render::render;
@@ -47,7 +47,10 @@ fn small() -> Recipe {
             "runc-python",
             2,
             2,
-            Verdict::Invalid { reasons: vec!["the baseline never became level".to_owned()] },
+            Verdict::Invalid {
+                reasons: vec!["the baseline never became level".to_owned()],
+                fault: Fault::Cell,
+            },
         )],
         absent: vec![("crun-wasmedge", 2, 3)],
         ..Recipe::demo()

@@ -14,6 +14,7 @@ use wamr_report::load::{Trust, load};
 use wamr_report::report::render::render;
 use wamr_report::terminal;
 
+use super::surroundings::experiment;
 use super::synthetic::{BEGIN_NS, Recipe, write_manifest, write_run};
 
 fn template() -> &'static tempfile::TempDir {
@@ -174,7 +175,7 @@ fn corpus() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("environment.json", vec![0; 100_000], "expected value"),
         (
             "experiment.toml",
-            b"repetitions = 4000000000\ndensities = [1]\n[[series]]\n".to_vec(),
+            experiment(&Recipe { repetitions: 4_000_000_000, ..Recipe::demo() }).into_bytes(),
             "more than 100000 cells",
         ),
         ("experiment.toml", b"densities = [".repeat(1000), ""),

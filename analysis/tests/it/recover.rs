@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wamr_record::cell::Verdict;
+use wamr_record::cell::{Fault, Verdict};
 use wamr_report::load::{Trust, load};
 use wamr_report::measure::Measure;
 use wamr_report::report::prose::notices;
@@ -177,7 +177,12 @@ fn only_valid_cells_count_and_missing_ones_are_listed() {
         repetitions: 2,
         verdicts: vec![
             ("wamr-crun", 10, 1, Verdict::Failed { reasons: reasons.clone() }),
-            ("runc-python", 10, 1, Verdict::Invalid { reasons: reasons.clone() }),
+            (
+                "runc-python",
+                10,
+                1,
+                Verdict::Invalid { reasons: reasons.clone(), fault: Fault::Cell },
+            ),
         ],
         absent: vec![("runc-python", 10, 2)],
         ..Recipe::demo()

@@ -1,4 +1,4 @@
-//! What surrounds the cells of a synthetic run: plan, environment, the kubelet.
+//! What surrounds the cells of a synthetic run: experiment, environment, the kubelet.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,17 @@ use wamr_record::sample::{Meminfo, Reading};
 
 use super::synthetic::Recipe;
 
-/// The plan of a run.
-pub fn plan(recipe: &Recipe) -> String {
+/// The experiment of a run.
+pub fn experiment(recipe: &Recipe) -> String {
     let series = recipe.models.iter().map(|model| {
         format!("[[series]]\nruntime = \"{}\"\nworkload = \"{}\"\n", model.runtime, model.workload)
     });
     format!(
-        "title = \"Synthetic run with known figures\"\nprovider = \"native\"\nseed = 20260101\n\
-         repetitions = {}\ndensities = {:?}\n\n{}\n[timing]\nplateau_samples = {}\n",
+        "title = \"Synthetic run with known figures\"\nprovider = \"native\"\n\
+         control_plane = \"unthrottled\"\nseed = 20260101\n\
+         repetitions = {}\ndensities = {:?}\n\n{}\n[timing]\nplateau_samples = {}\n\
+         settle_window_s = 5\nsettle_max_s = 60\nsettle_slope_kib_per_s = 64\n\
+         metrics_scrapes = 1\npod_deadline_s = 60\n",
         recipe.repetitions,
         recipe.densities,
         series.collect::<Vec<_>>().join("\n"),

@@ -11,7 +11,7 @@ use wamr_record::cell::{
 use wamr_record::manifest::{Manifest, digest_file};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
-use super::surroundings::{environment, kubelet, plan};
+use super::surroundings::{environment, experiment, kubelet};
 
 /// First instant of every synthetic run: 2026-01-02 03:04:05 UTC.
 pub const BEGIN_NS: i64 = 1_767_323_045_000_000_000;
@@ -138,7 +138,7 @@ fn wave(seed: i64) -> f64 {
 /// Writes a run at `dir`, manifest last.
 pub fn write_run(dir: &Path, recipe: &Recipe) {
     fs::create_dir_all(dir.join("cells")).unwrap();
-    fs::write(dir.join("experiment.toml"), plan(recipe)).unwrap();
+    fs::write(dir.join("experiment.toml"), experiment(recipe)).unwrap();
     write_json(&dir.join("environment.json"), &environment(recipe));
     let mut order = 0;
     let mut now_ns = BEGIN_NS;

@@ -4,7 +4,7 @@ use miette::Result;
 
 fn main() -> Result<()> {
     let cache = std::env::args_os().nth(1).map_or_else(wamr_image::default_cache, Into::into);
-    for finding in wamr_image::host::check() {
+    for finding in wamr_image::requirements::check() {
         if let Err(reason) = finding.result {
             eprintln!(
                 "missing: {} ({}): {reason}",

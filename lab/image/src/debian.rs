@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Bench;
 use crate::recipes::{self, Inputs};
+use crate::requirements::KEYRING;
 use crate::tool;
-
-/// Debian's archive keys, on Debian and Ubuntu alike.
-pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Names another mirror than the machine's own.
 const MIRROR_VARIABLE: &str = "WAMR_LAB_DEBIAN_MIRROR";

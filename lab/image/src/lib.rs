@@ -19,13 +19,13 @@ mod cache;
 mod debian;
 mod digest;
 mod disk;
-pub mod host;
 mod layer;
 pub mod lock;
 pub mod peers;
 pub mod program_image;
 mod python;
 mod recipes;
+pub mod requirements;
 mod stack;
 mod tool;
 mod workloads;
@@ -95,7 +95,7 @@ pub fn ensure(cache: &Path, progress: &Progress) -> Result<NodeImage> {
              files of other owners)"
         );
     }
-    host::require()?;
+    requirements::require()?;
     // Relative paths would mean another place to whoever reads image.json.
     let cache = std::path::absolute(cache).into_diagnostic()?;
     let opened = cache::Cache::open(&cache, progress)?;

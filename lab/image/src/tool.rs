@@ -112,7 +112,7 @@ fn program(shown: &str) -> String {
 }
 
 fn missing(program: &str) -> miette::Report {
-    let help = crate::host::advice(program);
+    let help = crate::requirements::advice(program);
     miette::miette!(help = help, "cannot start {program}: it is not installed")
 }
 

@@ -16,11 +16,11 @@ use std::time::Instant;
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use wamr_image::NodeImage;
 use wamr_node::runtimes::{RuntimeTable, parse_table};
-use wamr_node::{NativeNode, NodeConfig};
+use wamr_node::{NativeNode, Node, NodeConfig};
 use wamr_progress::Progress;
 
 fn main() -> Result<()> {
-    wamr_node::init::enter_if_asked();
+    wamr_node::entry::enter_if_asked();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
             exit(NativeNode::attach(name)?.exec(argv)?.code().unwrap_or(1))
         }
         ["status"] => {
-            for (name, up) in NativeNode::names() {
+            for (name, up) in Node::names() {
                 println!("{name}\t{}", if up { "up" } else { "dead" });
             }
             Ok(())

@@ -1,12 +1,10 @@
-//! PID 1 of a node, and the door through which this program becomes keeper, init or a command
-//! inside a node.
+//! PID 1 of a node.
 //!
-//! init sets up, starts what the lab asks for, reaps every orphan, tells the lab of daemons that
+//! It sets up, starts what the lab asks for, reaps every orphan, tells the lab of daemons that
 //! ended and restarts nothing by itself: a lab whose API server was restarted behind its back would
 //! measure something else than it says. Whoever changed a daemon's configuration may ask for it:
 //! see [`RESTART`].
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -26,14 +24,10 @@ use nix::unistd::{Pid, dup2_stderr, dup2_stdout, sethostname};
 
 use crate::cgroups::{self, Hierarchy};
 use crate::daemon::Daemon;
+use crate::error_chain::chain;
 use crate::layout::{LOG_DIR, Layout, PATH};
 use crate::wire::{Channel, Event, Received, Request, Spec};
-use crate::{namespaces, network, rootfs, vm};
-
-/// argv\[0\] of the keeper.
-pub(crate) const KEEPER: &str = "wamr-node-keeper";
-/// argv\[0\] of a command inside a node.
-pub(crate) const ENTER: &str = "wamr-node-enter";
+use crate::{network, rootfs};
 
 /// Names of daemons, one a line, that SIGHUP to PID 1 of the node has stopped and started again.
 pub const RESTART: &str = "/run/wamr-lab/restart";
@@ -43,18 +37,6 @@ pub const INIT_COMM: &str = "wamr-node-init";
 
 /// How long each daemon may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
-
-/// Becomes the keeper, or a command inside a node, if this process was started as one; else
-/// returns. To be called first in `main`, before there is a second thread.
-pub fn enter_if_asked() {
-    let name = std::env::args_os().next();
-    match name.as_deref().and_then(OsStr::to_str) {
-        Some(KEEPER) => namespaces::keep(),
-        Some(ENTER) => namespaces::enter(),
-        Some(vm::KEEPER) => vm::keep(),
-        _ => {}
-    }
-}
 
 /// Runs as PID 1 until told to stop, or until the lab's end of the socket closes.
 pub(crate) fn run(spec: &Spec, hierarchies: &[Hierarchy], mut channel: Channel) -> ! {
@@ -74,11 +56,6 @@ pub(crate) fn run(spec: &Spec, hierarchies: &[Hierarchy], mut channel: Channel) 
             exit(1)
         }
     }
-}
-
-/// An error with its causes on one line, to be sent.
-pub(crate) fn chain(error: &miette::Report) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn set_up(spec: &Spec, hierarchies: &[Hierarchy]) -> Result<SignalFd> {

@@ -11,47 +11,56 @@
 //! the host (control groups, directories), also when the lab was killed. *init* enters namespaces
 //! of its own, mounts the root file system, starts the daemons that the lab asks for and reaps.
 //! Both are this very program, run again under another name: a program that uses this crate calls
-//! [`init::enter_if_asked`] first in `main`.
+//! [`entry::enter_if_asked`] first in `main`.
 
-pub mod init;
+pub mod entry;
 pub mod runtimes;
+pub mod vm;
 
+mod any_node;
+mod assemble;
 mod bring_up;
 mod cgroups;
+mod command_output;
 mod config;
 mod containerd;
 mod control_plane;
 mod daemon;
-mod given;
-mod held;
+mod error_chain;
+mod init;
 mod kubeconfig;
 mod kubelet;
 mod layout;
-mod machine;
+mod machine_node;
 mod member;
 mod metrics_server;
 mod namespaces;
-mod native;
+mod native_node;
 mod network;
-mod node;
+mod node_handle;
 mod objects;
 mod pki;
 mod prepare;
+mod process_id;
+mod provided_config;
+mod record;
+mod reservation;
 mod rootfs;
+mod site;
+mod spawn;
 mod start;
 mod sys;
 mod traces;
 mod units;
-pub mod vm;
 mod wire;
 mod workers;
 
+pub use any_node::Node;
 pub use cgroups::CgroupDriver;
 pub use config::{ControlPlane, DEFAULT_METRIC_RESOLUTION_S, MAX_PODS, NodeConfig};
 pub use daemon::Daemon;
 pub use init::{INIT_COMM, RESTART};
-pub use machine::{MachineNode, MachineSpec, VirtualMachine};
+pub use machine_node::{MachineNode, MachineSpec, VirtualMachine};
 pub use member::{Member, is_worker_of, name_of};
-pub use native::NativeNode;
+pub use native_node::NativeNode;
 pub use network::NODE_ADDRESS;
-pub use node::Node;

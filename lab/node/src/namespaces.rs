@@ -16,11 +16,17 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stdin, setsid};
 
-use crate::init::{self, chain};
+use crate::error_chain::chain;
+use crate::init;
 use crate::layout::{ADMIN_KUBECONFIG, Layout, PATH};
 use crate::sys::SingleThreaded;
 use crate::wire::{Channel, Event, Received, Spec};
 use crate::{cgroups, sys, traces};
+
+/// argv\[0\] of the keeper.
+pub const KEEPER: &str = "wamr-node-keeper";
+/// argv\[0\] of a command inside a node.
+pub const ENTER: &str = "wamr-node-enter";
 
 /// How long the lab may take to send the first message.
 const SPEC_LIMIT: Duration = Duration::from_secs(10);
@@ -105,7 +111,7 @@ fn await_end(name: &str, init: Pid) -> i32 {
 pub fn command_inside(init_pid: u32, node: &str, argv: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
-        .arg0(init::ENTER)
+        .arg0(ENTER)
         .arg(init_pid.to_string())
         .arg(node)
         .args(argv)

@@ -1,8 +1,7 @@
 //! Writes everything that a node needs to start, before any process of it exists.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -14,10 +13,11 @@ use crate::daemon::Daemon;
 use crate::layout::{ADMIN_KUBECONFIG, CONFIG_DIR, LOG_DIR, Layout, PKI_DIR, STATE_DIRS};
 use crate::member::Member;
 use crate::pki::Pki;
+use crate::provided_config::ProvidedConfig;
 use crate::runtimes::{Origin, origin, program_path};
 use crate::{
-    containerd, control_plane, given, kubeconfig, kubelet, member, metrics_server, native, network,
-    objects, traces,
+    containerd, control_plane, kubeconfig, kubelet, member, metrics_server, network, objects,
+    provided_config,
 };
 
 /// f_type of overlayfs. Source: statfs(2).
@@ -91,43 +91,13 @@ fn prepare_worker(config: &NodeConfig, member: Member, pki: &Pki) -> Result<Prep
 }
 
 /// What every node has: directories, configuration, programs.
-fn write_member(config: &NodeConfig, member: &Member, words: &given::Given) -> Result<Upper> {
+fn write_member(config: &NodeConfig, member: &Member, words: &ProvidedConfig) -> Result<Upper> {
     let layout = Layout::new(&member.name);
     make_directories(&layout)?;
     let root = Upper { dir: layout.upper() };
     write_configuration(&root, config, member, words)?;
     install_programs(&root, config)?;
     Ok(root)
-}
-
-/// Takes the name. The run directory is the lock: making it succeeds once. What a dead node left is
-/// removed first.
-///
-/// # Errors
-/// A node of that name is up.
-pub fn reserve(name: &str) -> Result<()> {
-    let layout = Layout::new(name);
-    let run = layout.run();
-    let make = || {
-        fs::DirBuilder::new().mode(0o755).recursive(true).create(run.parent().unwrap_or(&run))?;
-        fs::DirBuilder::new().mode(0o700).create(&run)?;
-        native::write_owner(&layout)
-    };
-    match make() {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if native::is_running(name) || native::is_being_made(name) {
-                return Err(miette!(
-                    help = format!("take it down with: wamr-lab node down --name {name}"),
-                    "the node {name} is up already"
-                ));
-            }
-            traces::remove(name)?;
-            make()
-        }
-        other => other,
-    }
-    .into_diagnostic()
-    .wrap_err_with(|| format!("make {}", run.display()))
 }
 
 fn make_directories(layout: &Layout) -> Result<()> {
@@ -209,10 +179,10 @@ impl Upper {
     }
 }
 
-/// The words of the daemons' configuration: the node's own, or those that it was given.
-fn configuration(config: &NodeConfig, member: &Member) -> Result<given::Given> {
+/// The daemons' configuration: the node's own, or that which was provided.
+fn configuration(config: &NodeConfig, member: &Member) -> Result<ProvidedConfig> {
     if let Some(dir) = &config.config_from {
-        return given::read(dir);
+        return provided_config::read(dir);
     }
     let pause: &WorkloadImage = config.image.workloads.get(PAUSE).ok_or_else(|| {
         miette!(
@@ -221,7 +191,7 @@ fn configuration(config: &NodeConfig, member: &Member) -> Result<given::Given> {
         )
     })?;
     let network = format!("{:#}\n", network::cni_conflist(member));
-    Ok(given::Given {
+    Ok(ProvidedConfig {
         containerd: containerd::render(&config.runtimes, &pause.reference, config.cgroup_driver)?,
         kubelet: format!("{:#}\n", kubelet::config(config)),
         networks: vec![("10-lab.conflist".to_owned(), network)],
@@ -233,7 +203,7 @@ fn write_configuration(
     root: &Upper,
     config: &NodeConfig,
     member: &Member,
-    words: &given::Given,
+    words: &ProvidedConfig,
 ) -> Result<()> {
     let hosts = format!("127.0.0.1 localhost\n{} {}\n", member.address(), member.name);
     for (name, content) in &words.networks {

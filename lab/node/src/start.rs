@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,12 @@ use serde_json::Value;
 use wamr_image::WorkloadImage;
 use wamr_progress::Progress;
 
-use crate::daemon::Daemon;
-use crate::init::chain;
+use crate::command_output::succeeded;
+use crate::error_chain::chain;
 use crate::layout::CONTAINERD_SOCKET;
-use crate::machine::MachineNode;
-use crate::native::NativeNode;
 use crate::network::NODE_ADDRESS;
 use crate::prepare::Prepared;
+use crate::site::Site;
 
 const CONTAINERD_LIMIT: Duration = Duration::from_mins(2);
 /// Minutes because a loaded or emulated machine is slow, not because it is usual.
@@ -37,62 +36,6 @@ const APISERVER: &str = "kube-apiserver";
 /// Started at once; the others wait for the API server, and metrics-server for its rights.
 const FIRST: [&str; 3] = [CONTAINERD, "etcd", APISERVER];
 const LAST: &str = "metrics-server";
-
-/// Where daemons are started.
-pub enum Site<'a> {
-    /// In namespaces, from outside.
-    Native(&'a NativeNode),
-    /// On the machine that this program runs on.
-    Machine(&'a MachineNode),
-}
-
-impl Site<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Self::Native(node) => node.name(),
-            Self::Machine(node) => node.name(),
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        match self {
-            Self::Native(node) => node.check(),
-            Self::Machine(node) => node.check(),
-        }
-    }
-
-    fn start(&self, daemon: &Daemon) -> Result<()> {
-        match self {
-            Self::Native(node) => node.start(daemon),
-            Self::Machine(node) => node.start(daemon),
-        }
-    }
-
-    fn tail(&self, daemon: &str) -> String {
-        match self {
-            Self::Native(node) => node.tail(daemon),
-            Self::Machine(_) => MachineNode::tail(daemon),
-        }
-    }
-
-    fn root(&self) -> PathBuf {
-        match self {
-            Self::Native(node) => node.root(),
-            Self::Machine(_) => PathBuf::from("/"),
-        }
-    }
-
-    fn command(&self, argv: &[&str]) -> Command {
-        match self {
-            Self::Native(node) => node.command(argv),
-            Self::Machine(node) => node.command(argv),
-        }
-    }
-
-    fn output(&self, argv: &[&str]) -> Result<String> {
-        output_of(&mut self.command(argv), argv)
-    }
-}
 
 /// Starts the daemons in their order and waits until the node takes pods; without a control plane,
 /// until containerd has the images.
@@ -335,30 +278,6 @@ pub fn end_imports(
         }
     }
     Ok(())
-}
-
-/// Runs a command inside the node for its standard output.
-///
-/// # Errors
-/// It fails; the text has its standard error.
-pub fn output_of(command: &mut Command, argv: &[&str]) -> Result<String> {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .into_diagnostic()
-        .wrap_err_with(|| format!("start {}", argv.join(" ")))?;
-    succeeded(child, argv)
-}
-
-fn succeeded(child: Child, argv: &[&str]) -> Result<String> {
-    let output = child.wait_with_output().into_diagnostic().wrap_err("wait for a command")?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    bail!("{}: {}: {}", argv.join(" "), output.status, text.trim())
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::json;
 use wamr_progress::Progress;
 
-use crate::bring_up::spawn_init;
+use crate::command_output::output_of;
 use crate::config::NodeConfig;
 use crate::member::Member;
-use crate::native::NativeNode;
+use crate::native_node::NativeNode;
 use crate::network::{join_commands, wire_commands};
 use crate::prepare::Prepared;
-use crate::start::{
-    CONTAINERD, Site, begin_imports, end_imports, output_of, wait_for_containerd, wait_for_node,
-};
+use crate::site::Site;
+use crate::spawn::spawn_init;
+use crate::start::{CONTAINERD, begin_imports, end_imports, wait_for_containerd, wait_for_node};
 
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 

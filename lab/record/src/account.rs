@@ -163,7 +163,7 @@ fn median(samples: &[Sample], phase: PhaseName) -> Option<Meminfo> {
             _ => None,
         })
         .collect();
-    let middle = |of: fn(&Meminfo) -> u64| {
+    let middle = |of: &dyn Fn(&Meminfo) -> u64| {
         let mut values: Vec<u64> = readings.iter().map(|meminfo| of(meminfo)).collect();
         values.sort_unstable();
         let at = values.len() / 2;
@@ -173,26 +173,13 @@ fn median(samples: &[Sample], phase: PhaseName) -> Option<Meminfo> {
     if readings.is_empty() {
         return None;
     }
-    let lab_bytes = middle(|meminfo| meminfo.lab_bytes);
+    let medians = Meminfo::from_fields(|field| middle(&field.of));
     Some(Meminfo {
-        total_bytes: middle(|meminfo| meminfo.total_bytes),
-        free_bytes: middle(Meminfo::all_free_bytes).saturating_sub(lab_bytes),
-        available_bytes: middle(Meminfo::all_available_bytes).saturating_sub(lab_bytes),
-        buffers_bytes: middle(|meminfo| meminfo.buffers_bytes),
-        cached_bytes: middle(|meminfo| meminfo.cached_bytes),
-        anon_bytes: middle(|meminfo| meminfo.anon_bytes),
-        shmem_bytes: middle(|meminfo| meminfo.shmem_bytes),
-        slab_bytes: middle(|meminfo| meminfo.slab_bytes),
-        slab_reclaimable_bytes: middle(|meminfo| meminfo.slab_reclaimable_bytes),
-        kernel_stack_bytes: middle(|meminfo| meminfo.kernel_stack_bytes),
-        page_tables_bytes: middle(|meminfo| meminfo.page_tables_bytes),
-        percpu_bytes: middle(|meminfo| meminfo.percpu_bytes),
-        secondary_page_tables_bytes: middle(|meminfo| meminfo.secondary_page_tables_bytes),
-        vmalloc_bytes: middle(|meminfo| meminfo.vmalloc_bytes),
-        sockets_bytes: middle(|meminfo| meminfo.sockets_bytes),
-        lab_bytes,
+        free_bytes: middle(&Meminfo::all_free_bytes).saturating_sub(medians.lab_bytes),
+        available_bytes: middle(&Meminfo::all_available_bytes).saturating_sub(medians.lab_bytes),
         // They are in the free memory above: the sum is level, its parts are not.
         per_cpu_lists_bytes: 0,
+        ..medians
     })
 }
 

@@ -84,12 +84,33 @@ pub enum Verdict {
     Invalid {
         /// Which gates, in words.
         reasons: Vec<String>,
+        /// What the failed gates blame.
+        #[serde(default, skip_serializing_if = "Fault::is_of_cell")]
+        fault: Fault,
     },
     /// The pods did not all start; `failure/` holds events and logs.
     Failed {
         /// Why, in words.
         reasons: Vec<String>,
     },
+}
+
+/// What the failed gates of a cell blame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The cell: something else ran than was meant, or it did not run as it should.
+    #[default]
+    Cell,
+    /// The machine alone: what else it did moved the memory that was measured.
+    Machine,
+}
+
+impl Fault {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_of_cell(&self) -> bool {
+        *self == Self::Cell
+    }
 }
 
 impl Verdict {
@@ -260,4 +281,18 @@ pub struct ContainerEvidence {
     pub engine_proven: bool,
     /// True if the process's cgroup is below its pod's.
     pub cgroup_in_pod: bool,
+}
+
+/// Runs that were recorded before faults were written down name none.
+#[test]
+fn a_fault_is_written_where_it_is_the_machines() {
+    let invalid = |fault| Verdict::Invalid { reasons: vec!["x".to_owned()], fault };
+    let table = [
+        (r#"{"state":"invalid","reasons":["x"]}"#, invalid(Fault::Cell)),
+        (r#"{"state":"invalid","reasons":["x"],"fault":"machine"}"#, invalid(Fault::Machine)),
+    ];
+    for (text, verdict) in table {
+        assert_eq!(serde_json::from_str::<Verdict>(text).unwrap(), verdict);
+        assert_eq!(serde_json::to_string(&verdict).unwrap(), text);
+    }
 }

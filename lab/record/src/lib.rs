@@ -23,6 +23,7 @@
 pub mod account;
 pub mod cell;
 pub mod environment;
+pub mod experiment;
 pub mod manifest;
 pub mod reader;
 pub mod sample;

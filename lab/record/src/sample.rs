@@ -1,5 +1,7 @@
 //! Readings: every source of memory figures, each with its own time.
 
+use std::convert::Infallible;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,86 +146,116 @@ impl Reading {
     }
 }
 
-/// The lines of `/proc/meminfo` that are kept, in bytes.
-///
-/// Source: proc_meminfo(5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Meminfo {
+/// Where a field of [`Meminfo`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeminfoSource {
+    /// The line of `/proc/meminfo` with this name.
+    Line(&'static str),
+    /// A line that came with a later kernel.
+    LaterLine(&'static str),
+    /// Another file.
+    Elsewhere,
+}
+
+/// A field of [`Meminfo`].
+#[derive(Debug, Clone, Copy)]
+pub struct MeminfoField {
+    /// Where it comes from.
+    pub source: MeminfoSource,
+    /// Reads it.
+    pub of: fn(&Meminfo) -> u64,
+}
+
+/// Declares [`Meminfo`]: whatever is done to each of its fields is done by this one list.
+macro_rules! meminfo {
+    ($($(#[$meta:meta])* $field:ident: $source:expr,)*) => {
+        /// The lines of `/proc/meminfo` that are kept, in bytes.
+        ///
+        /// Source: proc_meminfo(5).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Meminfo {
+            $($(#[$meta])* pub $field: u64,)*
+        }
+
+        impl Meminfo {
+            /// Makes each field of what `value` says for it.
+            ///
+            /// # Errors
+            /// As `value`.
+            pub fn try_from_fields<E>(
+                mut value: impl FnMut(MeminfoField) -> Result<u64, E>,
+            ) -> Result<Self, E> {
+                let mut made = Self::default();
+                $(made.$field = value(MeminfoField { source: $source, of: |it| it.$field })?;)*
+                Ok(made)
+            }
+        }
+    };
+}
+
+meminfo! {
     /// MemTotal
-    pub total_bytes: u64,
+    total_bytes: MeminfoSource::Line("MemTotal"),
     /// MemFree: the column `free` of free(1), and the paper's measure.
-    pub free_bytes: u64,
+    free_bytes: MeminfoSource::Line("MemFree"),
     /// MemAvailable: the primary measure here.
-    pub available_bytes: u64,
+    available_bytes: MeminfoSource::Line("MemAvailable"),
     /// Buffers
-    pub buffers_bytes: u64,
+    buffers_bytes: MeminfoSource::Line("Buffers"),
     /// Cached
-    pub cached_bytes: u64,
+    cached_bytes: MeminfoSource::Line("Cached"),
     /// AnonPages
-    pub anon_bytes: u64,
+    anon_bytes: MeminfoSource::Line("AnonPages"),
     /// Shmem
-    pub shmem_bytes: u64,
+    shmem_bytes: MeminfoSource::Line("Shmem"),
     /// Slab
-    pub slab_bytes: u64,
+    slab_bytes: MeminfoSource::Line("Slab"),
     /// SReclaimable
-    pub slab_reclaimable_bytes: u64,
+    slab_reclaimable_bytes: MeminfoSource::Line("SReclaimable"),
     /// KernelStack
-    pub kernel_stack_bytes: u64,
+    kernel_stack_bytes: MeminfoSource::Line("KernelStack"),
     /// PageTables
-    pub page_tables_bytes: u64,
+    page_tables_bytes: MeminfoSource::Line("PageTables"),
     /// Percpu
-    pub percpu_bytes: u64,
+    percpu_bytes: MeminfoSource::Line("Percpu"),
     /// Free pages that the kernel keeps in lists of the single processors: the sum of `count` over
     /// the pagesets of /proc/zoneinfo. It leaves them out of MemFree and MemAvailable, and lets
     /// them grow to some hundred MB after much was freed.
-    pub per_cpu_lists_bytes: u64,
+    per_cpu_lists_bytes: MeminfoSource::Elsewhere,
     /// SecPageTables
     #[serde(default)]
-    pub secondary_page_tables_bytes: u64,
+    secondary_page_tables_bytes: MeminfoSource::LaterLine("SecPageTables"),
     /// VmallocUsed; kernel stacks are in it.
     #[serde(default)]
-    pub vmalloc_bytes: u64,
+    vmalloc_bytes: MeminfoSource::LaterLine("VmallocUsed"),
     /// Memory that TCP and UDP have set aside for sockets, by /proc/net/sockstat. The heads of
     /// packets in it are in Slab, too.
     #[serde(default)]
-    pub sockets_bytes: u64,
+    sockets_bytes: MeminfoSource::Elsewhere,
     /// Anonymous and shared memory of the lab itself, by its own smaps_rollup; 0 in a run that was
     /// recorded without it.
     #[serde(default)]
-    pub lab_bytes: u64,
+    lab_bytes: MeminfoSource::Elsewhere,
 }
 
 impl std::iter::Sum for Meminfo {
     /// That of several machines together.
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            total_bytes: sum.total_bytes.saturating_add(one.total_bytes),
-            free_bytes: sum.free_bytes.saturating_add(one.free_bytes),
-            available_bytes: sum.available_bytes.saturating_add(one.available_bytes),
-            buffers_bytes: sum.buffers_bytes.saturating_add(one.buffers_bytes),
-            cached_bytes: sum.cached_bytes.saturating_add(one.cached_bytes),
-            anon_bytes: sum.anon_bytes.saturating_add(one.anon_bytes),
-            shmem_bytes: sum.shmem_bytes.saturating_add(one.shmem_bytes),
-            slab_bytes: sum.slab_bytes.saturating_add(one.slab_bytes),
-            slab_reclaimable_bytes: sum
-                .slab_reclaimable_bytes
-                .saturating_add(one.slab_reclaimable_bytes),
-            kernel_stack_bytes: sum.kernel_stack_bytes.saturating_add(one.kernel_stack_bytes),
-            page_tables_bytes: sum.page_tables_bytes.saturating_add(one.page_tables_bytes),
-            percpu_bytes: sum.percpu_bytes.saturating_add(one.percpu_bytes),
-            per_cpu_lists_bytes: sum.per_cpu_lists_bytes.saturating_add(one.per_cpu_lists_bytes),
-            secondary_page_tables_bytes: sum
-                .secondary_page_tables_bytes
-                .saturating_add(one.secondary_page_tables_bytes),
-            vmalloc_bytes: sum.vmalloc_bytes.saturating_add(one.vmalloc_bytes),
-            sockets_bytes: sum.sockets_bytes.saturating_add(one.sockets_bytes),
-            lab_bytes: sum.lab_bytes.saturating_add(one.lab_bytes),
+        all.fold(Self::default(), |sum, one| {
+            Self::from_fields(|field| (field.of)(&sum).saturating_add((field.of)(&one)))
         })
     }
 }
 
 impl Meminfo {
+    /// Makes each field of what `value` says for it.
+    pub fn from_fields(mut value: impl FnMut(MeminfoField) -> u64) -> Self {
+        let made = Self::try_from_fields(|field| Ok::<u64, Infallible>(value(field)));
+        let Ok(made) = made;
+        made
+    }
+
     /// Memory that would be free if nobody measured: MemFree, the processors' lists, and what the
     /// lab itself has.
     pub fn all_free_bytes(&self) -> u64 {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::kubernetes_event::{lines, warnings};
 use crate::lab::Lab;
-use crate::observer::eyes::PodName;
+use crate::observer::question::PodName;
 
 /// Whose logs say why a pod did not start.
 const DAEMONS: [&str; 3] = ["containerd", "kubelet", "kube-controller-manager"];

@@ -6,10 +6,10 @@ use miette::Result;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use wamr_record::cell::{PhaseName, Pod};
+use wamr_record::experiment::Caches;
 use wamr_record::sample::{Reading, Sample};
 
 use crate::clock::now_ns;
-use crate::experiment::Caches;
 use crate::lab::Lab;
 use crate::run_dir::journal::Journal;
 use crate::sample::kubelet;
@@ -166,7 +166,7 @@ pub async fn pod_cgroup_samples(
     Ok(lab.observers.pod_cgroups(pods).await?.into_iter().map(sample).collect())
 }
 
-/// One reading of memory, as [`crate::observer::together::Observers::memory`].
+/// One reading of memory, as [`crate::observer::aggregate::Observers::memory`].
 ///
 /// # Errors
 /// `/proc/meminfo` cannot be read. A control group that cannot be is left out.

@@ -11,6 +11,7 @@
 pub mod events;
 pub mod failure;
 pub mod level;
+pub mod life;
 pub mod plateau;
 pub mod protocol;
 pub mod ramp;

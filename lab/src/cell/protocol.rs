@@ -6,13 +6,14 @@ use wamr_image::WorkloadImage;
 use wamr_node::runtimes::RuntimeUnderTest;
 use wamr_progress::Step;
 use wamr_record::account::Account;
-use wamr_record::cell::{Cell, Evidence, NO_CONTAINER, PhaseName, ProcessMemory, Verdict};
+use wamr_record::cell::{Cell, NO_CONTAINER, PhaseName, ProcessMemory, Verdict};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use super::level::{
-    Baseline, Waited, baseline, kubelet_samples, pod_cgroup_samples, wait_level, walk_sample,
+    Baseline, baseline, kubelet_samples, pod_cgroup_samples, wait_level, walk_sample,
 };
-use super::plateau::{Plateau, plateau};
+use super::life::{Alive, Life};
+use super::plateau::plateau;
 use super::ramp::{self, Ramp};
 use super::record::{self, meminfo_median, node_median, phase, phases};
 use super::{events, failure, removal};
@@ -36,30 +37,6 @@ struct Subject<'a> {
     id: String,
     runtime: &'a RuntimeUnderTest,
     image: &'a WorkloadImage,
-}
-
-/// The pods' life in the cell: it ends with the ramp if they did not all start.
-pub struct Life {
-    /// The machine's memory right before the walk over the processes without pods.
-    pub walk_before: Sample,
-    /// How they started.
-    pub ramp: Ramp,
-    /// What came after, if they did.
-    pub alive: Option<Alive>,
-    /// Why they did not, or did not stay.
-    pub failures: Vec<String>,
-}
-
-/// What running pods gave.
-pub struct Alive {
-    /// The wait for level memory; its level windows went into the plateau.
-    pub settle: Waited,
-    /// All sources.
-    pub plateau: Plateau,
-    /// What really ran, if it could be read.
-    pub evidence: Option<Evidence>,
-    /// Every process.
-    pub attribution: Vec<ProcessMemory>,
 }
 
 /// Measures a cell. `before` is the level memory that the cell begins with.

@@ -5,7 +5,7 @@ use wamr_record::cell::{Cell, Phase, PhaseName, ProcessMemory};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use super::level::Baseline;
-use super::protocol::Life;
+use super::life::Life;
 use crate::run_dir::writer::RunWriter;
 
 /// Writes all files of the cell.
@@ -119,8 +119,8 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::level::Waited;
+    use super::super::life::Alive;
     use super::super::plateau::Plateau;
-    use super::super::protocol::Alive;
     use super::super::ramp::Ramp;
     use super::*;
 

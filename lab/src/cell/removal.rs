@@ -6,7 +6,7 @@ use miette::Result;
 use tokio::time::{Instant, sleep};
 
 use crate::lab::Lab;
-use crate::observer::together::Processes;
+use crate::observer::aggregate::Processes;
 
 const POLL: Duration = Duration::from_millis(200);
 

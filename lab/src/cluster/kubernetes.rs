@@ -17,9 +17,10 @@ use kube::{Client, Config};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use wamr_record::experiment::Controller;
 
-use super::foothold::MADE_BY;
-use super::manifest::{BATCH_LABEL, Batch, Controller};
+use super::installer_objects::MADE_BY;
+use super::manifest::{BATCH_LABEL, Batch};
 use super::pod_table::PodTable;
 use crate::clock::now_ns;
 use crate::sample::metrics_server::MetricsObject;

@@ -4,24 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use serde::Deserialize;
 use serde_json::{Value, json};
+use wamr_record::experiment::Controller;
 
 /// The label that marks the pods of a batch.
 pub const BATCH_LABEL: &str = "wamr-lab/batch";
 /// The container of a pod; its log directory is called so, too.
 pub const CONTAINER: &str = "workload";
-
-/// What makes the pods of a batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Controller {
-    /// A Job, as in the paper: it starts no pod anew.
-    #[default]
-    Job,
-    /// A Deployment, as services are run: a pod that ends comes again.
-    Deployment,
-}
 
 /// As many identical pods, made by one object.
 #[derive(Debug, Clone, PartialEq, Eq)]

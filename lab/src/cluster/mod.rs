@@ -1,10 +1,11 @@
 //! The Kubernetes side of an experiment: its objects, the connection, what the watch tells; and the
-//! lab's foothold on a cluster that it did not bring up.
+//! installation on a cluster that the lab did not bring up.
 
-pub mod foothold;
-pub mod hands;
+pub mod installer;
+pub mod installer_objects;
 pub mod kubernetes;
 pub mod manifest;
 pub mod namespace_thread;
 pub mod pod_table;
+pub mod remote_exec;
 pub mod target;

@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use crate::cli::TargetArgs;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use wamr_lab::cli::TargetArgs;
 use wamr_node::NativeNode;
 
 /// A cluster, and the network namespace that it can be reached from.

@@ -10,14 +10,15 @@ use tokio::time::{Instant, sleep};
 use wamr_image::program_image::{self, ProgramImage};
 use wamr_node::NativeNode;
 
-use super::{Context, host};
+use super::{Context, on_node};
 use crate::cli::{ClusterCommand, TargetArgs};
-use crate::cluster::foothold::{LAB, NAME, NODE_LABEL};
-use crate::cluster::hands::Hands;
+use crate::cluster::installer::Installer;
+use crate::cluster::installer_objects::{LAB, NAME, NODE_LABEL};
 use crate::cluster::namespace_thread;
+use crate::cluster::remote_exec::RemoteExec;
 use crate::cluster::target::Target;
-use crate::host::installed::{HANDLER, HANDLERS, PROGRAMS};
-use crate::host::restart::Standing;
+use crate::cluster_node::programs::{HANDLER, HANDLERS, PROGRAMS};
+use crate::cluster_node::restart::Standing;
 
 const RESTART_LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ fn write_image(context: &Context, to: &Path) -> Result<()> {
     let lab = std::env::current_exe().into_diagnostic().wrap_err("find this program")?;
     let mut programs = vec![(lab, LAB.to_owned())];
     for name in PROGRAMS {
-        programs.push((context.programs_dir.join(name), format!("{}/{name}", host::PAYLOAD)));
+        programs.push((context.programs_dir.join(name), format!("{}/{name}", on_node::PAYLOAD)));
     }
     program_image::write(
         to,
@@ -151,9 +152,9 @@ fn plan_of_uninstall() -> Vec<String> {
 }
 
 async fn install(context: &Context, target: &Target, image: &str) -> Result<ExitCode> {
-    let hands = Hands::new(target.client().await?);
+    let installer = Installer::new(target.client().await?);
     let step = context.progress.step("pods of the lab");
-    let pods = hands.reach_out(image).await;
+    let pods = installer.deploy(image).await;
     match &pods {
         Ok(pods) => step.done(&format!("on {} nodes", pods.len())),
         Err(_) => step.failed("they do not run"),
@@ -161,14 +162,14 @@ async fn install(context: &Context, target: &Target, image: &str) -> Result<Exit
     let pods = pods?;
     for (node, pod) in &pods {
         let step = context.progress.step(node);
-        let done = install_on(&hands, node, pod).await;
+        let done = install_on(&installer, node, pod).await;
         match &done {
             Ok(text) => step.done(text),
             Err(_) => step.failed("nothing was installed there"),
         }
         done.wrap_err_with(|| format!("install on {node}; `cluster uninstall` undoes the rest"))?;
     }
-    hands.make_classes().await?;
+    installer.make_classes().await?;
     anstream::println!(
         "pods with runtimeClassName: {} run on {} nodes",
         HANDLERS.join(" or "),
@@ -177,24 +178,24 @@ async fn install(context: &Context, target: &Target, image: &str) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-async fn install_on(hands: &Hands, node: &str, pod: &str) -> Result<&'static str> {
-    let before = standing(hands, pod).await?;
+async fn install_on(installer: &Installer, node: &str, pod: &str) -> Result<&'static str> {
+    let before = standing(&installer.exec, pod).await?;
     if before.installed {
-        hands.label(node, true).await?;
+        installer.label(node, true).await?;
         return Ok("was installed before");
     }
-    hands.run(pod, &["install"]).await?;
-    let after = restart(hands, pod, &before).await?;
+    installer.exec.run(pod, &["install"]).await?;
+    let after = restart(&installer.exec, pod, &before).await?;
     if !after.installed {
         bail!("containerd did not come up with the handler; it runs as before");
     }
-    hands.label(node, true).await?;
+    installer.label(node, true).await?;
     Ok("installed")
 }
 
 async fn uninstall(context: &Context, target: &Target) -> Result<()> {
-    let hands = Hands::new(target.client().await?);
-    let users = hands.users().await?;
+    let installer = Installer::new(target.client().await?);
+    let users = installer.users().await?;
     if !users.is_empty() {
         return Err(miette!(
             help = "delete them first: without the runtime they could not even be stopped",
@@ -203,9 +204,9 @@ async fn uninstall(context: &Context, target: &Target) -> Result<()> {
             users.join(", ")
         ));
     }
-    for (node, pod) in hands.running().await? {
+    for (node, pod) in installer.exec.running().await? {
         let step = context.progress.step(&node);
-        let done = uninstall_on(&hands, &node, &pod).await;
+        let done = uninstall_on(&installer, &node, &pod).await;
         match &done {
             Ok(text) => step.done(text),
             Err(_) => step.failed("something is left there"),
@@ -213,7 +214,7 @@ async fn uninstall(context: &Context, target: &Target) -> Result<()> {
         done.wrap_err_with(|| format!("uninstall on {node}"))?;
     }
     let step = context.progress.step("objects");
-    let gone = hands.let_go().await;
+    let gone = installer.remove_objects().await;
     match &gone {
         Ok(()) => step.done("deleted"),
         Err(_) => step.failed("some are left"),
@@ -221,30 +222,30 @@ async fn uninstall(context: &Context, target: &Target) -> Result<()> {
     gone
 }
 
-async fn uninstall_on(hands: &Hands, node: &str, pod: &str) -> Result<&'static str> {
-    let before = standing(hands, pod).await?;
+async fn uninstall_on(installer: &Installer, node: &str, pod: &str) -> Result<&'static str> {
+    let before = standing(&installer.exec, pod).await?;
     // First the label: no pod must come that could not run.
-    hands.label(node, false).await?;
+    installer.label(node, false).await?;
     if !before.installed {
         return Ok("nothing was installed");
     }
-    hands.run(pod, &["uninstall"]).await?;
-    restart(hands, pod, &before).await?;
+    installer.exec.run(pod, &["uninstall"]).await?;
+    restart(&installer.exec, pod, &before).await?;
     Ok("as it was before")
 }
 
-async fn standing(hands: &Hands, pod: &str) -> Result<Standing> {
-    let text = hands.run(pod, &["status"]).await?;
+async fn standing(exec: &RemoteExec, pod: &str) -> Result<Standing> {
+    let text = exec.run(pod, &["status"]).await?;
     serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| format!("{pod} says {text}"))
 }
 
 /// Has containerd restarted and waits for the new one. Meanwhile nothing can be run in a pod.
-async fn restart(hands: &Hands, pod: &str, before: &Standing) -> Result<Standing> {
-    hands.run(pod, &["restart"]).await?;
+async fn restart(exec: &RemoteExec, pod: &str, before: &Standing) -> Result<Standing> {
+    exec.run(pod, &["restart"]).await?;
     let begun = Instant::now();
     loop {
         sleep(POLL).await;
-        let now = standing(hands, pod).await;
+        let now = standing(exec, pod).await;
         match now {
             Ok(now) if now.listens && now.containerd != before.containerd => return Ok(now),
             Ok(_) | Err(_) if begun.elapsed() < RESTART_LIMIT => {}
@@ -257,13 +258,13 @@ async fn restart(hands: &Hands, pod: &str, before: &Standing) -> Result<Standing
 fn status(target: &TargetArgs) -> Result<ExitCode> {
     let target = Target::open(target)?;
     namespace_thread::block_on(target.network.as_ref(), || async {
-        let hands = Hands::new(target.client().await?);
-        let pods = hands.running().await?;
-        for node in hands.nodes().await? {
+        let installer = Installer::new(target.client().await?);
+        let pods = installer.exec.running().await?;
+        for node in installer.nodes().await? {
             let Some(name) = node.metadata.name else { continue };
             let text = match pods.get(&name) {
                 None => "no pod of the lab".to_owned(),
-                Some(pod) => match standing(&hands, pod).await {
+                Some(pod) => match standing(&installer.exec, pod).await {
                     Ok(Standing { installed: true, .. }) => format!("{HANDLER} is installed"),
                     Ok(_) => "a pod of the lab, nothing is installed".to_owned(),
                     Err(error) => format!("{error}"),

@@ -7,33 +7,34 @@ use miette::{Result, bail, miette};
 use serde_json::json;
 use wamr_image::{NodeImage, WorkloadImage};
 use wamr_record::environment::ClusterNode;
+use wamr_record::experiment::Experiment;
 
 use super::Context;
 use super::cluster::refuse;
-use super::run::{Outcome, chosen_cells, conclude, sweep_until};
+use super::measuring::{Outcome, chosen_cells, conclude, sweep_until};
 use crate::cli::TargetArgs;
-use crate::cluster::hands::Hands;
+use crate::cluster::installer::Installer;
 use crate::cluster::kubernetes::{Cluster, NAMESPACE};
 use crate::cluster::namespace_thread;
+use crate::cluster::remote_exec::RemoteExec;
 use crate::cluster::target::Target;
 use crate::environment::{self, MachineFacts};
-use crate::experiment::Experiment;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::matrix::PlannedCell;
+use crate::observer::aggregate::Observers;
 use crate::observer::clocks;
-use crate::observer::eyes::Eyes;
-use crate::observer::node::{Observer, Sight};
-use crate::observer::pod::PodEyes;
-use crate::observer::question::boot_id;
-use crate::observer::together::Observers;
-use crate::place::{NativeSight, native_sight};
+use crate::observer::per_node::{Observer, Reader};
+use crate::observer::question::{ReadFacts, boot_id};
+use crate::observer::remote::RemoteSampler;
+use crate::observer::sampler::Sampler;
+use crate::place::{NativeAccess, native_access};
 use crate::pod_maker::PodMaker;
 use crate::run_dir::session::Session;
 use crate::sweep::Tally;
 
-/// The nodes of a cluster, held for a run.
-struct Grip {
+/// The nodes of a cluster, opened for a run.
+struct OpenedNodes {
     observers: Vec<Observer>,
     facts: BTreeMap<String, (MachineFacts, ClusterNode)>,
 }
@@ -50,14 +51,14 @@ pub fn refuse_unless_meant(
     if meant {
         return Ok(());
     }
-    refuse(&Target::open(target)?, &plan(experiment)).map(drop)
+    refuse(&Target::open(target)?, &steps(experiment)).map(drop)
 }
 
 fn workloads(experiment: &Experiment) -> BTreeSet<&str> {
     experiment.series.iter().map(|series| series.workload.as_str()).collect()
 }
 
-fn plan(experiment: &Experiment) -> Vec<String> {
+fn steps(experiment: &Experiment) -> Vec<String> {
     let most = experiment.densities.iter().max().copied().unwrap_or(0);
     let images: Vec<&str> = workloads(experiment).into_iter().collect();
     vec![
@@ -69,11 +70,11 @@ fn plan(experiment: &Experiment) -> Vec<String> {
     ]
 }
 
-/// Measures all cells that are left on a cluster, leaves it as it was, prints the table.
+/// Measures all cells that are left on a cluster and leaves it as it was.
 ///
 /// # Errors
-/// The cluster has no foothold of the lab, or lacks a handler, or cannot be read any more; the run
-/// cannot be written.
+/// The runtime is not installed on the cluster, a handler is missing, a node cannot be read any
+/// more, or the run cannot be written.
 pub fn measure(
     context: &Context,
     experiment: &Experiment,
@@ -88,29 +89,34 @@ pub fn measure(
     interrupt.arm();
     let mut left = Ok(());
     let swept = namespace_thread::block_on(target.network.as_ref(), || async {
-        let hands = Hands::new(target.client().await?);
-        let pods = hands.running().await?;
-        check_handlers(context, experiment, &hands, &pods).await?;
-        let grip = take_hold(&target, &hands, &pods).await?;
-        note_nodes(context, session, &grip);
-        let environment =
-            environment::of_cluster(experiment, &image, grip.facts.clone(), &context.programs_dir);
+        let installer = Installer::new(target.client().await?);
+        let exec = &installer.exec;
+        let pods = exec.running().await?;
+        check_handlers(context, experiment, &installer, &pods).await?;
+        let opened = open_nodes(&target, &installer, &pods).await?;
+        note_nodes(context, session, &opened);
+        let environment = environment::of_cluster(
+            experiment,
+            &image,
+            opened.facts.clone(),
+            &context.programs_dir,
+        );
         let environment = environment.ok_or_else(|| miette!("the cluster has no node"))?;
         session.record_environment(&environment)?;
         let nodes = pods.keys().cloned().collect();
         let cluster = Cluster::with_nodes(target.client().await?, experiment.controller, nodes);
         // What a run that was killed has left.
         cluster.delete_namespace().await?;
-        let given = give_images(context, experiment, &image, &hands, &pods).await;
+        let given = give_images(context, experiment, &image, exec, &pods).await;
         let swept = match &given {
             Ok(_) => {
                 let pods = PodMaker::Kubernetes(cluster.clone());
-                sweep_on(context, experiment, &image, session, &cells, &interrupt, (grip, pods))
+                sweep_on(context, experiment, &image, session, &cells, &interrupt, (opened, pods))
                     .await
             }
             Err(error) => Err(miette!("{error:?}")),
         };
-        left = leave(&hands, &cluster, &given.unwrap_or_default()).await;
+        left = leave(exec, &cluster, &given.unwrap_or_default()).await;
         swept
     });
     conclude(context, experiment, session, swept, left)
@@ -120,7 +126,7 @@ pub fn measure(
 async fn check_handlers(
     context: &Context,
     experiment: &Experiment,
-    hands: &Hands,
+    installer: &Installer,
     pods: &BTreeMap<String, String>,
 ) -> Result<()> {
     if pods.is_empty() {
@@ -129,7 +135,7 @@ async fn check_handlers(
             "the lab has no pods on this cluster"
         ));
     }
-    let classes = hands.classes().await?;
+    let classes = installer.classes().await?;
     let rows = experiment.series.iter().filter_map(|series| context.runtimes.get(&series.runtime));
     let handlers: BTreeSet<&str> = rows.map(|row| row.handler.as_str()).collect();
     let missing: Vec<&str> =
@@ -144,30 +150,31 @@ async fn check_handlers(
     ))
 }
 
-/// Opens eyes on every node with a pod of the lab. The control plane of a native cluster shares the
-/// machine of its workers and is read from here: else what it grows by would have no name.
-async fn take_hold(
+/// Opens a sampler on every node with a pod of the lab. The control plane of a native cluster
+/// shares the machine of its workers and is read from here: else what it grows by would have no
+/// name.
+async fn open_nodes(
     target: &Target,
-    hands: &Hands,
+    installer: &Installer,
     pods: &BTreeMap<String, String>,
-) -> Result<Grip> {
-    let mut opened = Vec::new();
+) -> Result<OpenedNodes> {
+    let mut readers = Vec::new();
     for (node, pod) in pods {
-        opened.push((node.clone(), Sight::Pod(PodEyes::open(hands, pod).await?)));
+        readers.push((node.clone(), Reader::Pod(RemoteSampler::open(&installer.exec, pod).await?)));
     }
     if let Some(native) = target.native.as_ref().filter(|node| !node.workers().is_empty()) {
-        let NativeSight { view, whole } = native_sight(native);
-        let eyes = Eyes::open(view, whole.clone(), whole)?;
-        opened.push((native.name().to_owned(), Sight::Files(eyes)));
+        let NativeAccess { view, whole } = native_access(native);
+        let sampler = Sampler::open(view, whole.clone(), whole)?;
+        readers.push((native.name().to_owned(), Reader::Files(sampler)));
     }
-    let objects = hands.node_infos().await?;
+    let objects = installer.node_infos().await?;
     let own = boot_id()?;
     let (mut observers, mut facts) = (Vec::new(), BTreeMap::new());
     let mut machines: Vec<String> = Vec::new();
-    for (name, sight) in opened {
-        let without_pods = matches!(sight, Sight::Files(_));
-        let mut observer = Observer { node: Some(name.clone()), machine: String::new(), sight };
-        let told = observer.facts().await?;
+    for (name, reader) in readers {
+        let without_pods = matches!(reader, Reader::Files(_));
+        let mut observer = Observer { node: Some(name.clone()), machine: String::new(), reader };
+        let told = observer.ask(ReadFacts).await?;
         if told.boot_id != own {
             clocks::check(&observer, &name).await?;
         }
@@ -191,18 +198,18 @@ async fn take_hold(
         facts.insert(name, (told.machine, node));
         observers.push(observer);
     }
-    Ok(Grip { observers, facts })
+    Ok(OpenedNodes { observers, facts })
 }
 
 /// Writes down what may disturb a measurement, and tells it.
-fn note_nodes(context: &Context, session: &Session, grip: &Grip) {
-    for (name, (facts, _)) in &grip.facts {
+fn note_nodes(context: &Context, session: &Session, opened: &OpenedNodes) {
+    for (name, (facts, _)) in &opened.facts {
         for warning in &facts.warnings {
             tracing::info!(node = name, warning, "the machine moves memory by itself");
         }
         session.journal.note("node", None, json!({ "name": name, "facts": facts }));
     }
-    context.progress.line(&format!("{} nodes are read", grip.observers.len()));
+    context.progress.line(&format!("{} nodes are read", opened.observers.len()));
 }
 
 /// Gives each node the workloads that its containerd lacks; says which, by pod of the lab.
@@ -210,13 +217,13 @@ async fn give_images(
     context: &Context,
     experiment: &Experiment,
     image: &NodeImage,
-    hands: &Hands,
+    exec: &RemoteExec,
     pods: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Vec<String>>> {
     let names = workloads(experiment);
     let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, pod) in pods {
-        let there = hands.run(pod, &["images"]).await?;
+        let there = exec.run(pod, &["images"]).await?;
         for name in &names {
             let Some(workload) = image.workloads.get(*name) else {
                 bail!("the node image has no workload {name:?}");
@@ -224,7 +231,7 @@ async fn give_images(
             if there.lines().any(|line| line.trim() == workload.reference) {
                 continue;
             }
-            give(context, hands, (node, pod), workload).await?;
+            give(context, exec, (node, pod), workload).await?;
             given.entry(pod.clone()).or_default().push(workload.reference.clone());
         }
     }
@@ -233,12 +240,12 @@ async fn give_images(
 
 async fn give(
     context: &Context,
-    hands: &Hands,
+    exec: &RemoteExec,
     (node, pod): (&str, &str),
     workload: &WorkloadImage,
 ) -> Result<()> {
     let step = context.progress.step(&format!("{} to {node}", workload.reference));
-    let fed = hands.feed(pod, &["import"], &workload.archive).await;
+    let fed = exec.feed(pod, &["import"], &workload.archive).await;
     match &fed {
         Ok(_) => step.done("is there"),
         Err(_) => step.failed("was not taken"),
@@ -254,13 +261,13 @@ async fn sweep_on(
     session: &Session,
     cells: &[PlannedCell],
     interrupt: &Interrupt,
-    (grip, cluster): (Grip, PodMaker),
+    (opened, cluster): (OpenedNodes, PodMaker),
 ) -> Result<Option<Tally>> {
     let lab = Lab {
         experiment,
         runtimes: &context.runtimes,
         image,
-        observers: Observers::several(grip.observers),
+        observers: Observers::several(opened.observers),
         cluster,
         run: &session.run,
         journal: &session.journal,
@@ -271,7 +278,7 @@ async fn sweep_on(
 
 /// Takes away what the run brought along.
 async fn leave(
-    hands: &Hands,
+    exec: &RemoteExec,
     cluster: &Cluster,
     given: &BTreeMap<String, Vec<String>>,
 ) -> Result<()> {
@@ -279,7 +286,7 @@ async fn leave(
     for (pod, references) in given {
         let arguments: Vec<&str> =
             ["forget"].into_iter().chain(references.iter().map(String::as_str)).collect();
-        hands.run(pod, &arguments).await?;
+        exec.run(pod, &arguments).await?;
     }
     Ok(())
 }

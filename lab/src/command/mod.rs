@@ -4,10 +4,13 @@ mod clean;
 mod cluster;
 mod cluster_run;
 mod demo;
-mod host;
+mod dry_run;
+mod local_run;
+mod measuring;
 mod node;
+mod node_config;
+mod on_node;
 mod peers;
-mod plan;
 mod run;
 mod status;
 mod virtual_run;
@@ -74,7 +77,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Peers(command) => peers::peers(&context, command),
         Command::Node(command) => node::node(&context, command),
         Command::Cluster(command) => cluster::cluster(&context, &command),
-        Command::Host(command) => host::host(&command),
+        Command::OnNode(command) => on_node::on_node(&command),
         Command::Doctor => {
             let fine = doctor(&context.cache, &context.programs_dir);
             Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })

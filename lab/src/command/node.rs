@@ -3,12 +3,9 @@
 use std::process::ExitCode;
 
 use miette::{Result, bail, miette};
-use wamr_image::peers;
-use wamr_node::runtimes::peer_files;
-use wamr_node::{ControlPlane, MachineNode, NativeNode, Node, NodeConfig, name_of};
+use wamr_node::{MachineNode, NativeNode, Node, NodeConfig, name_of};
 
-use super::virtual_run::{self, Wanted};
-use super::{Context, require_root};
+use super::{Context, node_config, require_root, virtual_run};
 use crate::cli::{NodeCommand, NodeProvider, UpArgs};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 
@@ -18,7 +15,7 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 /// As the node does.
 pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
     match command {
-        NodeCommand::Up(arguments) => up(context, arguments),
+        NodeCommand::Up(arguments) => up(context, &arguments),
         NodeCommand::Down { name } => {
             require_root("node down")?;
             Node::clean(&name)?;
@@ -64,17 +61,16 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
     }
 }
 
-fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
+fn up(context: &Context, arguments: &UpArgs) -> Result<ExitCode> {
     require_root("node up")?;
-    let UpArgs { stay, provider, workers, profile, experiment, no_wait, bare, config_from, name } =
-        arguments;
-    refuse_workers(provider, workers)?;
+    let UpArgs { stay, provider, workers, config_from, name, .. } = arguments;
+    refuse_workers(*provider, *workers)?;
     let interrupt = Interrupt::listen()?;
     let node = match provider {
         NodeProvider::Native => {
-            let config = config_of_all(context, &name).map(|config| NodeConfig {
-                workers,
-                config_from,
+            let config = node_config::of_all(context, name).map(|config| NodeConfig {
+                workers: *workers,
+                config_from: config_from.clone(),
                 ..config
             });
             up_native(context, &config?, &interrupt).map(Node::Native)
@@ -82,11 +78,7 @@ fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
         NodeProvider::Vm if config_from.is_some() => {
             bail!("--config-from is for nodes with --provider native")
         }
-        NodeProvider::Vm => {
-            let name = name.as_str();
-            let wanted = Wanted { name, profile: &profile, experiment, no_wait, bare };
-            virtual_run::node_up(context, &wanted, &interrupt).map(Node::Vm)
-        }
+        NodeProvider::Vm => virtual_run::node_up(context, arguments, &interrupt).map(Node::Vm),
         NodeProvider::Cluster => Err(miette!(
             help = "wamr-lab cluster install --help; then wamr-lab run with provider = \"cluster\"",
             "a cluster that exists is not brought up"
@@ -95,7 +87,7 @@ fn up(context: &Context, arguments: UpArgs) -> Result<ExitCode> {
     if node.is_err() && interrupt.is_asked() {
         return Ok(EXIT_INTERRUPTED.into());
     }
-    keep(context, &name, node?, stay, &interrupt)
+    keep(context, name, node?, *stay, &interrupt)
 }
 
 /// A virtual machine is one node.
@@ -118,24 +110,6 @@ fn exec(name: &str, argv: &[&str]) -> Result<ExitCode> {
 fn up_native(context: &Context, config: &NodeConfig, interrupt: &Interrupt) -> Result<NativeNode> {
     interrupt.arm();
     NativeNode::up(config, &context.progress)
-}
-
-/// A node with every runtime that is there.
-///
-/// # Errors
-/// The node image cannot be built.
-pub fn config_of_all(context: &Context, name: &str) -> Result<NodeConfig> {
-    let image = wamr_image::ensure(&context.cache, &context.progress)?;
-    let mut runtimes = context.runtimes.clone();
-    // Building peers takes long; whoever wants them says so by `peers build`.
-    let built = peers::built(&context.cache, &peer_files(&runtimes))?;
-    runtimes.retain(|_, row| {
-        row.absent.is_none() && row.peer_files().all(|file| built.contains_key(file))
-    });
-    let mut config = NodeConfig::new(name, image, runtimes, context.programs_dir.clone());
-    config.peers = built;
-    config.control_plane = ControlPlane::Unthrottled;
-    Ok(config)
 }
 
 /// Leaves the node up, or waits for the user to end it.

@@ -8,7 +8,8 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest, peer_files};
 use wamr_record::reader::read_run;
 
-use super::run::{Outcome, measure};
+use super::local_run::measure;
+use super::measuring::Outcome;
 use super::{Context, require_root};
 use crate::cli::PeersCommand;
 use crate::experiment;

@@ -6,7 +6,7 @@ use miette::Result;
 use wamr_record::cell::Verdict;
 
 use super::Context;
-use super::plan::expected_s;
+use super::dry_run::expected_s;
 use crate::cli::StatusArgs;
 use crate::experiment;
 use crate::run_dir::session::chosen;
@@ -30,7 +30,7 @@ pub fn status(context: &Context, arguments: &StatusArgs) -> Result<ExitCode> {
         let state = match done.get(&id) {
             None => "to do".to_owned(),
             Some(Verdict::Valid { .. }) => "valid".to_owned(),
-            Some(Verdict::Invalid { reasons }) => format!("invalid: {}", reasons.join("; ")),
+            Some(Verdict::Invalid { reasons, .. }) => format!("invalid: {}", reasons.join("; ")),
             Some(Verdict::Failed { reasons }) => format!("failed: {}", reasons.join("; ")),
         };
         anstream::println!("  {id}  {state}");

@@ -1,18 +1,19 @@
 //! A run in a virtual machine: the machine measures itself with this very program, so every stamp
 //! is of one clock, and the finished run directory is fetched.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wamr_node::NodeConfig;
 use wamr_node::vm::{Parts, Payload, Streams, VmNode, profile};
+use wamr_record::experiment::Experiment;
 
-use super::Context;
-use super::node::config_of_all;
-use super::run::node_config;
-use crate::experiment::{self, Experiment};
+use super::{Context, node_config};
+use crate::cli::UpArgs;
+use crate::experiment;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::report;
 
 /// Where the machine reads the experiment and writes the run.
 const EXPERIMENT: &str = "/run/experiment.toml";
@@ -49,13 +50,14 @@ pub fn measure(
     }
     let code = outcome?;
     anstream::println!("fetched: {}", dir.display());
+    report::show_summary(&context.programs_dir, dir);
     Ok(code)
 }
 
 /// The node that an experiment wants.
 fn config(context: &Context, experiment: &Experiment) -> Result<NodeConfig> {
     let image = wamr_image::ensure(&context.cache, &context.progress)?;
-    node_config(context, experiment, &image)
+    node_config::of_experiment(context, experiment, &image)
 }
 
 /// Starts the machine of a node.
@@ -131,33 +133,19 @@ fn refuse_filled(dir: &Path) -> Result<()> {
     }
 }
 
-/// What `node up --provider vm` asks for.
-pub struct Wanted<'a> {
-    /// Name of the node.
-    pub name: &'a str,
-    /// Name of the profile.
-    pub profile: &'a str,
-    /// Runtimes and workloads; all of them without one.
-    pub experiment: Option<PathBuf>,
-    /// True if the machine is enough.
-    pub no_wait: bool,
-    /// True if the machine is to stay without Kubernetes.
-    pub bare: bool,
-}
-
 /// A node of `node up --provider vm`.
 ///
 /// # Errors
 /// As [`VmNode::power_on`]; the node in the machine does not come up.
-pub fn node_up(context: &Context, wanted: &Wanted<'_>, interrupt: &Interrupt) -> Result<VmNode> {
-    let mut config = match &wanted.experiment {
+pub fn node_up(context: &Context, arguments: &UpArgs, interrupt: &Interrupt) -> Result<VmNode> {
+    let mut config = match &arguments.experiment {
         Some(path) => config(context, &experiment::read(path, &context.runtimes)?)?,
-        None => config_of_all(context, wanted.name)?,
+        None => node_config::of_all(context, &arguments.name)?,
     };
-    wanted.name.clone_into(&mut config.name);
-    let payload = if wanted.bare { Payload::Bare } else { Payload::Node };
-    let node = power_on(context, &config, payload, wanted.profile, interrupt)?;
-    if !wanted.no_wait && !wanted.bare {
+    arguments.name.clone_into(&mut config.name);
+    let payload = if arguments.bare { Payload::Bare } else { Payload::Node };
+    let node = power_on(context, &config, payload, &arguments.profile, interrupt)?;
+    if !arguments.no_wait && !arguments.bare {
         node.wait_for_node(&context.progress, &|| interrupt.is_asked())?;
     }
     Ok(node)

@@ -2,6 +2,8 @@
 //! and no kubelet grow with it.
 
 pub mod call;
-pub mod message;
+#[allow(missing_docs, unused_qualifications, reason = "generated; named as in the CRI")]
+#[allow(clippy::pedantic, reason = "generated")]
+pub mod generated;
 pub mod pods;
 pub mod request;

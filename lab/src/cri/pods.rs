@@ -1,6 +1,6 @@
 //! The pods of a batch, from RunPodSandbox to RemovePodSandbox.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,12 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::call::Connection;
-use super::message::{
-    ContainerFilter, ContainerId, ContainerStatusResponse, CreateContainerRequest,
-    ListContainersRequest, ListContainersResponse, ListPodSandboxRequest, ListPodSandboxResponse,
-    Nothing, PodSandbox, PodSandboxFilter, PodSandboxId, RunPodSandboxRequest,
+use super::generated::{
+    ContainerFilter, ContainerState, ContainerStatusRequest, ContainerStatusResponse,
+    CreateContainerRequest, CreateContainerResponse, ListContainersRequest, ListContainersResponse,
+    ListPodSandboxRequest, ListPodSandboxResponse, PodSandbox, PodSandboxFilter, PodSandboxState,
+    RemovePodSandboxRequest, RemovePodSandboxResponse, RunPodSandboxRequest, RunPodSandboxResponse,
+    StartContainerRequest, StartContainerResponse, StopPodSandboxRequest, StopPodSandboxResponse,
 };
 use super::request;
 use crate::clock::now_ns;
@@ -26,9 +28,6 @@ use crate::cluster::pod_table::{PodTable, SeenPod};
 
 /// As often as the kubelet asks containerd whether containers still run.
 const POLL: Duration = Duration::from_secs(1);
-const CONTAINER_RUNS: i32 = 1;
-const CONTAINER_ENDED: i32 = 2;
-const SANDBOX_READY: i32 = 0;
 
 type Table = Arc<Mutex<PodTable>>;
 
@@ -123,9 +122,11 @@ impl CriPods {
         }
         let sandboxes = list(&self.connection, batch).await?;
         let removed = sandboxes.iter().map(|sandbox| async {
-            let id = || PodSandboxId { pod_sandbox_id: sandbox.id.clone() };
-            let _: Nothing = self.connection.call("StopPodSandbox", id()).await?;
-            let _: Nothing = self.connection.call("RemovePodSandbox", id()).await?;
+            let pod_sandbox_id = sandbox.id.clone();
+            let ask = StopPodSandboxRequest { pod_sandbox_id: pod_sandbox_id.clone() };
+            let _: StopPodSandboxResponse = self.connection.call("StopPodSandbox", ask).await?;
+            let ask = RemovePodSandboxRequest { pod_sandbox_id };
+            let _: RemovePodSandboxResponse = self.connection.call("RemovePodSandbox", ask).await?;
             Ok::<(), miette::Report>(())
         });
         for removed in join_all(removed).await {
@@ -181,7 +182,7 @@ async fn start(connection: &Connection, batch: &Batch, name: &str, uid: &str) ->
         config: Some(config.clone()),
         runtime_handler: batch.handler.clone(),
     };
-    let sandbox: PodSandboxId = connection.call("RunPodSandbox", ask).await?;
+    let sandbox: RunPodSandboxResponse = connection.call("RunPodSandbox", ask).await?;
     if batch.sandbox_only {
         return Ok(sandbox.pod_sandbox_id);
     }
@@ -190,9 +191,10 @@ async fn start(connection: &Connection, batch: &Batch, name: &str, uid: &str) ->
         config: Some(request::container(batch)),
         sandbox_config: Some(config),
     };
-    let container: ContainerId = connection.call("CreateContainer", ask).await?;
-    let _: Nothing = connection.call("StartContainer", container.clone()).await?;
-    Ok(container.container_id)
+    let CreateContainerResponse { container_id } = connection.call("CreateContainer", ask).await?;
+    let ask = StartContainerRequest { container_id: container_id.clone() };
+    let _: StartContainerResponse = connection.call("StartContainer", ask).await?;
+    Ok(container_id)
 }
 
 async fn list(connection: &Connection, batch: &str) -> Result<Vec<PodSandbox>> {
@@ -216,16 +218,18 @@ async fn look(connection: &Connection, batch: &str, table: &Table) -> Result<()>
     let filter = Some(ContainerFilter { label_selector: request::labels(batch) });
     let ask = ListContainersRequest { filter };
     let containers: ListContainersResponse = connection.call("ListContainers", ask).await?;
-    let mut states: BTreeMap<String, i32> =
-        containers.containers.into_iter().map(|found| (found.id, found.state)).collect();
-    for sandbox in list(connection, batch).await? {
-        let runs = sandbox.state == SANDBOX_READY;
-        states.insert(sandbox.id, if runs { CONTAINER_RUNS } else { CONTAINER_ENDED });
-    }
+    let running = containers.containers.into_iter();
+    let mut running: BTreeSet<String> = running
+        .filter(|found| found.state() == ContainerState::ContainerRunning)
+        .map(|found| found.id)
+        .collect();
+    let sandboxes = list(connection, batch).await?.into_iter();
+    let ready = sandboxes.filter(|sandbox| sandbox.state() == PodSandboxState::SandboxReady);
+    running.extend(ready.map(|sandbox| sandbox.id));
     let mut ended = Vec::new();
     for (name, pod) in &mut lock(table).pods {
         let Some(id) = pod.container_id.clone() else { continue };
-        pod.runs = states.get(&id) == Some(&CONTAINER_RUNS);
+        pod.runs = running.contains(&id);
         if !pod.runs && pod.failure.is_none() {
             ended.push((name.clone(), id));
         }
@@ -240,7 +244,7 @@ async fn look(connection: &Connection, batch: &str, table: &Table) -> Result<()>
 }
 
 async fn exit_words(connection: &Connection, container_id: String) -> String {
-    let ask = ContainerId { container_id };
+    let ask = ContainerStatusRequest { container_id };
     let answer: Result<ContainerStatusResponse> = connection.call("ContainerStatus", ask).await;
     match answer.map(|answer| answer.status) {
         Ok(Some(status)) => {

@@ -2,18 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::message::{
+use super::generated::security_profile::ProfileType;
+use super::generated::{
     ContainerConfig, ContainerMetadata, ImageSpec, LinuxContainerConfig, LinuxContainerResources,
     LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext,
-    NamespaceOption, PodSandboxConfig, PodSandboxMetadata, SecurityProfile,
+    NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata, SecurityProfile,
 };
 use crate::cluster::kubernetes::{NAMESPACE, pod_log_dir};
 use crate::cluster::manifest::{BATCH_LABEL, Batch, CONTAINER};
 
 /// Network and IPC of the pod, processes of the container's own, as every pod of Kubernetes has.
-const NAMESPACES: NamespaceOption = NamespaceOption { network: 0, pid: 1, ipc: 0 };
-const RUNTIME_DEFAULT: SecurityProfile = SecurityProfile { profile_type: 0 };
-const UNCONFINED: SecurityProfile = SecurityProfile { profile_type: 1 };
+const NAMESPACES: NamespaceOption = NamespaceOption {
+    network: NamespaceMode::Pod as i32,
+    pid: NamespaceMode::Container as i32,
+    ipc: NamespaceMode::Pod as i32,
+};
+const RUNTIME_DEFAULT: SecurityProfile =
+    SecurityProfile { profile_type: ProfileType::RuntimeDefault as i32 };
+const UNCONFINED: SecurityProfile =
+    SecurityProfile { profile_type: ProfileType::Unconfined as i32 };
 
 /// Source: kubernetes pkg/securitycontext/util.go.
 const MASKED: [&str; 11] = [
@@ -97,7 +104,7 @@ pub fn uid(made_ns: i64, index: u32) -> String {
 fn a_pod_is_where_the_lab_looks_for_it() {
     let batch = Batch {
         name: "cell-0001".to_owned(),
-        controller: crate::cluster::manifest::Controller::Job,
+        controller: wamr_record::experiment::Controller::Job,
         pods: 2,
         sandbox_only: false,
         handler: "h".to_owned(),

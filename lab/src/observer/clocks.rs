@@ -2,7 +2,8 @@
 
 use miette::{Result, miette};
 
-use super::node::Observer;
+use super::per_node::Observer;
+use super::question::ReadFacts;
 use crate::clock::now_ns;
 
 /// Clocks may differ by this much beyond what the question itself takes.
@@ -27,7 +28,7 @@ pub async fn check(observer: &Observer, node: &str) -> Result<()> {
     let mut best: Option<Offset> = None;
     for _ in 0..ATTEMPTS {
         let asked_ns = now_ns();
-        let told_ns = observer.facts().await?.now_ns;
+        let told_ns = observer.ask(ReadFacts).await?.now_ns;
         let offset = offset(asked_ns, told_ns, now_ns());
         if best.is_none_or(|best| offset.uncertain_ns < best.uncertain_ns) {
             best = Some(offset);

@@ -5,9 +5,10 @@
 //! Nodes may share a machine, as those of `node up --workers` do: then they have one kernel, and
 //! its memory counts once.
 
+pub mod aggregate;
 pub mod clocks;
-pub mod eyes;
-pub mod node;
-pub mod pod;
+pub mod per_node;
 pub mod question;
-pub mod together;
+pub mod remote;
+pub mod sampler;
+pub mod serve;

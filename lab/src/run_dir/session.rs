@@ -6,6 +6,7 @@ use jiff::ZonedDateTime;
 use miette::{Result, miette};
 use serde_json::{Value, json};
 use wamr_record::environment::Environment;
+use wamr_record::experiment::Experiment;
 use wamr_record::reader::read_json;
 
 use super::journal::{Journal, RESUMED};
@@ -13,7 +14,6 @@ use super::manifest::{self, Story};
 use super::unfinished::{self, Begin, Done};
 use super::writer::RunWriter;
 use crate::clock::now_ns;
-use crate::experiment::Experiment;
 
 /// An open run.
 #[derive(Debug)]

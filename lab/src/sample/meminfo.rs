@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use wamr_record::sample::Meminfo;
+use wamr_record::sample::{Meminfo, MeminfoSource};
 
 use crate::smaps::parse_rollup;
 
@@ -106,7 +106,10 @@ fn page_bytes() -> io::Result<u64> {
     size.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(unknown)
 }
 
-/// Parses the text; the error is the name of a line that is missing or no number.
+/// Parses the text.
+///
+/// # Errors
+/// The name of a line that is missing or no number.
 ///
 /// Source: proc_meminfo(5). "kB" there means 1024 bytes.
 pub fn parse(text: &str) -> Result<Meminfo, &'static str> {
@@ -117,26 +120,10 @@ pub fn parse(text: &str) -> Result<Meminfo, &'static str> {
             .map(|kib| kib * 1024)
             .ok_or(name)
     };
-    // Lines that came with later kernels.
-    let newer = |name| bytes(name).unwrap_or(0);
-    Ok(Meminfo {
-        total_bytes: bytes("MemTotal")?,
-        free_bytes: bytes("MemFree")?,
-        available_bytes: bytes("MemAvailable")?,
-        buffers_bytes: bytes("Buffers")?,
-        cached_bytes: bytes("Cached")?,
-        anon_bytes: bytes("AnonPages")?,
-        shmem_bytes: bytes("Shmem")?,
-        slab_bytes: bytes("Slab")?,
-        slab_reclaimable_bytes: bytes("SReclaimable")?,
-        kernel_stack_bytes: bytes("KernelStack")?,
-        page_tables_bytes: bytes("PageTables")?,
-        percpu_bytes: bytes("Percpu")?,
-        secondary_page_tables_bytes: newer("SecPageTables"),
-        vmalloc_bytes: newer("VmallocUsed"),
-        per_cpu_lists_bytes: 0,
-        sockets_bytes: 0,
-        lab_bytes: 0,
+    Meminfo::try_from_fields(|field| match field.source {
+        MeminfoSource::Line(name) => bytes(name),
+        MeminfoSource::LaterLine(name) => Ok(bytes(name).unwrap_or(0)),
+        MeminfoSource::Elsewhere => Ok(0),
     })
 }
 

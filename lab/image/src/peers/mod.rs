@@ -153,7 +153,7 @@ pub fn ensure(
     if there.len() == wanted.len() {
         return Ok(there);
     }
-    crate::host::require_for_peers()?;
+    crate::requirements::require_for_peers()?;
     let cache = Cache::open(&folder, progress)?;
     for file in wanted {
         let part = parts.iter().find(|(_, part)| part.files.contains(file));

@@ -13,9 +13,9 @@ use nix::unistd::{chdir, dup2_stdin, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::{KEEPER, probe};
-use crate::held::spawn_keeper;
-use crate::init::chain;
+use crate::error_chain::chain;
 use crate::layout::Layout;
+use crate::node_handle::spawn_keeper;
 use crate::traces;
 use crate::wire::{Channel, Event, Received, Request};
 

@@ -15,17 +15,28 @@ mod frame;
 mod inside;
 mod keeper;
 mod link;
-mod node;
 mod probe;
 mod profile;
 mod qemu;
+mod record;
 mod seed;
+mod vm_node;
 
 pub use keeper::keep;
 pub use link::Streams;
-pub use node::{Parts, Payload, VmNode, is_running};
 pub use profile::{Profile, profile, profiles};
 pub use qemu::Accelerator;
+pub use record::is_running;
+pub use vm_node::{Parts, VmNode};
+
+/// What a machine runs beside systemd and the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// A Kubernetes node.
+    Node,
+    /// Nothing: a kernel with systemd to try things on.
+    Bare,
+}
 
 /// argv\[0\] of the keeper of a virtual machine.
 pub const KEEPER: &str = "wamr-vm-keeper";

@@ -13,7 +13,7 @@ use super::Payload;
 use crate::cgroups::CgroupDriver;
 use crate::config::NodeConfig;
 use crate::layout::{Layout, PROGRAM_DIR, STATE_DIRS};
-use crate::machine::{MachineSpec, SPEC, VirtualMachine};
+use crate::machine_node::{MachineSpec, SPEC, VirtualMachine};
 use crate::prepare::{self, Prepared, Upper, install, make_dir};
 use crate::rootfs::TUNABLES;
 use crate::units;

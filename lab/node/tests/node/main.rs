@@ -24,7 +24,7 @@ const OWNER: &str = "own-a-node";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() {
-    wamr_node::init::enter_if_asked();
+    wamr_node::entry::enter_if_asked();
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [OWNER, name] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         return own_a_node(name);
