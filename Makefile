@@ -31,8 +31,8 @@ NEXTEST := cargo nextest run --locked --workspace --no-tests=pass
 # The parts of each tier, in the order that shows a slip early. CONTRIBUTING.md has the tiers.
 QUICK := fmt tidy scenarios clippy unit
 TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tests
-FULL := $(TEST) build licences vulnerabilities generated nodes sweep stress-test peers-test vm-test \
-	vm-privileged
+FULL := $(TEST) build licences vulnerabilities generated nodes sweep stress-test \
+	peers-test vm-test vm-privileged
 
 DESTDIR :=
 PREFIX := /usr/local
