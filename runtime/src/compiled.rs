@@ -134,6 +134,9 @@ fn find(module: &File, engine: Engine, log: &Log) -> Result<Option<Compiled>> {
         },
         Found::Refused(reason) => no_use(format!("the module cannot run compiled: {reason}")),
         Found::Missing => {
+            if cache.is_being_filled(&digest) {
+                return no_use(format!("{digest} is being compiled"));
+            }
             if let Err(error) = compile_for_the_next(module) {
                 log.warning(&format!("the module is not compiled: {}", chain(&error)));
             }

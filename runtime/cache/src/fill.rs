@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -22,9 +23,9 @@ pub struct Compiler(pub PathBuf);
 /// Whether somebody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
-    /// A container waits, no longer than this.
+    /// A container or a person waits, no longer than this.
     Waiting(Duration),
-    /// Nobody does.
+    /// Nobody does: not for another process either that compiles the same module.
     Background,
 }
 
@@ -83,8 +84,8 @@ enum Verdict {
 }
 
 impl Cache {
-    /// Compiles `module`, whose digest is `digest`, unless that was done; waits for another process
-    /// that does.
+    /// Compiles `module`, whose digest is `digest`, unless that was done; if somebody waits, waits
+    /// for another process that does it.
     ///
     /// # Errors
     /// [`Failure`]: nothing of it is left in the cache.
@@ -99,7 +100,7 @@ impl Cache {
         self.make().map_err(os(format!("make {}", self.directory.display())))?;
         let terms = Terms::of(urgency);
         // The lock's file stays: two processes could hold the locks of two files of this name.
-        let _lock = self.lock(digest, terms.deadline)?;
+        let Some(_lock) = self.lock(digest, terms.deadline)? else { return Ok(Found::Missing) };
         let found = self.look_up(digest).map_err(os(act()))?;
         if !matches!(found, Found::Missing) {
             return Ok(found);
@@ -112,24 +113,36 @@ impl Cache {
         self.look_up(digest).map_err(os(act()))
     }
 
-    fn lock(&self, digest: &Digest, deadline: Option<Instant>) -> Result<Flock<File>, Failure> {
+    /// Whether some process compiles the module with `digest` at this moment. Best effort: who
+    /// compiles it once more than needed finds the lock.
+    pub fn is_being_filled(&self, digest: &Digest) -> bool {
+        let Ok(Some(file)) = crate::open(&self.file(digest, ".lock")) else { return false };
+        Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+    }
+
+    /// The right to compile a module; nothing if another process has it, and nobody waits.
+    fn lock(
+        &self,
+        digest: &Digest,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Flock<File>>, Failure> {
         let path = self.file(digest, ".lock");
         let act = format!("lock {}", path.display());
         let mut file = match record::create(&path) {
             Ok(file) => file,
             Err(error) => return Err(os(act)(error)),
         };
-        let Some(deadline) = deadline else {
-            let locked = Flock::lock(file, FlockArg::LockExclusive);
-            return locked.map_err(|(_, error)| os(act)(error.into()));
-        };
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(lock),
-                Err((back, nix::errno::Errno::EWOULDBLOCK)) if Instant::now() < deadline => {
-                    file = back;
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                Ok(lock) => return Ok(Some(lock)),
+                Err((back, Errno::EWOULDBLOCK)) => match deadline {
+                    None => return Ok(None),
+                    Some(deadline) if Instant::now() < deadline => {
+                        file = back;
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    Some(_) => return Err(os(act)(Errno::EWOULDBLOCK.into())),
+                },
                 Err((_, error)) => return Err(os(act)(error.into())),
             }
         }

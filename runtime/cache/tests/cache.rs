@@ -103,8 +103,11 @@ fn many_that_ask_at_once_compile_once() {
             let (fixture, compiler) = (&fixture, &compiler);
             scope.spawn(move || {
                 let (module, digest) = fixture.module("a");
-                let found = fixture.cache.fill(&module, &digest, compiler, urgencies[number % 2]);
-                assert!(matches!(found.unwrap(), Found::Compiled(..)));
+                let urgency = urgencies[number % 2];
+                let found = fixture.cache.fill(&module, &digest, compiler, urgency).unwrap();
+                // Who does not wait may come while another compiles.
+                let early = matches!(found, Found::Missing) && urgency == Urgency::Background;
+                assert!(early || matches!(found, Found::Compiled(..)), "{urgency:?}: {found:?}");
             });
         }
     });

@@ -10,8 +10,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use wamr_cache::{Cache, Digest, Found, Urgency};
+
+/// A person waits longer than a container, and for as many modules as they name.
+const PERSON: Urgency = Urgency::Waiting(Duration::from_hours(1));
 
 /// Performs `act`.
 ///
@@ -79,10 +82,12 @@ fn warm(cache: &Cache, files: &[PathBuf]) -> Result<()> {
         gather(named, true, &mut modules)?;
         for (path, module) in modules {
             let name = path.display();
-            let line = match warm_one(cache, &module) {
+            let line = match warm_one(cache, &module, PERSON) {
                 Ok(Found::Compiled(..)) => format!("{name}: compiled"),
                 Ok(Found::Refused(reason)) => format!("{name}: not compiled: {}", reason.trim()),
-                Ok(Found::Missing) => format!("{name}: not compiled: the cache is being emptied"),
+                Ok(Found::Missing) => {
+                    format!("{name}: not compiled: the cache holds less than this")
+                }
                 Err(error) => {
                     let line = format!("{name}: {}", chain(&error));
                     failed.get_or_insert(error);
@@ -95,9 +100,9 @@ fn warm(cache: &Cache, files: &[PathBuf]) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-fn warm_one(cache: &Cache, module: &File) -> Result<Found> {
+fn warm_one(cache: &Cache, module: &File, urgency: Urgency) -> Result<Found> {
     let digest = Digest::of(module).act(|| "read the module".to_owned())?;
-    compiled::fill(cache, module, &digest, Urgency::Background)
+    compiled::fill(cache, module, &digest, urgency)
 }
 
 /// The modules at `path`: itself, or the files below it. Links are not followed.
@@ -135,5 +140,5 @@ fn fill(cache: &Cache) -> Result<()> {
         exit_now(0);
     }
     nix::unistd::setsid().act(|| "make a session".to_owned())?;
-    warm_one(cache, &module).map(drop)
+    warm_one(cache, &module, Urgency::Background).map(drop)
 }
