@@ -36,7 +36,8 @@ impl Strings {
         for string in self.bytes.split_inclusive(|byte| *byte == 0) {
             memory.write_u32(pointer_at, at)?;
             pointer_at = pointer_at.checked_add(4).ok_or(Errno::FAULT)?;
-            at += string.len() as u32;
+            // The last one may end where memory does.
+            at = at.wrapping_add(string.len() as u32);
         }
         Ok(())
     }

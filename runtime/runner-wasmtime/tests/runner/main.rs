@@ -5,6 +5,7 @@
 //! Tier: test
 
 mod engine;
+mod hostile_calls;
 mod loading;
 
 #[path = "../../../runner/tests/runner/exit.rs"]
