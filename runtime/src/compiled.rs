@@ -164,7 +164,12 @@ fn compile_for_the_next(module: &File) -> Result<()> {
     let module = module.try_clone().act(|| "hand the module to the compiler".to_owned())?;
     let mut command = Command::new("/proc/self/exe");
     // It finds the other programs as this one did: self_exe.rs leaves the place in the environment.
-    command.args(["cache", "fill"]).stdin(module).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["cache", "fill"])
+        .current_dir("/")
+        .stdin(module)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     // It goes on in a child of its own, and ends at once.
     command.status().map(drop).act(|| "start the compilation".to_owned())
 }
