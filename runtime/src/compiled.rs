@@ -6,7 +6,7 @@
 //! in a container's view.
 
 use crate::error::{Act, Error, Result, chain};
-use crate::log::Log;
+use crate::log::{Format, Log};
 use crate::process::channel::{Channel, FromInit, ToInit};
 use crate::self_exe;
 use crate::workload::Engine;
@@ -137,7 +137,7 @@ fn find(module: &File, engine: Engine, log: &Log) -> Result<Option<Compiled>> {
             if cache.is_being_filled(&digest) {
                 return no_use(format!("{digest} is being compiled"));
             }
-            if let Err(error) = compile_for_the_next(module) {
+            if let Err(error) = compile_for_the_next(module, log) {
                 log.warning(&format!("the module is not compiled: {}", chain(&error)));
             }
             no_use(format!("{digest} is not compiled yet"))
@@ -158,12 +158,18 @@ pub fn fill(cache: &Cache, module: &File, digest: &Digest, urgency: Urgency) -> 
     })
 }
 
-/// Starts a process that compiles `module` and that nobody waits for.
-fn compile_for_the_next(module: &File) -> Result<()> {
+/// Starts a process that compiles `module` and that nobody waits for. What it has to say goes to
+/// the file of `log`, if there is one: the caller's standard error is not kept open for it.
+fn compile_for_the_next(module: &File, log: &Log) -> Result<()> {
     find_program(COMPILER)?;
     let module = module.try_clone().act(|| "hand the module to the compiler".to_owned())?;
     let mut command = Command::new("/proc/self/exe");
     // It finds the other programs as this one did: self_exe.rs leaves the place in the environment.
+    if let Some(file) = &log.file {
+        let file = std::path::absolute(file).act(|| format!("log to {}", file.display()))?;
+        let format = if log.format == Format::Json { "json" } else { "text" };
+        command.arg("--log").arg(file).args(["--log-format", format]);
+    }
     command
         .args(["cache", "fill"])
         .current_dir("/")

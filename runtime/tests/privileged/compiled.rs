@@ -98,6 +98,24 @@ fn auto_interprets_first_and_compiles_for_the_next() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_told_and_the_guest_interpreted() {
+    for (place, want) in [("/proc/nowhere", "make /proc/nowhere"), ("/proc/1/comm", "not used")] {
+        let prepared = acting(&["say", "1"]).and_then(|it| with_cache(it, "auto", place.as_ref()));
+        let Some(container) = prepared else { return };
+        container.write_config();
+        let log = container.bundle.path().join("log.json");
+        let (bundle, log_path) = (container.bundle.path().to_str().unwrap(), log.to_str().unwrap());
+        let flags = ["--log", log_path, "--log-format", "json"];
+        let run = ["run", "--bundle", bundle, &container.id];
+        let ran = container.alone(&[&flags[..], &run].concat());
+        assert_eq!(ran.status, 0, "{ran:?}");
+        wait_until("the log says why", || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains(want))
+        });
+    }
+}
+
+#[test]
 fn containers_of_one_module_share_its_code() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("compiled");
