@@ -11,7 +11,9 @@ export LOGS := $(TARGET)/test-logs
 DIST := $(CURDIR)/dist/bin
 
 # RESIDENT programs are static; RUSTFLAGS reach them alone because --target is given.
-RESIDENT := wamr-crun wamr-runner containerd-shim-wamr-v1
+RESIDENT := wamr-crun wamr-runner wasmtime-runner containerd-shim-wamr-v1
+# Alone: built together, cargo would put its compiler into the runner.
+COMPILER := wamr-compile
 HOSTED := wamr-lab wamr-report
 TRIPLE := $(shell uname -m)-unknown-linux-gnu
 STATIC := LIBSECCOMP_LINK_TYPE=static \
@@ -21,7 +23,8 @@ STATIC := LIBSECCOMP_LINK_TYPE=static \
 # Tests drive the resident programs that are shipped, and of the rest what was just compiled: the
 # lab and the report are built once, with the tests.
 SHIPPED := WAMR_TEST_PROGRAMS=$(DIST) WAMR_TEST_RUNTIME=$(DIST)/wamr-crun \
-	WAMR_RUNNER=$(DIST)/wamr-runner WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
+	WAMR_RUNNER=$(DIST)/wamr-runner WASMTIME_RUNNER=$(DIST)/wasmtime-runner \
+	WAMR_COMPILE=$(DIST)/$(COMPILER) WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
 TESTED := $(abspath $(TARGET))/debug
 # Root without a single capability: it mounts nothing, signals nobody, and needs no other user.
 POWERLESS := $(if $(filter 0,$(shell id -u)),setpriv --bounding-set=-all --inh-caps=-all,)
@@ -75,7 +78,7 @@ test-full: setup full-tools ## everything; goes on where it stopped; PARTS="swee
 	@python3 testing/run.py full $(FULL)
 
 # Both builds at once: the optimiser's last pass over a static program keeps one processor busy.
-build: ## the five programs into dist/bin
+build: ## the programs into dist/bin
 	@$(MAKE) resident & status=0; \
 	cargo build --locked --release $(addprefix --package ,$(HOSTED)) --bins || status=$$?; \
 	wait $$! || status=$$?; exit $$status
@@ -84,7 +87,9 @@ build: ## the five programs into dist/bin
 resident: ## of these, the static ones that a node runs
 	@$(STATIC) cargo build --locked --profile resident --target $(TRIPLE) \
 		$(addprefix --package ,$(RESIDENT)) --bins
-	@$(call put,$(addprefix $(TARGET)/$(TRIPLE)/resident/,$(RESIDENT)))
+	@$(STATIC) cargo build --locked --release --target $(TRIPLE) --package $(COMPILER) --bins
+	@$(call put,$(addprefix $(TARGET)/$(TRIPLE)/resident/,$(RESIDENT)) \
+		$(TARGET)/$(TRIPLE)/release/$(COMPILER))
 
 # Copies programs to where they are shipped from, unless the same bytes are there.
 put = install -d $(DIST) && for program in $(1); do \

@@ -10,7 +10,7 @@ let
   call = path: arguments: pkgs.callPackage path (arguments // { inherit source; });
   source = pkgs.callPackage ./source.nix { };
   everywhere = {
-    wamr-crun = call ./wamr-crun.nix { };
+    wamr-crun = call ./wamr-crun.nix { wamr-compile = call ./wamr-compile.nix { }; };
     wamr-lab = call ./wamr-lab.nix { };
     wamr-report = call ./wamr-report.nix { };
   };

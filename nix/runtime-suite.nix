@@ -25,7 +25,7 @@ let
   };
   guests = pkgsCross.wasi32.runCommandCC "wamr-crun-guests" { hardeningDisable = [ "all" ]; } ''
     mkdir $out
-    for source in ${own}/*.c ${workloads}/http.c ${workloads}/memory.c; do
+    for source in ${own}/*.c ${workloads}/{http,memory,microservice}.c; do
       $CC -mcpu=mvp -Os -s -o "$out/$(basename "$source" .c).wasm" "$source"
     done
   '';
@@ -34,7 +34,7 @@ runCommand "wamr-crun-suite" { } ''
   mkdir -p $out/bin
   cp ${tests}/bin/privileged $out
   cp -r ${guests} $out/guests
-  cp ${wamr-crun}/bin/wamr-crun ${wamr-crun}/libexec/wamr-crun/wamr-runner $out/bin
+  cp ${wamr-crun}/bin/wamr-crun ${wamr-crun}/libexec/wamr-crun/* $out/bin
   cp ${pkgsStatic.busybox}/bin/busybox $out/bin
   cp ${shadow}/bin/newuidmap ${shadow}/bin/newgidmap $out
 ''

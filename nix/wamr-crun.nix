@@ -10,6 +10,7 @@
   rustPlatform,
   simde,
   source,
+  wamr-compile,
 }:
 let
   libseccompStatic = libseccomp.overrideAttrs { dontDisableStatic = true; };
@@ -23,6 +24,7 @@ rustPlatform.buildRustPackage {
   cargoBuildFlags = [
     "--package=wamr-crun"
     "--package=wamr-runner"
+    "--package=wasmtime-runner"
     "--package=containerd-shim-wamr-v1"
   ];
   cargoTestFlags = [
@@ -56,8 +58,9 @@ rustPlatform.buildRustPackage {
   };
 
   postInstall = ''
-    install -D --target-directory=$out/libexec/wamr-crun $out/bin/wamr-runner
-    rm $out/bin/wamr-runner
+    install -D --target-directory=$out/libexec/wamr-crun $out/bin/{wamr,wasmtime}-runner
+    rm $out/bin/{wamr,wasmtime}-runner
+    ln -s ${wamr-compile}/bin/wamr-compile $out/libexec/wamr-crun
   '';
 
   meta = source.meta // {

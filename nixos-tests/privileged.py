@@ -30,6 +30,8 @@ for manager in ["cgroupfs", "systemd"]:
         "PATH": f"{PLACE}/bin:$PATH",
         "WAMR_TEST_RUNTIME": f"{PLACE}/bin/wamr-crun",
         "WAMR_RUNNER": f"{PLACE}/bin/wamr-runner",
+        "WASMTIME_RUNNER": f"{PLACE}/bin/wasmtime-runner",
+        "WAMR_COMPILE": f"{PLACE}/bin/wamr-compile",
         "WAMR_TEST_BUSYBOX": f"{PLACE}/bin/busybox",
         "WAMR_TEST_GUESTS": f"{PLACE}/guests",
         "WAMR_TEST_CGROUP_MANAGER": manager,

@@ -13,10 +13,12 @@ tests=$("${build[@]}" --message-format=json-render-diagnostics |
 rm -rf "$suite"
 mkdir -p "$suite/bin" "$suite/guests"
 strip --strip-debug -o "$suite/privileged" "$tests"
-cp "$programs/wamr-crun" "$programs/wamr-runner" "$(command -v busybox)" "$suite/bin/"
+cp "$programs"/{wamr-crun,wamr-runner,wasmtime-runner,wamr-compile} "$suite/bin/"
+cp "$(command -v busybox)" "$suite/bin/"
 # A user without them has one id; they are not in every machine.
 cp "$(command -v newuidmap)" "$(command -v newgidmap)" "$suite/"
-guests=("$here"/runtime/tests/privileged/guests/*.c "$here"/vm-images/workloads/{http,memory}.c)
+guests=("$here"/runtime/tests/privileged/guests/*.c
+    "$here"/vm-images/workloads/{http,memory,microservice}.c)
 for source in "${guests[@]}"; do
     name=${source##*/}
     clang --target=wasm32-wasi --sysroot=/usr -mcpu=mvp -Os -s \

@@ -17,14 +17,17 @@ files() {
     echo "755 $PROGRAMS/wamr-crun $prefix/bin/wamr-crun"
     # It looks for wamr-crun beside itself.
     echo "755 $PROGRAMS/containerd-shim-wamr-v1 $prefix/bin/containerd-shim-wamr-v1"
-    echo "755 $PROGRAMS/wamr-runner $prefix/libexec/wamr-crun/wamr-runner"
+    local program
+    for program in wamr-runner wasmtime-runner wamr-compile; do
+        echo "755 $PROGRAMS/$program $prefix/libexec/wamr-crun/$program"
+    done
     echo "644 $here/containerd.toml $etc/containerd/conf.d/wamr-crun.toml"
     echo "644 $here/crio.conf $etc/crio/crio.conf.d/50-wamr-crun.conf"
     echo "644 $here/containerd-1.toml $share/wamr-crun/containerd-1.toml"
     echo "644 $here/runtimeclass.yaml $share/wamr-crun/runtimeclass.yaml"
     local document
     for document in README.md CHANGELOG.md SECURITY.md docs/annotations.md docs/clients.md \
-        docs/shim.md; do
+        docs/engines.md docs/shim.md; do
         echo "644 $root/$document $share/doc/wamr-crun/${document##*/}"
     done
     third_party wamr-crun
@@ -34,7 +37,6 @@ files() {
     page containerd-shim-wamr-v1 8
     [ "${LAB:-0}" = 1 ] || return 0
     third_party wamr-lab
-    local program
     for program in wamr-lab wamr-report; do
         echo "755 $PROGRAMS/$program $prefix/bin/$program"
         page "$program" 1

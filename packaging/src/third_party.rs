@@ -29,7 +29,13 @@ const RUST: [&str; 4] =
 pub const SHIPMENTS: [Shipment; 2] = [
     Shipment {
         folder: "wamr-crun",
-        programs: &["wamr-crun", "wamr-runner", "containerd-shim-wamr-v1"],
+        programs: &[
+            "wamr-crun",
+            "wamr-runner",
+            "wasmtime-runner",
+            "wamr-compile",
+            "containerd-shim-wamr-v1",
+        ],
         linked: &[
             RUST,
             ["GNU C library", "LGPL-2.1-or-later", "https://www.gnu.org/software/libc/", LGPL],

@@ -4,11 +4,13 @@ use std::env;
 use std::path::Path;
 
 /// What the build of WAMR depends on besides its own sources.
-const CONFIGURATION: &str = "wamr.cmake";
+const CONFIGURATION: [&str; 2] = ["wamr.cmake", "copy.h"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={CONFIGURATION}");
+    for file in CONFIGURATION {
+        println!("cargo::rerun-if-changed={file}");
+    }
     println!("cargo::rerun-if-env-changed=CMAKE_TOOLCHAIN_FILE");
     println!("cargo::rerun-if-env-changed=WAMR_SHARED_PLATFORM_CONFIG");
     let problems = [configuration_is_ours(), configuration_is_current()];
@@ -39,11 +41,12 @@ fn configuration_is_ours() -> Result<(), String> {
         .to_owned())
 }
 
-/// Cargo does not see that wamrx-sys depends on this file, but rebuilds it when this variable
-/// changes. So the variable carries its hash.
+/// Cargo does not see that wamrx-sys depends on these files, but rebuilds it when this variable
+/// changes. So the variable carries their hash.
 fn configuration_is_current() -> Result<(), String> {
     let fnv_1a = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let text = std::fs::read(CONFIGURATION).map_err(|error| format!("{CONFIGURATION}: {error}"))?;
+    let read = |file| std::fs::read(file).map_err(|error| format!("{file}: {error}"));
+    let text = CONFIGURATION.map(read).into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     let hash = format!("{:016x}", text.iter().fold(0xcbf2_9ce4_8422_2325, fnv_1a));
     if env::var("WAMR_SHARED_PLATFORM_CONFIG").is_ok_and(|set| set == hash) {
         return Ok(());

@@ -1,7 +1,9 @@
 //! The command line: runc's and crun's global flags and verbs, as data.
 
+mod cache;
 mod exec;
 
+pub use cache::Cache;
 pub use exec::Exec;
 
 use crate::cgroup::Driver;
@@ -175,6 +177,9 @@ pub enum Verb {
     Spec(Spec),
     /// Print what this runtime supports, as JSON
     Features,
+    /// List, check, shrink or fill the cache of compiled modules
+    #[command(subcommand)]
+    Cache(Cache),
 }
 
 /// Flags of `create`.
@@ -432,6 +437,9 @@ mod tests {
             "r ps --format json ID",
             "r ps ID -o pid,args",
             "r spec --rootless --bundle /b",
+            "r cache list",
+            "r cache warm /a.wasm /images",
+            "r cache prune --most-bytes 0",
             "r --version",
         ] {
             Cli::try_parse_from(line.split_whitespace()).unwrap();

@@ -11,6 +11,7 @@
 //! FIFO is renamed when the init waits at it and removed when `start` opens it.
 
 use crate::cgroup::freezer;
+use crate::compiled;
 use crate::error::{Act, Error, Result};
 use crate::rootfs::pivot;
 use crate::state_file::State;
@@ -84,6 +85,9 @@ pub struct Report<'a> {
     pub bundle: &'a Path,
     /// The root file system.
     pub rootfs: &'a Path,
+    /// What runs its guest, as its process shows: `interpreted` or `compiled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<&'static str>,
     /// When the container was created.
     pub created: &'a str,
     /// The user who created it.
@@ -102,6 +106,10 @@ pub fn report(state: &State, status: Status) -> Report<'_> {
         status: status.as_str(),
         bundle: &state.bundle,
         rootfs: &state.rootfs,
+        engine: match status {
+            Status::Running | Status::Paused => compiled::engine_of(state.pid),
+            Status::Creating | Status::Created | Status::Stopped => None,
+        },
         created: &state.created,
         owner: &state.owner,
         annotations: &state.annotations,

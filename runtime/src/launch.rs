@@ -15,7 +15,7 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{fds, hooks, id_maps, intel_rdt, net_devices, notify, seccomp, state_file};
+use crate::{compiled, fds, hooks, id_maps, intel_rdt, net_devices, notify, seccomp, state_file};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -200,6 +200,9 @@ impl Attempt {
                 }
                 Some(FromInit::Listener) => tell_agent(init, setup, state)?,
                 Some(FromInit::Warning(text)) => log.warning(&text),
+                Some(FromInit::Module) => {
+                    compiled::answer(&init.channel, setup.program.wasm.engine, log)?;
+                }
                 Some(FromInit::Ready) => return Ok(()),
                 Some(FromInit::Failed(text)) => return Err(Error::Init(text)),
                 Some(FromInit::Cloned(_)) => {}

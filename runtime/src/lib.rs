@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod capabilities;
 pub mod cgroup;
 pub mod cli;
+pub mod compiled;
 pub mod config_json;
 pub mod console;
 pub mod container;

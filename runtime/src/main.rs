@@ -49,6 +49,7 @@ fn dispatch(cli: &Cli, verb: &Verb) -> Result<u8> {
         Verb::Ps(flags) => verb::ps::ps(global, flags)?,
         Verb::Spec(flags) => verb::spec::spec(flags)?,
         Verb::Features => verb::features::features()?,
+        Verb::Cache(act) => verb::cache::cache(global, act)?,
     }
     Ok(0)
 }

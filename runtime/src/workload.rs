@@ -10,6 +10,7 @@
 //! | `module.wasm.image/variant` | `compat` | the entrypoint must be Wasm |
 //! | | `compat-smart` | the entrypoint's first bytes decide |
 //! | | anything else | refused |
+//! | `org.wamr-crun.wasm.engine` | `interpreted`, `compiled`, `auto` | what runs the guest |
 //! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
 //! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
 //! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
@@ -26,6 +27,7 @@ use wamr_engine_conventions::is_sandbox;
 
 const HANDLER: &str = "run.oci.handler";
 const VARIANT: &str = "module.wasm.image/variant";
+const ENGINE: &str = "org.wamr-crun.wasm.engine";
 const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
 const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
@@ -67,9 +69,34 @@ pub enum Workload {
     Wasm,
 }
 
+/// What runs a Wasm guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// WAMR's interpreter, always.
+    Interpreted,
+    /// Wasmtime, on native code; `create` waits until there is some.
+    Compiled,
+    /// Native code if the node has it; else the interpreter, and native code for the next.
+    Auto,
+}
+
+impl Engine {
+    /// The engine with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "interpreted" => Some(Self::Interpreted),
+            "compiled" => Some(Self::Compiled),
+            "auto" => Some(Self::Auto),
+            _ => None,
+        }
+    }
+}
+
 /// What the annotations grant a Wasm guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WasmOptions {
+    /// What runs it; nothing: the node's default.
+    pub engine: Option<Engine>,
     /// WAMR's operand stack.
     pub stack_bytes: u32,
     /// Upper limit of the linear memory in 64 KiB pages; 0: the module's own.
@@ -184,7 +211,12 @@ pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
         let reason = format!("a guest without {NETWORKS} has no use for it");
         return Err(refuse(NAMES, &socket_names.join(", "), &reason));
     }
+    let engine = annotations.get(ENGINE).map(|name| {
+        let reason = "is none of interpreted, compiled, auto";
+        Engine::parse(name).ok_or_else(|| refuse(ENGINE, name, reason))
+    });
     Ok(WasmOptions {
+        engine: engine.transpose()?,
         stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(STACK_BYTES),
         max_memory_pages: number(PAGES, 1, 65536)?.unwrap_or(0),
         socket_networks,
@@ -294,15 +326,20 @@ mod tests {
         let got = options(&annotations(&[
             (STACK, "131072"),
             (PAGES, "16"),
+            (ENGINE, "auto"),
             (NETWORKS, "10.0.0.0/8, ::/0"),
         ]));
         let got = got.unwrap();
         assert_eq!((got.stack_bytes, got.max_memory_pages), (131_072, 16));
+        assert_eq!(got.engine, Some(Engine::Auto));
+        assert_eq!(options(&annotations(&[])).unwrap().engine, None);
         assert_eq!(got.socket_networks, ["10.0.0.0/8", "::/0"]);
         assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, STACK_BYTES);
         let names = options(&annotations(&[(NETWORKS, "::/0"), (NAMES, "*, a.b,*.c-d")])).unwrap();
         assert_eq!(names.socket_names, ["*", "a.b", "*.c-d"]);
         for pair in [
+            (ENGINE, "jit"),
+            (ENGINE, "Auto"),
             (STACK, "1k"),
             (STACK, "0"),
             (PAGES, "65537"),

@@ -8,11 +8,13 @@ use crate::containerd;
 use crate::image::Kind;
 
 /// What users are told to look for.
-const INSTALLED: [&str; 8] = [
+const INSTALLED: [&str; 10] = [
     "/usr/bin/wamr-crun",
     "/usr/bin/containerd-shim-wamr-v1",
     "/usr/share/man/man8/containerd-shim-wamr-v1.8.gz",
     "/usr/libexec/wamr-crun/wamr-runner",
+    "/usr/libexec/wamr-crun/wasmtime-runner",
+    "/usr/libexec/wamr-crun/wamr-compile",
     "/usr/share/man/man8/wamr-crun.8.gz",
     "/usr/share/bash-completion/completions/wamr-crun",
     "/etc/containerd/conf.d/wamr-crun.toml",

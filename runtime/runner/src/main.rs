@@ -8,35 +8,29 @@
 //! The steps, in order, are in [`run`].
 #![cfg_attr(not(test), no_main)]
 
-mod exit_code;
-mod failure;
-mod handover;
-mod memory;
-mod signals;
-mod stdio;
 mod sys;
 mod wamr;
 mod wasi;
 
 use std::ffi::CStr;
 
-use exit_code::ExitCode;
-use failure::Failure;
+use wamr_guest::sys::HeapStart;
+use wamr_guest::{ExitCode, Failure, handover, memory, signals, stdio};
 
-/// Runs the module of the plan that `arguments` names, and says what the process exits with.
-fn run(arguments: &[&CStr]) -> ExitCode {
-    match prepare_and_execute(arguments) {
+/// Runs the module of the plan that `argument` names, and says what the process exits with.
+fn run(argument: Option<&CStr>) -> ExitCode {
+    match prepare_and_execute(argument) {
         Ok(code) => code,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report("wamr-runner"),
     }
 }
 
-fn prepare_and_execute(arguments: &[&CStr]) -> Result<ExitCode, Failure> {
+fn prepare_and_execute(argument: Option<&CStr>) -> Result<ExitCode, Failure> {
     // Before anything can take long: a container must stop when it is told to.
-    let heap = sys::HeapStart::find();
+    let heap = HeapStart::find();
     signals::install();
     memory::forgo_huge_pages();
-    let plan = handover::read_plan(arguments)?;
+    let plan = handover::read_plan(argument)?;
     let instance = {
         let plan = plan.parse()?;
         let module_bytes = handover::map_module(plan.module_fd)?;
@@ -50,5 +44,5 @@ fn prepare_and_execute(arguments: &[&CStr]) -> Result<ExitCode, Failure> {
     };
     drop(plan);
     memory::give_back(heap);
-    Ok(wamr::execute(&instance).into())
+    Ok(wamr::execute(&instance).report())
 }

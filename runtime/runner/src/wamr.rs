@@ -3,12 +3,12 @@
 
 use std::ffi::{CStr, c_char};
 
+use wamr_guest::sys::{Mapping, seen_as_terminal, stack_boundary, write_to_stderr};
+use wamr_guest::{ExitCode, Failure};
 use wamr_plan::PlanRef;
 use wamrx_sys as c;
 
-use crate::exit_code::ExitCode;
-use crate::failure::Failure;
-use crate::sys::{self, Mapping};
+use crate::sys;
 use crate::wasi::Strings;
 
 /// WAMR writes its reasons into a buffer of the caller.
@@ -155,7 +155,7 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
             return Err(Failure::step(ACT, "out of memory for the operand stack"));
         }
         // WAMR would ask pthread_getattr_np, which reads /proc and leaves its heap behind.
-        c::wasm_runtime_set_native_stack_boundary(environment, sys::stack_boundary());
+        c::wasm_runtime_set_native_stack_boundary(environment, stack_boundary());
     }
     Ok(Instance(instance))
 }
@@ -173,7 +173,7 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
     if !wasi.networks.is_empty() {
         sys::grant_sockets();
     }
-    let [stdin, stdout, stderr] = [0, 1, 2].map(sys::seen_as_terminal);
+    let [stdin, stdout, stderr] = [0, 1, 2].map(seen_as_terminal);
     let list = |strings: &Vec<*const c_char>| strings.as_ptr().cast_mut();
     let count = |strings: &Vec<*const c_char>| strings.len() as u32;
     // SAFETY: `arguments` is a live object of WAMR, which keeps these pointers until it is
@@ -241,17 +241,15 @@ impl Outcome {
             None => Self::Trapped(text.to_owned()),
         }
     }
-}
 
-impl From<Outcome> for ExitCode {
     /// The exit status; a trap's text goes to standard error.
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Exited(status) => Self::of_guest(status),
-            Outcome::Raised(signal) => Self::of_signal(signal),
-            Outcome::Trapped(text) => {
-                sys::write_to_stderr(format!("wamr-runner: {text}\n").as_bytes());
-                Self::TRAP
+    pub fn report(self) -> ExitCode {
+        match self {
+            Self::Exited(status) => ExitCode::of_guest(status),
+            Self::Raised(signal) => ExitCode::of_signal(signal),
+            Self::Trapped(text) => {
+                write_to_stderr(format!("wamr-runner: {text}\n").as_bytes());
+                ExitCode::TRAP
             }
         }
     }

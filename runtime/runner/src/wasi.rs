@@ -2,10 +2,8 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use wamr_guest::{Failure, preopen, working_directory_entry};
 use wamr_plan::PlanRef;
-
-use crate::failure::Failure;
-use crate::sys;
 
 /// Arguments, environment and directories for one instantiation, which copies them.
 pub struct Strings<'a> {
@@ -38,7 +36,7 @@ impl<'a> Strings<'a> {
         }
         let (mut same_dirs, mut mapped_dirs) = (Vec::new(), Vec::new());
         for (guest, container) in plan.preopens() {
-            if !can_preopen(container)? {
+            if !preopen::can_open(container)? {
                 continue;
             }
             if guest == container {
@@ -59,28 +57,6 @@ impl<'a> Strings<'a> {
             _owned: owned,
             _plan: std::marker::PhantomData,
         })
-    }
-}
-
-/// `PWD=<cwd>`, unless the environment has a PWD of its own. Preview 1 has no working directory,
-/// but runtimes inside the guest (Go's, CPython's) start from PWD.
-fn working_directory_entry(plan: &PlanRef) -> Option<CString> {
-    let cwd = plan.cwd.to_bytes();
-    if cwd.is_empty() || plan.env().any(|entry| entry.to_bytes().starts_with(b"PWD=")) {
-        return None;
-    }
-    CString::new([b"PWD=", cwd].concat()).ok()
-}
-
-/// Whether the directory opens for the container's user.
-fn can_preopen(container: &CStr) -> Result<bool, Failure> {
-    match sys::open_directory_and_close(container) {
-        Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(false),
-        Err(error) => {
-            let path = container.to_string_lossy();
-            Err(Failure::step(format!("open {path} for the guest as a directory"), error))
-        }
     }
 }
 
@@ -109,32 +85,6 @@ mod tests {
         ];
         for (guest, container, want) in table {
             assert_eq!(mapping(guest, container).ok().as_deref(), *want, "{guest:?}");
-        }
-    }
-
-    #[test]
-    fn pwd_is_added_only_where_none_is() {
-        let table: [(&str, &[&str], Option<&CStr>); 3] = [
-            ("/srv", &["A=1", "OLDPWD=/x"], Some(c"PWD=/srv")),
-            ("/srv", &["PWD=/own"], None),
-            ("", &[], None),
-        ];
-        for (cwd, env, want) in table {
-            let plan = wamr_plan::Plan {
-                module_fd: 0,
-                args: vec![],
-                env: env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
-                cwd: cwd.into(),
-                preopens: vec![],
-                socket_networks: vec![],
-                socket_names: vec![],
-                stack_bytes: 0,
-                heap_bytes: 0,
-                max_memory_pages: 0,
-            };
-            let bytes = plan.encode();
-            let plan = PlanRef::parse(&bytes).expect("a plan");
-            assert_eq!(working_directory_entry(&plan).as_deref(), want, "{env:?}");
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum FromInit {
     RunHooks,
     /// The next packet carries the listener of the seccomp filter.
     Listener,
+    /// The next packet carries the Wasm module: the answer says what runs it.
+    Module,
     /// Everything is set up; the init waits at the gate.
     Ready,
     /// Something worth a line in the log.
@@ -99,33 +101,34 @@ impl Channel {
             FromInit::NeedMaps => self.send_packet(b'M', &[]),
             FromInit::RunHooks => self.send_packet(b'H', &[]),
             FromInit::Listener => self.send_packet(b'L', &[]),
+            FromInit::Module => self.send_packet(b'A', &[]),
             FromInit::Ready => self.send_packet(b'R', &[]),
             FromInit::Warning(text) => self.send_packet(b'W', text.as_bytes()),
             FromInit::Failed(text) => self.send_packet(b'E', text.as_bytes()),
         }
     }
 
-    /// Sends a descriptor to the runtime.
+    /// Sends a descriptor to the other side.
     ///
     /// # Errors
-    /// [`Error::Os`]: the runtime is gone.
+    /// [`Error::Os`]: it is gone.
     pub fn hand_over(&self, descriptor: &OwnedFd) -> Result<()> {
         let raw = [descriptor.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&raw)];
         let parts = [IoSlice::new(b"D")];
         sendmsg::<()>(self.0.as_raw_fd(), &parts, &rights, MsgFlags::MSG_NOSIGNAL, None)
             .map(drop)
-            .act(|| "hand a descriptor to the runtime".to_owned())
+            .act(|| "hand a descriptor to the other side".to_owned())
     }
 
-    /// Receives a descriptor of the init's.
+    /// Receives a descriptor of the other side's.
     ///
     /// # Errors
     /// [`Error::Init`]: it failed, or is gone.
     pub fn take_over(&self) -> Result<OwnedFd> {
         let mut packet = vec![0; 1 + MAX_PAYLOAD];
         let (length, descriptor) = receive_with_descriptor(self.0.as_fd(), &mut packet)
-            .act(|| "receive a descriptor of the init".to_owned())?;
+            .act(|| "receive a descriptor of the other side".to_owned())?;
         match (descriptor, packet[..length].split_first()) {
             (Some(descriptor), _) => Ok(descriptor),
             (None, Some((b'E', text))) => {
@@ -148,6 +151,7 @@ impl Channel {
             (b'M', _) => FromInit::NeedMaps,
             (b'H', _) => FromInit::RunHooks,
             (b'L', _) => FromInit::Listener,
+            (b'A', _) => FromInit::Module,
             (b'R', _) => FromInit::Ready,
             (b'W', _) => FromInit::Warning(text(&payload)),
             (b'E', _) => FromInit::Failed(text(&payload)),
@@ -189,6 +193,7 @@ mod tests {
             FromInit::NeedMaps,
             FromInit::RunHooks,
             FromInit::Listener,
+            FromInit::Module,
             FromInit::Ready,
             FromInit::Warning("four".into()),
             FromInit::Failed("x".repeat(30_000)),

@@ -1,11 +1,13 @@
 //! Finds the entrypoint inside the container's root and says what it is.
 
+use super::channel::Channel;
 use super::setup::Invocation;
+use crate::compiled::{self, Compiled};
 use crate::error::{Act, Error, Result};
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::clean;
 use crate::self_exe;
-use crate::workload::{self, Handler, Magic, Workload};
+use crate::workload::{self, Engine, Handler, Magic, Workload};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -20,12 +22,22 @@ const INSTALLED_RUNNER: &str = "/usr/libexec/wamr-crun/wamr-runner";
 pub struct Entrypoint {
     /// Its path inside the container.
     pub path: PathBuf,
-    /// The runner from the host, if the entrypoint is Wasm.
-    pub runner: Option<OwnedFd>,
+    /// What runs it, if it is Wasm.
+    pub runner: Option<Runner>,
+}
+
+/// What runs a Wasm entrypoint, opened on the host.
+#[derive(Debug)]
+pub enum Runner {
+    /// The program with the interpreter.
+    Interpreter(OwnedFd),
+    /// The program without, and native code.
+    Compiled(Compiled),
 }
 
 /// Looks `args[0]` up as execvp would, but inside `root`, and decides how it is run; `runner` opens
-/// the Wasm runner if it is needed.
+/// the Wasm runner if it is needed. Whether there is native code of a module the runtime knows, at
+/// the other end of `channel`.
 ///
 /// # Errors
 /// [`Error::Workload`]: it is not there, cannot be executed, or is not what the annotations
@@ -33,6 +45,7 @@ pub struct Entrypoint {
 pub fn find(
     root: &Root,
     invocation: &Invocation,
+    channel: &Channel,
     runner: impl FnOnce() -> Result<OwnedFd>,
 ) -> Result<Entrypoint> {
     let name = invocation.args.first().map(String::as_str).unwrap_or_default();
@@ -40,9 +53,28 @@ pub fn find(
     let workload = workload::decide(invocation.handler, magic, &path.to_string_lossy())?;
     let runner = match workload {
         Workload::Native => None,
-        Workload::Wasm => Some(runner()?),
+        Workload::Wasm => match compiled(root, &path, magic, invocation, channel)? {
+            Some(compiled) => Some(Runner::Compiled(compiled)),
+            None => Some(Runner::Interpreter(runner()?)),
+        },
     };
     Ok(Entrypoint { path, runner })
+}
+
+/// The module at `path` as native code, if that is wanted and there.
+fn compiled(
+    root: &Root,
+    path: &Path,
+    magic: Magic,
+    invocation: &Invocation,
+    channel: &Channel,
+) -> Result<Option<Compiled>> {
+    let engine = invocation.wasm.engine.map_or_else(compiled::node_default, Ok)?;
+    if engine == Engine::Interpreted || magic != Magic::Module {
+        return Ok(None);
+    }
+    let module = root.open(path, libc::O_RDONLY | libc::O_NOCTTY);
+    compiled::ask(channel, &module.act(|| format!("open the module {}", path.display()))?)
 }
 
 fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf, Magic)> {

@@ -1,7 +1,8 @@
 //! The last act of the init: it becomes the container's program, or the Wasm runner.
 
-use super::entrypoint::Entrypoint;
+use super::entrypoint::{Entrypoint, Runner};
 use super::setup::Invocation;
+use crate::compiled::{self, Compiled};
 use crate::error::{Act, Error, Result};
 use crate::sys::{fd, process};
 use nix::errno::Errno;
@@ -58,6 +59,11 @@ pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let module = open(&path, flags, Mode::empty())
         .act(|| format!("open the module {} as user {uid}", path.display()))?;
+    let (runner, name, module) = match runner {
+        Runner::Interpreter(runner) => (runner, "wamr-runner", module),
+        // Opened above all the same: whoever may not read the module may not run it.
+        Runner::Compiled(Compiled { runner, artifact }) => (runner, compiled::RUNNER, artifact),
+    };
     let plan = plan(program, &module).encode();
     let mut memory = File::from(
         memfd_create(c"wamr-plan", MFdFlags::MFD_CLOEXEC)
@@ -68,7 +74,7 @@ pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result
         .and_then(|()| memory.rewind())
         .act(|| "write the runner's plan".to_owned())?;
     let memory = OwnedFd::from(memory);
-    let own = ["wamr-runner".to_owned(), memory.as_raw_fd().to_string()];
+    let own = [name.to_owned(), memory.as_raw_fd().to_string()];
     let args = c_strings(own.into_iter().chain(program.args.iter().cloned()))?;
     Ok(Ready::Wasm { runner, args, inherited: [module, memory] })
 }

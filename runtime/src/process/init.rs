@@ -189,8 +189,9 @@ impl Init<'_> {
             Step::Mask => masked::mask(root, &setup.masked),
             Step::MakePathsReadOnly => masked::make_read_only(root, &setup.read_only_paths),
             Step::FindEntrypoint => {
-                progress.confine.entrypoint =
-                    Some(entrypoint::find(root, &self.setup.program, entrypoint::open_runner)?);
+                let (program, open) = (&self.setup.program, entrypoint::open_runner);
+                let found = entrypoint::find(root, program, &self.channel, open);
+                progress.confine.entrypoint = Some(found?);
                 Ok(())
             }
             Step::FinishRoot => pivot::finish(root, setup.propagation, setup.read_only),

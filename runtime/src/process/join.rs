@@ -6,6 +6,7 @@ use super::setup::{Identity, Invocation};
 use super::spawn::{self, Spawned, open_group};
 use crate::cgroup::Cgroup;
 use crate::cgroup::sub_groups::SubGroups;
+use crate::compiled;
 use crate::console::Console;
 use crate::container::{self, Status};
 use crate::error::{Act, Error, Result};
@@ -83,6 +84,13 @@ pub fn join(
             Ok(Some(FromInit::Ready)) => return Ok(spawned),
             Ok(Some(FromInit::Failed(text))) => return Err(reap(&spawned, Error::Init(text))),
             Ok(Some(FromInit::Warning(text))) => log.warning(&text),
+            Ok(Some(FromInit::Module)) => {
+                let engine = entry.program.wasm.engine;
+                if let Err(error) = compiled::answer(&spawned.channel, engine, log) {
+                    drop(spawned.channel);
+                    return Err(error);
+                }
+            }
             Ok(Some(FromInit::Listener)) => {
                 if let Err(error) = tell_agent(entry, target, &spawned) {
                     drop(spawned.channel);

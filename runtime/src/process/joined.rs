@@ -109,7 +109,8 @@ impl Joined<'_> {
             Step::FindEntrypoint => {
                 let runner = progress.runner.take();
                 let runner = || runner.unwrap_or_else(|| Err(missing("runner")));
-                progress.confine.entrypoint = Some(entrypoint::find(&root()?, program, runner)?);
+                let found = entrypoint::find(&root()?, program, &self.channel, runner);
+                progress.confine.entrypoint = Some(found?);
                 Ok(())
             }
             Step::Report => {

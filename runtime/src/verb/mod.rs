@@ -1,5 +1,6 @@
 //! The verbs of the command line, one file each.
 
+pub mod cache;
 pub mod create;
 pub mod delete;
 pub mod events;

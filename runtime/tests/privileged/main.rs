@@ -9,6 +9,7 @@
 //! Tier: test
 
 mod attacks;
+mod compiled;
 mod container;
 mod devices;
 mod escapes;

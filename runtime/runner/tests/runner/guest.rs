@@ -1,7 +1,6 @@
 //! What the guest sees: strings, directories, files, standard streams, limits, networks.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -181,23 +180,6 @@ fn memory_grows_up_to_the_limit_of_the_plan() {
         let output = run(&module("grow", &[("PAGES", pages)]), Plan { max_memory_pages, ..plan() });
         assert_eq!(output.status.code(), Some(want), "{pages} more, {max_memory_pages} at most");
     }
-}
-
-#[test]
-fn only_granted_networks_are_reached() {
-    const ACCES: i32 = 2;
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback interface");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
-    let guest = module("connect", &[("PORT", &port)]);
-    for (networks, want) in [(&["127.0.0.0/8"][..], 0), (&["10.0.0.0/8"], ACCES), (&[], ACCES)] {
-        let output = run(&guest, Plan { socket_networks: strings(networks), ..plan() });
-        assert_eq!(output.status.code(), Some(want), "{networks:?}: {}", error_text(&output));
-    }
-    let socket_networks = strings(&["10.0.0.0"]);
-    let output = run(&guest, Plan { socket_networks, ..plan() });
-    let text = error_text(&output);
-    assert_eq!(output.status.code(), Some(126), "{text}");
-    assert!(text.contains("must be in the format of ADDRESS/MASK"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
+use crate::engine;
 use crate::support::{Handover, error_text, plan};
 
 #[test]
@@ -19,7 +20,7 @@ fn damaged_plans_are_refused() {
         let output = Handover::of_bytes(&bytes).command(&[]).output().expect("the runner starts");
         let text = error_text(&output);
         assert_eq!(output.status.code(), Some(126), "{case}: {text}");
-        assert!(text.starts_with("wamr-runner: read the plan"), "{case}: {text}");
+        assert!(text.starts_with(&format!("{}: read the plan", engine::NAME)), "{case}: {text}");
     }
 }
 
@@ -45,7 +46,7 @@ fn no_single_bit_of_a_plan_crashes_the_runner() {
 }
 
 #[test]
-fn sizes_beyond_reason_are_refused_by_wamr_in_words() {
+fn sizes_beyond_reason_are_refused_in_words() {
     let huge = |stack_bytes, heap_bytes| wamr_plan::Plan { stack_bytes, heap_bytes, ..plan() };
     for (case, plan) in [("stack", huge(u32::MAX, 0)), ("heap", huge(1 << 16, u32::MAX))] {
         let guest = crate::support::module("return", &[]);

@@ -3,25 +3,8 @@
 //!
 //! Tier: quick
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::Output;
-
-use wamr_plan::Plan;
-
-use crate::support::{error_text, module, plan, run_in};
-
-/// Runs it with little processor time, and asserts that nothing but that limit can kill it.
-fn survive(case: &str, module: &[u8], plan: Plan, limits: &[&str]) -> Output {
-    let wrapper = [&["prlimit", "--cpu=5", "--core=0"], limits].concat();
-    let output = run_in(&wrapper, module, plan);
-    let killed = output.status.signal().filter(|signal| *signal != libc::SIGXCPU);
-    assert_eq!(killed, None, "{case}: {:?} {}", output.status, error_text(&output));
-    output
-}
-
-fn wat(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
+use crate::limits::{survive, wat};
+use crate::support::{error_text, module, plan};
 
 #[test]
 fn a_module_cut_anywhere_is_refused() {
@@ -46,41 +29,6 @@ fn no_byte_of_a_module_crashes_the_runner() {
             let mut bytes = whole.clone();
             bytes[place] ^= flip;
             survive(&format!("byte {place} ^ {flip:#x}"), &bytes, plan(), &[]);
-        }
-    }
-}
-
-/// The operand stack of WAMR has a check of its own, and the native stack has WAMR's boundary: so
-/// there is a trap before anything is overwritten, whichever of the two is small.
-#[test]
-fn deep_recursion_traps_on_any_stack() {
-    let table = [
-        ("itself", "(func $f (call $f))", ""),
-        ("each other", "(func $f (call $g)) (func $g (call $f))", ""),
-        (
-            "through a table",
-            "(func $f (call_indirect (i32.const 0)))",
-            "(table 1 funcref) (elem (i32.const 0) $f)",
-        ),
-        ("with locals", &format!("(func $f (local {}) (call $f))", "i64 ".repeat(2000)), ""),
-        ("through a host function", "(func $f (drop (call $yield)) (call $f))", ""),
-    ];
-    for (case, functions, more) in table {
-        let guest = wat(&format!(
-            r#"(module
-                (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
-                (memory (export "memory") 1) {more} {functions}
-                (func (export "_start") (call $f)))"#
-        ));
-        for stack_bytes in [4096, 64 << 10, 32 << 20] {
-            for native in ["--stack=131072", "--stack=8388608"] {
-                let case = format!("{case}, {stack_bytes} bytes, {native}");
-                let plan = Plan { stack_bytes, ..plan() };
-                let output = survive(&case, &guest, plan, &[native]);
-                let text = error_text(&output);
-                assert_eq!(output.status.code(), Some(134), "{case}: {text}");
-                assert!(text.contains("stack overflow"), "{case}: {text}");
-            }
         }
     }
 }
@@ -116,45 +64,4 @@ fn leb(mut value: usize) -> Vec<u8> {
     }
     bytes.push(value as u8);
     bytes
-}
-
-#[test]
-fn sizes_beyond_reason_are_refused_or_cost_nothing() {
-    let start = r#"(func (export "_start"))"#;
-    for (case, declared, limits) in [
-        ("4 GiB of memory", r#"(memory (export "memory") 65536)"#, &[][..]),
-        ("4 GiB in little space", r#"(memory (export "memory") 65536)"#, &["--as=2147483648"]),
-        (
-            "a table of 10 million",
-            r#"(memory (export "memory") 1) (table 10000000 funcref)"#,
-            &["--data=268435456"],
-        ),
-        (
-            "data outside of the memory",
-            r#"(memory (export "memory") 1) (data (i32.const 65535) "xx")"#,
-            &[],
-        ),
-    ] {
-        let output = survive(case, &wat(&format!("(module {declared} {start})")), plan(), limits);
-        let text = error_text(&output);
-        match output.status.code() {
-            Some(0) => {}
-            Some(126) => assert!(text.contains("wamr-runner: "), "{case}: {text}"),
-            other => panic!("{case}: {other:?} {text}"),
-        }
-    }
-}
-
-#[test]
-fn an_import_that_nobody_has_is_told_and_traps_when_it_is_called() {
-    for (call, want) in [("", 0), ("(call $none)", 134)] {
-        let guest = wat(&format!(
-            r#"(module (import "nowhere" "nothing" (func $none))
-                (memory (export "memory") 1) (func (export "_start") {call}))"#
-        ));
-        let output = survive(call, &guest, plan(), &[]);
-        let text = error_text(&output);
-        assert_eq!(output.status.code(), Some(want), "{text}");
-        assert!(text.contains("nothing") && output.stdout.is_empty(), "{text}");
-    }
 }

@@ -1,14 +1,18 @@
 //! The built runner as a process: a plan in a memfd, a module in a file, what comes out.
 //!
-//! `WAMR_RUNNER` names the program under test; without it the one that cargo built is tested.
+//! `WAMR_RUNNER` names the program under test; without it the one that cargo built is tested. The
+//! modules that ask nothing of WAMR are tests of `wasmtime-runner` too.
 //!
 //! Tier: test
 
+mod engine;
 mod exit;
 mod guest;
 mod hostile;
 mod hostile_modules;
 mod kernel_files;
+mod limits;
+mod loading;
 mod memory;
 mod preview1;
 mod signals;

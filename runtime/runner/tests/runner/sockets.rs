@@ -97,3 +97,24 @@ fn only_granted_names_are_resolved() {
         assert_eq!(status == Some(ACCES), refused, "{list:?}: {status:?} {}", error_text(&output));
     }
 }
+
+fn strings(list: &[&str]) -> Vec<Vec<u8>> {
+    list.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+#[test]
+fn only_granted_networks_are_reached() {
+    const ACCES: i32 = 2;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback interface");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    let guest = module("connect", &[("PORT", &port)]);
+    for (networks, want) in [(&["127.0.0.0/8"][..], 0), (&["10.0.0.0/8"], ACCES), (&[], ACCES)] {
+        let output = run(&guest, Plan { socket_networks: strings(networks), ..plan() });
+        assert_eq!(output.status.code(), Some(want), "{networks:?}: {}", error_text(&output));
+    }
+    let socket_networks = strings(&["10.0.0.0"]);
+    let output = run(&guest, Plan { socket_networks, ..plan() });
+    let text = error_text(&output);
+    assert_eq!(output.status.code(), Some(126), "{text}");
+    assert!(text.contains("must be in the format of ADDRESS/MASK"), "{text}");
+}

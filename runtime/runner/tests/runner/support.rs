@@ -10,10 +10,15 @@ use std::process::{Child, Command, Output};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use wamr_plan::{Plan, Preopen};
 
+use crate::engine;
+
+/// Where the guests' sources are.
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runner/tests/runner/guests");
+
 /// The program under test.
 pub fn runner() -> PathBuf {
-    let built = || PathBuf::from(env!("CARGO_BIN_EXE_wamr-runner"));
-    std::env::var_os("WAMR_RUNNER").map_or_else(built, PathBuf::from)
+    let built = || PathBuf::from(engine::BUILT);
+    std::env::var_os(engine::VARIABLE).map_or_else(built, PathBuf::from)
 }
 
 /// Whether the program under test needs no dynamic linker, as the resident build does not.
@@ -47,8 +52,7 @@ pub fn preopen(guest_path: &str, container_path: &Path) -> Preopen {
 
 /// The module `guests/<name>.wat`, with each word of `words` replaced.
 pub fn module(name: &str, words: &[(&str, &str)]) -> Vec<u8> {
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/guests");
-    let path = guests.join(name).with_extension("wat");
+    let path = Path::new(GUESTS).join(name).with_extension("wat");
     let text = std::fs::read_to_string(&path).expect("the guest's source is there");
     let text = words.iter().fold(text, |text, (word, by)| text.replace(word, by));
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -56,8 +60,7 @@ pub fn module(name: &str, words: &[(&str, &str)]) -> Vec<u8> {
 
 /// The C program `guests/<name>.c` as a module, if there is a compiler.
 pub fn compiled(name: &str) -> Option<Vec<u8>> {
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/guests");
-    compile(&guests.join(name).with_extension("c"))
+    compile(&Path::new(GUESTS).join(name).with_extension("c"))
 }
 
 /// A C program as a module, if there is a compiler.
@@ -85,6 +88,11 @@ pub struct Handover {
 impl Handover {
     /// A module and a plan, which is told the module's descriptor.
     pub fn new(module: &[u8], plan: Plan) -> Self {
+        Self::unprepared(&engine::prepare(module), plan)
+    }
+
+    /// As `new`, for what a runner is given as it is.
+    pub fn unprepared(module: &[u8], plan: Plan) -> Self {
         let module = inherited_file(c"module", module);
         let plan = Plan { module_fd: module.as_raw_fd() as u32, ..plan };
         Self { plan: inherited_file(c"plan", &plan.encode()), _module: module }
@@ -92,7 +100,7 @@ impl Handover {
 
     /// Any bytes in the plan's place; the module is one that runs.
     pub fn of_bytes(plan: &[u8]) -> Self {
-        let module = inherited_file(c"module", &module("return", &[]));
+        let module = inherited_file(c"module", &engine::prepare(&module("return", &[])));
         Self { plan: inherited_file(c"plan", plan), _module: module }
     }
 

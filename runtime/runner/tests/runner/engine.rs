@@ -1,0 +1,18 @@
+//! What these tests have to know of the runner with WAMR's interpreter.
+
+/// The program that cargo built, and the variable that names another one.
+pub const BUILT: &str = env!("CARGO_BIN_EXE_wamr-runner");
+pub const VARIABLE: &str = "WAMR_RUNNER";
+/// Its name in messages.
+pub const NAME: &str = "wamr-runner";
+/// What it says of a guest that calls too deep.
+pub const STACK_OVERFLOW: &str = "stack overflow";
+/// A trap is told in one line, without the guest's functions.
+pub const HAS_CALL_STACK: bool = false;
+/// What docs/memory.md promises of an idle container, with room for other C libraries.
+pub const MOST_PRIVATE_KB: u64 = 300;
+
+/// What the runner is given for a module: itself.
+pub fn prepare(module: &[u8]) -> Vec<u8> {
+    module.to_vec()
+}
