@@ -1,12 +1,13 @@
 //! The promised sizes of the programs that stay in memory. Pages of a program that nobody else runs
 //! are memory of the first container, so a dependency more is a cost of each node.
+//!
+//! Tier: test
 
 use std::fs;
-use std::path::PathBuf;
 
-/// The variable that names the shipped program, and the most bytes that it may have.
+/// A program, and the most bytes that it may have.
 const MOST_BYTES: [(&str, u64); 3] =
-    [("WAMR_TEST_RUNTIME", 5_300_000), ("WAMR_RUNNER", 1_600_000), ("WAMR_TEST_SHIM", 1_650_000)];
+    [("wamr-crun", 5_300_000), ("wamr-runner", 1_600_000), ("containerd-shim-wamr-v1", 1_650_000)];
 /// PT_INTERP of the program headers: the dynamic linker.
 const INTERPRETER: u32 = 3;
 
@@ -22,14 +23,8 @@ fn segment_types(program: &[u8]) -> Vec<u32> {
 
 #[test]
 fn the_resident_programs_are_static_and_small() {
-    let named: Vec<_> = MOST_BYTES
-        .iter()
-        .filter_map(|(variable, most)| Some((PathBuf::from(std::env::var_os(variable)?), *most)))
-        .collect();
-    if named.len() < MOST_BYTES.len() {
-        return println!("skipped: the sizes are those of the shipped programs (WAMR_TEST_SHIM)");
-    }
-    for (path, most_bytes) in named {
+    for (name, most_bytes) in MOST_BYTES {
+        let Some(path) = wamr_testing::program(name) else { return };
         let program = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(program[..4], *b"\x7fELF", "{}", path.display());
         let is_static = !segment_types(&program).contains(&INTERPRETER);

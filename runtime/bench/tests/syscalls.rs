@@ -1,9 +1,11 @@
 //! The promised numbers of system calls: create, start, kill and delete of one container.
 //!
 //! They are counted in the arena on this machine's root; no node image is needed.
+//!
+//! Tier: test
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What a container runs, and the most calls of the four verbs together: those of
@@ -29,15 +31,11 @@ fn counted(bin: &Path, out: &Path) -> BTreeMap<String, u64> {
 
 #[test]
 fn a_containers_life_takes_no_more_calls_than_promised() {
-    let runtime = std::env::var_os("WAMR_TEST_RUNTIME").map(PathBuf::from);
-    let Some(bin) = runtime.as_deref().and_then(Path::parent) else {
-        return println!(
-            "skipped: the numbers are those of the shipped runtime (WAMR_TEST_RUNTIME)"
-        );
-    };
-    if !nix::unistd::geteuid().is_root() {
-        return println!("skipped: containers of the bench need root");
+    let Some(runtime) = wamr_testing::program("wamr-crun") else { return };
+    if !wamr_testing::is_root() {
+        return;
     }
+    let bin = runtime.parent().expect("a program is in a directory");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let calls = counted(bin, &directory.path().join("lifecycle.csv"));
     println!("system calls of create, start, kill and delete: {calls:?}");

@@ -103,7 +103,8 @@ fn config(pod: &str, shim_pid: u32) -> serde_json::Value {
     json!({
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs"},
-        "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": ["/busybox", "sleep", "1000"]},
+        "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/",
+            "args": ["/busybox", "sleep", "1000"]},
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
         "annotations": {"io.kubernetes.cri.container-type": "container",
             "io.kubernetes.cri.sandbox-id": pod},

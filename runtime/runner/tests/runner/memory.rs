@@ -12,7 +12,7 @@ use wamr_plan::Plan;
 use crate::support::{Handover, Running, plan, preopen, runner_is_static};
 
 /// Private_Clean + Private_Dirty of smaps_rollup.
-const MOST_PRIVATE_KB: u64 = 300;
+const MOST_PRIVATE_KB: u64 = 210;
 const RUNNERS: usize = 5;
 
 /// The microservice that the lab measures, compiled as for its image.
