@@ -35,7 +35,7 @@ NEXTEST := cargo nextest run --locked --workspace --no-tests=pass
 QUICK := fmt tidy scenarios clippy unit
 TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tests
 FULL := $(TEST) build licences vulnerabilities generated nodes sweep stress-test \
-	peers-test vm-test vm-privileged
+	suite-on-peers peers-test vm-test vm-privileged
 
 DESTDIR :=
 PREFIX := /usr/local
@@ -59,7 +59,7 @@ ROUNDS := 200
 .PHONY: help setup demo quick test test-full build resident lab image fuzz stress clean artifact
 .PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
-.PHONY: stress-test peers-test licences vulnerabilities full-tools nix-check nix-show nix-options
+.PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
@@ -255,6 +255,14 @@ stress-test: stress
 
 peers-test: peers ## the peers' engines are proven on a node (as root)
 	@$(LAB_UNDER_TEST) --programs $(DIST) peers verify
+
+# Without this program's path it would be the newest of all builds, not this one's.
+privileged = $$(cargo test --locked --workspace --no-run --message-format=json 2>/dev/null | \
+	sed -n 's,.*"executable":"\([^"]*/privileged-[^"]*\)".*,\1,p')
+
+suite-on-peers: resident image ## our privileged tests on runc and crun: as expected or not (as root)
+	@$(TESTED)/wamr-bench privileged --runtimes runc,crun --bin $(DIST) \
+		--tests "$(privileged)" --out $(LOGS)/privileged-peers.json
 
 generated: ## sources that are made of others are what these make of them
 	@lab/cri-proto/regenerate.sh

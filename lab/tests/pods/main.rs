@@ -9,6 +9,7 @@ mod test_node;
 
 mod hybrid;
 mod many;
+mod memory;
 mod pauseless;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,6 @@
 //! The command line as data, and which function serves it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,15 @@ use crate::arena::{self, Arena};
 use crate::conformance::record::Results;
 use crate::conformance::{page, run};
 use crate::peers;
+use crate::privileged::{self, record};
 use crate::speed::{self, Count, Sample};
 
 /// The file of the counts, beside that of the timed rounds.
 const COUNTS: &str = "syscalls.csv";
+/// The results of the privileged tests, beside those of the validation programs.
+const PRIVILEGED: &str = "privileged.json";
+/// What they are expected to be, beside the reasons.
+const EXPECTED: &str = "privileged.toml";
 
 /// wamr-crun beside crun, runc and youki.
 #[derive(Debug, Parser)]
@@ -31,6 +37,9 @@ pub struct Cli {
 enum Command {
     /// Run the validation programs of runtime-tools; needs root and the node image.
     Conformance(ConformanceArgs),
+    /// Run wamr-crun's privileged tests with other runtimes and compare what fails with what is
+    /// expected to; needs root and the node image.
+    Privileged(PrivilegedArgs),
     /// Time create, start, kill and delete; needs root and the node image.
     Speed(SpeedArgs),
     /// Write the page of a timing run.
@@ -59,9 +68,9 @@ enum Command {
     },
     /// Write the page of a conformance run.
     ConformancePage {
-        /// The run's results.
+        /// The run's results, privileged.json beside it.
         results: PathBuf,
-        /// Why tests do not pass.
+        /// Why tests do not pass, privileged.toml beside it.
         #[arg(long)]
         reasons: PathBuf,
         /// The page.
@@ -102,6 +111,9 @@ struct ArenaArgs {
     /// The cache that holds the node image.
     #[arg(long, default_value_os_t = default_cache())]
     cache: PathBuf,
+    /// A root file system instead of the node image's; `/` is this machine's.
+    #[arg(long)]
+    image: Option<PathBuf>,
     /// The directory of wamr-crun and wamr-runner.
     #[arg(long, default_value = "dist/bin")]
     bin: PathBuf,
@@ -138,6 +150,33 @@ struct ConformanceArgs {
     against: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct PrivilegedArgs {
+    #[command(flatten)]
+    arena: ArenaArgs,
+    /// The program of the tests, as `cargo test --no-run` makes it.
+    #[arg(long)]
+    tests: PathBuf,
+    /// A static busybox.
+    #[arg(long, default_value = "/bin/busybox")]
+    busybox: PathBuf,
+    /// Tests with this in their name only; what else is listed then counts as gone.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// What is expected to fail.
+    #[arg(long, default_value = "runtime/conformance/privileged.toml")]
+    expected: PathBuf,
+    /// Seconds after which a test is killed.
+    #[arg(long, default_value_t = 60)]
+    time_s: u64,
+    /// Tests at a time.
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// Where results go.
+    #[arg(long)]
+    out: PathBuf,
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -145,6 +184,7 @@ struct ConformanceArgs {
 pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Conformance(args) => conformance(args),
+        Command::Privileged(args) => privileged(&args),
         Command::Speed(args) => speed(&args),
         Command::SpeedPage { samples, out } => {
             let counts = samples.with_file_name(COUNTS);
@@ -160,7 +200,10 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::CountStage { words } => Err(speed::count::stage(&words)),
         Command::ConformancePage { results, reasons, out } => {
             let text = read(&reasons)?;
-            write(&out, &page::render(&Results::read(&results)?, &page::reasons(&text)?)?)?;
+            let page = page::render(&Results::read(&results)?, &page::reasons(&text)?)?;
+            let expected = record::differences(&read(&reasons.with_file_name(EXPECTED))?)?;
+            let found = read_json(&results.with_file_name(PRIVILEGED))?;
+            write(&out, &(page + &privileged::page::section(&found, &expected)?))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -183,6 +226,11 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("read {}", path.display()))
 }
 
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let call = || format!("read {}", path.display());
+    serde_json::from_str(&read(path)?).into_diagnostic().wrap_err_with(call)
+}
+
 fn write(path: &Path, text: &str) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(parent)
@@ -201,7 +249,11 @@ fn arena(args: &ArenaArgs, more: &[(&Path, &'static str)]) -> Result<Arena> {
     for (path, inside) in more {
         shared.push((absolute(path)?, *inside));
     }
-    Ok(Arena { image: peers::node_image(&args.cache)?, shared })
+    let image = match &args.image {
+        Some(image) => image.clone(),
+        None => peers::node_image(&args.cache)?,
+    };
+    Ok(Arena { image, shared })
 }
 
 fn conformance(args: ConformanceArgs) -> Result<ExitCode> {
@@ -225,6 +277,39 @@ fn conformance(args: ConformanceArgs) -> Result<ExitCode> {
             eprintln!("worse than the committed results: {test}: {what}");
         }
         Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+fn privileged(args: &PrivilegedArgs) -> Result<ExitCode> {
+    const OUT: &str = "/opt/wamr/out";
+    // All read before the arena is entered: its worker does not see the host's files.
+    let expected = record::differences(&read(&args.expected)?)?;
+    let program =
+        fs::read(&args.tests).into_diagnostic().wrap_err("read the program of --tests")?;
+    let busybox = fs::read(&args.busybox).into_diagnostic().wrap_err("read busybox")?;
+    let parent = args.out.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).into_diagnostic()?;
+    let place = arena(&args.arena, &[(parent, OUT)])?;
+    let name = args.out.file_name().unwrap_or_default();
+    arena::within(&place, || {
+        let peers = peers::named(&args.arena.runtimes)?;
+        let limits = run::Limits { time_s: args.time_s, jobs: args.jobs };
+        let (only, expected) = (&*args.only, &expected);
+        let given = privileged::run::Given { program: &program, busybox: &busybox, only, expected };
+        let results = privileged::run::run(&peers, limits, &given)?;
+        let text = serde_json::to_string_pretty(&results).into_diagnostic()? + "\n";
+        write(&Path::new(OUT).join(name), &text)?;
+        let mut code = ExitCode::SUCCESS;
+        for (runtime, suite) in &results.runtimes {
+            let none = BTreeMap::new();
+            let unexpected = suite.unexpected(expected.get(runtime).unwrap_or(&none));
+            println!("{}", suite.summary(runtime));
+            for line in unexpected {
+                println!("not as expected, {runtime}: {line}");
+                code = ExitCode::FAILURE;
+            }
+        }
+        Ok(code)
     })
 }
 

@@ -7,6 +7,7 @@ mod cgroups;
 mod cli;
 mod conformance;
 mod peers;
+mod privileged;
 mod speed;
 mod sys;
 mod tap;

@@ -15,7 +15,7 @@ fn sockets_to_listen_at_and_descriptors_behind_them() {
     }
     container.write_config();
     let line = format!(
-        "cd {}; LISTEN_FDS=1; export LISTEN_FDS; exec 3<first 4<second 5<first; \
+        "cd {}; export LISTEN_FDS=1 LISTEN_PID=$$; exec 3<first 4<second 5<first; \
          exec {} --root {} run --preserve-fds 1 {}",
         container.bundle.path().display(),
         container.runtime().display(),
@@ -34,6 +34,7 @@ fn readiness_is_reported() {
     };
     let path = container.bundle.path().join("host");
     let host = UnixDatagram::bind(&path).unwrap();
+    host.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     container.wrap(&["env", &format!("NOTIFY_SOCKET={}", path.display())]);
     assert_eq!(container.create(&[]).status, 0);
     let pid = container.state()["pid"].to_string();

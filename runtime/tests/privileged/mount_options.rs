@@ -156,7 +156,8 @@ fn recursive_options_reach_the_mounts_below() {
         container.push("/mounts", bind("/v", &volume, &["rbind", "rprivate", option]));
         let ran = container.run();
         let flags = |path: &str| {
-            let line = ran.stdout.lines().find_map(|line| line.strip_prefix(path)).unwrap();
+            let line = ran.stdout.lines().find_map(|line| line.strip_prefix(path));
+            let line = line.unwrap_or_else(|| panic!("{option}: no {path}: {ran:?}"));
             line.trim().split(',').map(str::to_owned).collect::<Vec<_>>()
         };
         assert!(flags("/v ").iter().any(|flag| flag == top), "{option}: {ran:?}");

@@ -35,35 +35,45 @@ impl Drop for Holder {
     }
 }
 
-#[test]
-fn each_kind_is_joined_by_its_path() {
+/// A container that joins a namespace of the kind, which `unshare` makes for this `flag`.
+fn is_joined(kind: &str, file: &str, flag: &str) {
     if !wamr_testing::is_root() {
         return;
     }
+    let holder = Holder::with(&[flag]);
+    // unshare puts only its children into a time namespace; it execs here, so that the one
+    // for children is the one that was made.
+    let file_of_holder = if kind == "time" { "time_for_children" } else { file };
+    let script = format!("readlink /proc/self/ns/{file}");
+    let Some(mut container) = Container::shell(&script) else { return };
+    container.namespace(kind, Some(&holder.path(file_of_holder)));
+    if kind == "uts" {
+        container.config.as_object_mut().unwrap().remove("hostname");
+    }
+    let ran = container.run();
+    let own = fs::read_link(format!("/proc/self/ns/{file}")).unwrap();
+    assert_eq!(ran.stdout.trim(), holder.link(file_of_holder), "{kind}: {ran:?}");
+    assert_ne!(ran.stdout.trim(), own.to_str().unwrap(), "{kind}");
+    container.assert_gone();
+}
+
+#[test]
+fn each_kind_is_joined_by_its_path() {
     for (kind, file, flag) in [
         ("network", "net", "--net"),
         ("ipc", "ipc", "--ipc"),
         ("uts", "uts", "--uts"),
         ("cgroup", "cgroup", "--cgroup"),
         ("mount", "mnt", "--mount"),
-        ("time", "time", "--time"),
     ] {
-        let holder = Holder::with(&[flag]);
-        // unshare puts only its children into a time namespace; it execs here, so that the one
-        // for children is the one that was made.
-        let file_of_holder = if kind == "time" { "time_for_children" } else { file };
-        let script = format!("readlink /proc/self/ns/{file}");
-        let Some(mut container) = Container::shell(&script) else { return };
-        container.namespace(kind, Some(&holder.path(file_of_holder)));
-        if kind == "uts" {
-            container.config.as_object_mut().unwrap().remove("hostname");
-        }
-        let ran = container.run();
-        let own = fs::read_link(format!("/proc/self/ns/{file}")).unwrap();
-        assert_eq!(ran.stdout.trim(), holder.link(file_of_holder), "{kind}: {ran:?}");
-        assert_ne!(ran.stdout.trim(), own.to_str().unwrap(), "{kind}");
-        container.assert_gone();
+        is_joined(kind, file, flag);
     }
+}
+
+/// Apart from the others: crun 1.21 answers this one by killing every process that it can see.
+#[test]
+fn a_time_namespace_is_joined_by_its_path() {
+    is_joined("time", "time", "--time");
 }
 
 #[test]

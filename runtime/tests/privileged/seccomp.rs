@@ -5,7 +5,7 @@ use super::sys;
 use libseccomp::{ScmpNotifReq, ScmpNotifResp, ScmpNotifRespFlags};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::{Value, json};
-use std::io::{IoSliceMut, Read};
+use std::io::{Cursor, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
@@ -84,7 +84,7 @@ fn flags_reach_the_kernel() {
 
 /// The listener and what was said with it.
 pub fn accept(socket: &UnixListener) -> (OwnedFd, Value) {
-    let (mut stream, _) = socket.accept().unwrap();
+    let (stream, _) = socket.accept().unwrap();
     let mut buffer = vec![0; 64 * 1024];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
     let (length, raw) = {
@@ -98,9 +98,10 @@ pub fn accept(socket: &UnixListener) -> (OwnedFd, Value) {
         });
         (message.bytes, raw.unwrap())
     };
-    let mut text = buffer[..length].to_vec();
-    stream.read_to_end(&mut text).unwrap();
-    (sys::own_received(raw), serde_json::from_slice(&text).unwrap())
+    // Its end is not waited for: crun leaves the connection open.
+    let text = Cursor::new(buffer[..length].to_vec()).chain(stream);
+    let told = serde_json::Deserializer::from_reader(text).into_iter().next();
+    (sys::own_received(raw), told.unwrap().unwrap())
 }
 
 #[test]
@@ -114,7 +115,9 @@ fn an_agent_judges_calls() {
         let mut profile = profile(&json!({"names": MKDIR, "action": "SCMP_ACT_NOTIFY"}));
         profile["listenerPath"] = json!(path);
         profile["listenerMetadata"] = json!("some text");
-        profile["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+        if is_ours() {
+            profile["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+        }
         container.set("/linux/seccomp", profile);
         container.set("/process/noNewPrivileges", json!(no_new_privileges));
         let id = container.id.clone();
@@ -134,7 +137,8 @@ fn an_agent_judges_calls() {
         assert_eq!(ran.status, 3, "{ran:?}");
         assert!(ran.stderr.contains("quota exceeded"), "{ran:?}");
         let told = agent.join().unwrap();
-        assert_eq!(told["ociVersion"], "1.2.0");
+        // runc tells its own.
+        assert!(!is_ours() || told["ociVersion"] == "1.2.0", "{told}");
         assert_eq!(told["fds"], json!(["seccompFd"]));
         assert_eq!(told["metadata"], "some text");
         assert_eq!(told["state"]["id"], json!(id));

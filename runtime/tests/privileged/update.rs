@@ -44,8 +44,11 @@ fn flags_change_what_they_name() {
     }
     let before = json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 20000, "period": 100_000}});
     let Some(container) = sleeping(before) else { return };
-    container.must(&["update", "--memory", "48m", "--memory-reservation", "33554432"], &[]);
-    container.must(&["update", "--pids-limit", "44", "--cpu-shares", "512"], &[]);
+    // crun takes no units, and runc has but one spelling.
+    let (memory, shares) =
+        if is_ours() { ("48m", "--cpu-shares") } else { ("50331648", "--cpu-share") };
+    container.must(&["update", "--memory", memory, "--memory-reservation", "33554432"], &[]);
+    container.must(&["update", "--pids-limit", "44", shares, "512"], &[]);
     container.must(&["update", "--cpu-period", "50000"], &[]);
     assert_files(
         &container,

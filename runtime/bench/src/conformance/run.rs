@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -85,7 +85,11 @@ fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn machine() -> Result<String> {
+/// The kernel's release and which cgroup version there is.
+///
+/// # Errors
+/// Those of the system.
+pub fn machine() -> Result<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").into_diagnostic()?;
     let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     Ok(format!("Linux {}, cgroup {}", release.trim(), if v2 { "v2" } else { "v1" }))
@@ -127,19 +131,7 @@ fn execute(name: &str, peer: &Peer, limits: Limits) -> io::Result<Outcome> {
         .stderr(File::create(&err)?)
         .process_group(0)
         .spawn()?;
-    let begin = Instant::now();
-    let end = loop {
-        if let Some(status) = child.try_wait()? {
-            break End::Exit(status.code().unwrap_or(-1));
-        }
-        if begin.elapsed() > Duration::from_secs(limits.time_s) {
-            // Its children are in its group; it is our child, so the group still exists.
-            killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL)?;
-            child.wait()?;
-            break End::TimedOut(limits.time_s);
-        }
-        sleep(POLL);
-    };
+    let end = watch(&mut child, limits.time_s)?;
     let report = tap::parse(&String::from_utf8_lossy(&fs::read(out)?));
     let last = fs::read(err)?;
     let last = String::from_utf8_lossy(&last);
@@ -147,6 +139,27 @@ fn execute(name: &str, peer: &Peer, limits: Limits) -> io::Result<Outcome> {
     // What the program left stays until the arena ends: a runtime without a mount namespace may
     // have mounted the kernel's own file systems there, and those are not to be emptied.
     Ok(outcome)
+}
+
+/// Waits for a child that leads a process group; one that takes longer than `limit_s` is killed
+/// with its group.
+///
+/// # Errors
+/// Those of the system.
+pub fn watch(child: &mut Child, limit_s: u64) -> io::Result<End> {
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(End::Exit(status.code().unwrap_or(-1)));
+        }
+        if begin.elapsed() > Duration::from_secs(limit_s) {
+            // Its children are in its group; it is our child, so the group still exists.
+            killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL)?;
+            child.wait()?;
+            return Ok(End::TimedOut(limit_s));
+        }
+        sleep(POLL);
+    }
 }
 
 /// The last lines of a program's stderr that say something, in one.

@@ -13,7 +13,7 @@ pub const STACK_OVERFLOW: &str = "call stack exhausted";
 /// Behind a trap's reason come the guest's functions.
 pub const HAS_CALL_STACK: bool = true;
 /// What docs/engines.md promises of an idle container.
-pub const MOST_PRIVATE_KB: u64 = 200;
+pub const MOST_PRIVATE_KB: u64 = 160;
 
 /// The level of processors that these tests compile for: every machine that runs them has it.
 pub const LEVEL: &str = if cfg!(target_arch = "x86_64") { "x86-64" } else { "aarch64" };

@@ -10,7 +10,7 @@ pub const STACK_OVERFLOW: &str = "stack overflow";
 /// A trap is told in one line, without the guest's functions.
 pub const HAS_CALL_STACK: bool = false;
 /// What docs/memory.md promises of an idle container, with room for other C libraries.
-pub const MOST_PRIVATE_KB: u64 = 300;
+pub const MOST_PRIVATE_KB: u64 = 210;
 
 /// What the runner is given for a module: itself.
 pub fn prepare(module: &[u8]) -> Vec<u8> {
