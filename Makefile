@@ -260,7 +260,7 @@ peers-test: peers ## the peers' engines are proven on a node (as root)
 privileged = $$(cargo test --locked --workspace --no-run --message-format=json 2>/dev/null | \
 	sed -n 's,.*"executable":"\([^"]*/privileged-[^"]*\)".*,\1,p')
 
-suite-on-peers: resident image ## our privileged tests on runc and crun: as expected or not (as root)
+suite-on-peers: resident image ## our privileged tests on runc and crun, as expected (as root)
 	@$(TESTED)/wamr-bench privileged --runtimes runc,crun --bin $(DIST) \
 		--tests "$(privileged)" --out $(LOGS)/privileged-peers.json
 

@@ -22,7 +22,12 @@ use test_node::Node;
 #[test]
 fn pods_on_one_node() {
     let Some(node) = up() else { return };
-    let scenarios = [("hybrid", hybrid::scenario as fn(&Node)), ("pauseless", pauseless::scenario)];
+    // Memory first: the node is level then.
+    let scenarios = [
+        ("memory", memory::scenario as fn(&Node)),
+        ("hybrid", hybrid::scenario),
+        ("pauseless", pauseless::scenario),
+    ];
     let failed: Vec<&str> = scenarios
         .into_iter()
         .filter(|(name, scenario)| {
