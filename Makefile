@@ -59,7 +59,8 @@ ROUNDS := 200
 .PHONY: help setup demo quick test test-full build resident lab image fuzz stress clean artifact
 .PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
-.PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools nix-check nix-show nix-options
+.PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools generated
+.PHONY: nix-check nix-show nix-options
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
 
 help: ## list the targets
