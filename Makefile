@@ -61,7 +61,7 @@ ROUNDS := 200
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
 .PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools generated
 .PHONY: nix-check nix-show nix-options
-.PHONY: bench bench-page peers conformance conformance-gate conformance-page validate FORCE
+.PHONY: bench bench-page peers conformance conformance-gate conformance-page validate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -135,7 +135,15 @@ report-cost: ## time and memory of a report on nine systems, three densities, fi
 		$(TARGET)/release/wamr-report build $(LOGS)/nine --out $(LOGS)/nine-report
 
 manual: ## man pages and shell completions, into $(MANUAL)
-	@cargo run --locked --release --quiet --package wamr-manual -- $(MANUAL)
+	@$(MANUAL_BY) $(MANUAL)
+
+# Tests have compiled it already, with the rest of the workspace; nobody else has to do that.
+ifdef WAMR_TEST_REQUIRED
+manual: lab
+MANUAL_BY := $(TESTED)/wamr-manual
+else
+MANUAL_BY := cargo run --locked --release --quiet --package wamr-manual --
+endif
 
 install: build manual ## the runtime into $(DESTDIR)$(PREFIX); with LAB=1 the lab and the report too
 	@$(PACKAGING) packaging/install.sh install
@@ -232,10 +240,7 @@ conformance-page: $(TARGET)/debug/wamr-bench ## docs/conformance.md from the com
 	@$(TARGET)/debug/wamr-bench conformance-page $(CONFORMANCE) \
 		--reasons runtime/conformance/reasons.toml --out docs/conformance.md
 
-$(TARGET)/debug/wamr-bench: FORCE
-	@cargo build --locked --quiet --package wamr-bench
-
-FORCE:
+$(TARGET)/debug/wamr-bench: lab ;
 
 vm: resident image ## the sweep of lab/experiments/vm.toml in a virtual machine (as root)
 	@$(MAKE) sweep EXPERIMENT=lab/experiments/vm.toml
