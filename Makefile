@@ -267,7 +267,8 @@ privileged = $$(cargo test --locked --workspace --no-run --message-format=json 2
 	sed -n 's,.*"executable":"\([^"]*/privileged-[^"]*\)".*,\1,p')
 
 suite-on-peers: resident image ## our privileged tests on runc and crun, as expected (as root)
-	@$(TESTED)/wamr-bench privileged --runtimes runc,crun --bin $(DIST) \
+	@env --unset=WAMR_TEST_SKIPPED --unset=WAMR_TEST_REQUIRED \
+		$(TESTED)/wamr-bench privileged --runtimes runc,crun --bin $(DIST) \
 		--tests "$(privileged)" --out $(LOGS)/privileged-peers.json
 
 generated: ## sources that are made of others are what these make of them

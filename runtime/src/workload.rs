@@ -334,14 +334,20 @@ mod tests {
         assert_eq!(got.engine, Some(Engine::Auto));
         assert_eq!(options(&annotations(&[])).unwrap().engine, None);
         assert_eq!(got.socket_networks, ["10.0.0.0/8", "::/0"]);
-        assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, STACK_BYTES);
+        // What docs/annotations.md promises.
+        assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, 65_536);
+        for (stack, pages) in [("4096", "1"), ("1073741824", "65536")] {
+            options(&annotations(&[(STACK, stack), (PAGES, pages)])).unwrap();
+        }
         let names = options(&annotations(&[(NETWORKS, "::/0"), (NAMES, "*, a.b,*.c-d")])).unwrap();
         assert_eq!(names.socket_names, ["*", "a.b", "*.c-d"]);
         for pair in [
             (ENGINE, "jit"),
             (ENGINE, "Auto"),
             (STACK, "1k"),
-            (STACK, "0"),
+            (STACK, "4095"),
+            (STACK, "1073741825"),
+            (PAGES, "0"),
             (PAGES, "65537"),
             (NETWORKS, "10.0.0.0"),
             (NETWORKS, "10.0.0.0/33"),
