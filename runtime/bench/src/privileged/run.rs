@@ -74,7 +74,7 @@ pub fn run(peers: &[Peer], limits: Limits, given: &Given<'_>) -> Result<Results>
                 });
             }
         });
-        thaw();
+        thaw(Path::new("/sys/fs/cgroup/freezer"));
         let suite = found.into_inner().map_err(|_| miette!("a thread of the run panicked"))?;
         runtimes.insert(peer.name.to_owned(), suite);
     }
@@ -83,11 +83,14 @@ pub fn run(peers: &[Peer], limits: Limits, given: &Given<'_>) -> Result<Results>
 
 /// Thaws what a runtime has left frozen: on cgroup v1 not even SIGKILL ends that, and the arena
 /// would never be left.
-fn thaw() {
-    let groups = fs::read_dir("/sys/fs/cgroup/freezer").into_iter().flatten().flatten();
+///
+/// A container freezes groups of its own, too, so all below `group` are thawed.
+fn thaw(group: &Path) {
+    let groups = fs::read_dir(group).into_iter().flatten().flatten();
     for group in groups.map(|entry| entry.path()).filter(|path| path.is_dir()) {
         // It may have gone meanwhile.
         drop(fs::write(group.join("freezer.state"), "THAWED"));
+        thaw(&group);
     }
 }
 
