@@ -120,7 +120,7 @@ def tell(results: list[dict]) -> None:
           f"{count(results, 'skipped')} skipped")
 
 
-def page(results: list[dict]) -> str:
+def page(results: list[dict], parts: list[str]) -> str:
     """The last full run, as a document."""
     lines = ["# The last full test run", "",
              "`make test-full` writes this page. A part that had passed for the same files is kept "
@@ -130,6 +130,8 @@ def page(results: list[dict]) -> str:
         counts = " | ".join(str(count([result], word)) for word in ["passed", "failed", "skipped"])
         lines.append(f"| {result['part']} | {counts} | {clock(result['seconds'])} "
                      f"| {result['date']} | {result['commit']} |")
+    absent = [part for part in parts if part not in {result["part"] for result in results}]
+    lines += ["", f"Not run: {', '.join(absent) or 'nothing'}."]
     skipped = sorted({tuple(line.split("\t")) for result in results for line in result["skipped"]})
     lines += ["", "Skipped, with the condition from `.config/skips.toml`:", ""]
     lines += [f"- `{test}`: {condition}" for test, condition, _ in skipped] or ["- nothing"]
@@ -163,7 +165,7 @@ def main(words: list[str]) -> int:
             break
     tell(results)
     if tier == "full":
-        PAGE.write_text(page(results), encoding="utf-8")
+        PAGE.write_text(page(results, parts), encoding="utf-8")
     return 0 if all(result["ok"] for result in results) else 1
 
 
