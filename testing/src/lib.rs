@@ -9,9 +9,20 @@ mod programs;
 mod record;
 mod skips;
 
+use std::fs;
+use std::path::Path;
+
 pub use programs::{program, resident};
 pub use record::lacking;
 pub use skips::skip;
+
+/// The text of a file that the test needs; `None`, as [`lacking`], where it cannot be read.
+/// `remedy` says how it comes to be.
+pub fn text(path: &Path, remedy: &str) -> Option<String> {
+    fs::read_to_string(path)
+        .inspect_err(|error| lacking(format!("{}: {error}: {remedy}", path.display())))
+        .ok()
+}
 
 /// Whether this is root; if not, that is [`lacking`].
 pub fn is_root() -> bool {

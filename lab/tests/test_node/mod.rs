@@ -1,7 +1,7 @@
 //! A node of the lab for one test. It goes with the test: also if that panics or is killed.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -168,13 +168,6 @@ pub fn image() -> Option<wamr_image::NodeImage> {
         return None;
     }
     let path = wamr_image::description_path(&wamr_image::default_cache());
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            let path = path.display();
-            wamr_testing::lacking(format!("{path}: {error}: build it with wamr-lab image build"));
-            return None;
-        }
-    };
+    let text = wamr_testing::text(&path, "build it with wamr-lab image build")?;
     Some(serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }

@@ -8,7 +8,6 @@ mod alone;
 mod left;
 mod workers;
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,13 +55,8 @@ fn node_image() -> Option<NodeImage> {
         return None;
     }
     let path = wamr_image::description_path(&wamr_image::default_cache());
-    match fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).expect("the node image's description")),
-        Err(error) => {
-            wamr_testing::lacking(format!("{}: {error}", path.display()));
-            None
-        }
-    }
+    let text = wamr_testing::text(&path, "build it with wamr-lab image build")?;
+    Some(serde_json::from_str(&text).expect("the node image's description"))
 }
 
 /// Another process that owns a node, up to its first line of output, which says what it has.
