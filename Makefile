@@ -11,7 +11,7 @@ export LOGS := $(TARGET)/test-logs
 DIST := $(CURDIR)/dist/bin
 
 # RESIDENT programs are static; RUSTFLAGS reach them alone because --target is given.
-RESIDENT := wamr-crun wamr-runner wasmtime-runner containerd-shim-wamr-v1
+RESIDENT := wamr-crun wamr-runner wasmtime-runner containerd-shim-wamr-crun-v1
 # Alone: built together, cargo would put its compiler into the runner.
 COMPILER := wamr-compile
 HOSTED := wamr-lab wamr-report
@@ -24,7 +24,7 @@ STATIC := LIBSECCOMP_LINK_TYPE=static \
 # lab and the report are built once, with the tests.
 SHIPPED := WAMR_TEST_PROGRAMS=$(DIST) WAMR_TEST_RUNTIME=$(DIST)/wamr-crun \
 	WAMR_RUNNER=$(DIST)/wamr-runner WASMTIME_RUNNER=$(DIST)/wasmtime-runner \
-	WAMR_COMPILE=$(DIST)/$(COMPILER) WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-v1
+	WAMR_COMPILE=$(DIST)/$(COMPILER) WAMR_TEST_SHIM=$(DIST)/containerd-shim-wamr-crun-v1
 TESTED := $(abspath $(TARGET))/debug
 # Root without a single capability: it mounts nothing, signals nobody, and needs no other user.
 POWERLESS := $(if $(filter 0,$(shell id -u)),setpriv --bounding-set=-all --inh-caps=-all,)

@@ -25,14 +25,14 @@ rustPlatform.buildRustPackage {
     "--package=wamr-crun"
     "--package=wamr-runner"
     "--package=wasmtime-runner"
-    "--package=containerd-shim-wamr-v1"
+    "--package=containerd-shim-wamr-crun-v1"
   ];
   cargoTestFlags = [
     "--package=wamr-cgroup-stats"
     "--package=wamr-engine-conventions"
     "--package=wamr-plan"
     "--package=wamr-crun"
-    "--package=containerd-shim-wamr-v1"
+    "--package=containerd-shim-wamr-crun-v1"
     "--lib"
     "--bins"
   ];

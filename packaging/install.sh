@@ -16,7 +16,7 @@ zsh=${ZSH_FUNCTIONS:-zsh/site-functions}
 files() {
     echo "755 $PROGRAMS/wamr-crun $prefix/bin/wamr-crun"
     # It looks for wamr-crun beside itself.
-    echo "755 $PROGRAMS/containerd-shim-wamr-v1 $prefix/bin/containerd-shim-wamr-v1"
+    echo "755 $PROGRAMS/containerd-shim-wamr-crun-v1 $prefix/bin/containerd-shim-wamr-crun-v1"
     local program
     for program in wamr-runner wasmtime-runner wamr-compile; do
         echo "755 $PROGRAMS/$program $prefix/libexec/wamr-crun/$program"
@@ -34,7 +34,7 @@ files() {
     page wamr-crun 8
     completions wamr-crun
     # Nobody but containerd types its name, so it has no completions.
-    page containerd-shim-wamr-v1 8
+    page containerd-shim-wamr-crun-v1 8
     [ "${LAB:-0}" = 1 ] || return 0
     third_party wamr-lab
     for program in wamr-lab wamr-report; do

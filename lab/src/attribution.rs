@@ -153,7 +153,7 @@ mod tests {
             ("pause", Role::Pause),
             ("containerd", Role::Containerd),
             ("containerd-shim-runc-v2", Role::Shim),
-            ("containerd-shim-wamr-v1", Role::Shim),
+            ("containerd-shim-wamr-crun-v1", Role::Shim),
             ("kube-scheduler", Role::ControlPlane),
             ("kubectl", Role::Other),
         ] {

@@ -20,7 +20,8 @@ let
       "dist:wamr-crun" = "${packages.wamr-crun}/bin/wamr-crun";
       "dist:wamr-runner" = "${packages.wamr-crun}/libexec/wamr-crun/wamr-runner";
       # Beside wamr-crun, where it looks for it.
-      "dist:containerd-shim-wamr-v1" = "${packages.wamr-crun}/bin/containerd-shim-wamr-v1";
+      "dist:containerd-shim-wamr-crun-v1" =
+        "${packages.wamr-crun}/bin/containerd-shim-wamr-crun-v1";
       "/usr/local/bin/runc" = "${pkgs.runc}/bin/runc";
       "/usr/bin/crun" = "${packages.crun-wasmedge}/bin/crun-wasmedge";
       "/usr/lib/x86_64-linux-gnu/libwasmedge.so.0" =
@@ -120,8 +121,8 @@ in
       ];
       description = ''
         Rows of lab/runtimes.toml. Each gets a handler and a RuntimeClass. `wamr-shim` is the
-        handler `wamr`: wamr-crun behind containerd-shim-wamr-v1, one process of which serves up
-        to 128 pods.
+        handler `wamr`: wamr-crun behind containerd-shim-wamr-crun-v1, one process of which serves
+        up to 128 pods.
       '';
     };
     programs = mkOption {

@@ -1,9 +1,9 @@
-# containerd-shim-wamr-v1 as a handler beside that of wamr-crun, both from the same package. A case
-# that fails is an error.
+# containerd-shim-wamr-crun-v1 as a handler beside that of wamr-crun, both from the same package. A
+# case that fails is an error.
 let
   flake = import ./outputs.nix;
   inherit (flake.nixpkgs) lib;
-  program = "dist:containerd-shim-wamr-v1";
+  program = "dist:containerd-shim-wamr-crun-v1";
   configured =
     handlers:
     let
@@ -24,11 +24,11 @@ let
   both = configured { runtimes = lib.mkForce [ "wamr-crun" "wamr-shim" ]; };
   elsewhere = configured {
     runtimes = lib.mkForce [ "wamr-shim" ];
-    programs.${program} = "/opt/bin/containerd-shim-wamr-v1";
+    programs.${program} = "/opt/bin/containerd-shim-wamr-crun-v1";
   };
   handler = both.runtimes.wamr;
   cases = {
-    containerd-runs-the-shim = handler.runtime_type == "io.containerd.wamr.v1";
+    containerd-runs-the-shim = handler.runtime_type == "io.containerd.wamr-crun.v1";
     the-runtime-is-beside-it =
       dirOf handler.runtime_path == dirOf both.runtimes.wamr-crun.options.BinaryName;
     annotations-arrive =
@@ -41,7 +41,8 @@ let
     a-class = both.classes.wamr.handler == "wamr";
     the-class-is-applied = both.addons ? wamr-lab-runtimeclass-wamr;
     only-if-wanted = !(configured { }).runtimes ? wamr;
-    another-program = elsewhere.runtimes.wamr.runtime_path == "/opt/bin/containerd-shim-wamr-v1";
+    another-program =
+      elsewhere.runtimes.wamr.runtime_path == "/opt/bin/containerd-shim-wamr-crun-v1";
   };
   wrong = lib.attrNames (lib.filterAttrs (_: holds: !holds) cases);
 in

@@ -28,11 +28,11 @@ pub fn programs() -> Vec<Program> {
             prose: include_str!("../man/wamr-crun.8"),
         },
         Program {
-            name: "containerd-shim-wamr-v1",
+            name: "containerd-shim-wamr-crun-v1",
             section: 8,
             command: None,
             documents: Vec::new(),
-            prose: include_str!("../man/containerd-shim-wamr-v1.8"),
+            prose: include_str!("../man/containerd-shim-wamr-crun-v1.8"),
         },
         Program {
             name: "wamr-lab",

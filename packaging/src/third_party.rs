@@ -34,7 +34,7 @@ pub const SHIPMENTS: [Shipment; 2] = [
             "wamr-runner",
             "wasmtime-runner",
             "wamr-compile",
-            "containerd-shim-wamr-v1",
+            "containerd-shim-wamr-crun-v1",
         ],
         linked: &[
             RUST,

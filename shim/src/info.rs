@@ -14,7 +14,7 @@ pub fn info() -> Vec<u8> {
     let version =
         RuntimeVersion { version: env!("CARGO_PKG_VERSION").to_owned(), revision: String::new() };
     RuntimeInfo {
-        name: "io.containerd.wamr.v1".to_owned(),
+        name: "io.containerd.wamr-crun.v1".to_owned(),
         version: Some(version),
         features: features.map(|value| Any { type_url: FEATURES.to_owned(), value }),
     }

@@ -1,8 +1,8 @@
 //! A containerd shim that serves many pods from one process.
 //!
-//! containerd runs `containerd-shim-wamr-v1 start` for every container and is told the socket of a
-//! process that serves up to 128 pods (`shard`, `start`, `serve`). That process answers the task
-//! service (`task/`) on one thread (`ttrpc/`, one epoll loop) and has the OCI runtime wamr-crun
+//! containerd runs `containerd-shim-wamr-crun-v1 start` for every container and is told the socket
+//! of a process that serves up to 128 pods (`shard`, `start`, `serve`). That process answers the
+//! task service (`task/`) on one thread (`ttrpc/`, one epoll loop) and has the OCI runtime wamr-crun
 //! make each container (`runtime_cli`), as a process of its own in its own control group. For a
 //! pod's pause container there is no process: its namespaces are held by descriptors (`sandbox`).
 //!

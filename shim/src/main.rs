@@ -5,19 +5,18 @@ use std::process::ExitCode;
 use wamr_shim::arguments::{self, Action, Arguments};
 use wamr_shim::{delete, info, serve, start};
 
-const USAGE: &str = "containerd-shim-wamr-v1: a containerd shim that serves many pods from one \
-process
+const USAGE: &str = "containerd-shim-wamr-crun-v1: a containerd shim: one process for many pods
 
 containerd starts it for the containers of a handler such as:
 
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.wamr]
-    runtime_type = 'io.containerd.wamr.v1'
+    runtime_type = 'io.containerd.wamr-crun.v1'
 
 Usage:
-  containerd-shim-wamr-v1 -namespace NAME -address SOCKET -id ID start   in a bundle
-  containerd-shim-wamr-v1 -namespace NAME -address SOCKET -id ID delete  in a bundle
-  containerd-shim-wamr-v1 -info                                          prints protobuf
-  containerd-shim-wamr-v1 -v
+  containerd-shim-wamr-crun-v1 -namespace NAME -address SOCKET -id ID start   in a bundle
+  containerd-shim-wamr-crun-v1 -namespace NAME -address SOCKET -id ID delete  in a bundle
+  containerd-shim-wamr-crun-v1 -info                                          prints protobuf
+  containerd-shim-wamr-crun-v1 -v
 
 The runtime is the wamr-crun beside this program or, failing that, in PATH. The shim keeps its
 files below /run/wamr-shim.
@@ -28,7 +27,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("containerd-shim-wamr-v1: {message}");
+            eprintln!("containerd-shim-wamr-crun-v1: {message}");
             ExitCode::FAILURE
         }
     }
@@ -41,7 +40,7 @@ fn act(arguments: &Arguments) -> Result<(), String> {
         Action::Serve => return serve::serve(arguments).map_err(|failure| failure.message),
         Action::Info => info::info(),
         Action::Version => {
-            format!("containerd-shim-wamr-v1 {}\n", env!("CARGO_PKG_VERSION")).into_bytes()
+            format!("containerd-shim-wamr-crun-v1 {}\n", env!("CARGO_PKG_VERSION")).into_bytes()
         }
         Action::Help => USAGE.as_bytes().to_vec(),
     };

@@ -54,7 +54,7 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
     })?;
     let shard = Shard::at(directory);
     let mut server = prepare(arguments, shard)
-        .inspect_err(|failure| eprintln!("containerd-shim-wamr-v1: {}", failure.message))?;
+        .inspect_err(|failure| eprintln!("containerd-shim-wamr-crun-v1: {}", failure.message))?;
     loop {
         let ready = server.poll.wait(server.patience());
         for source in ready.tried("wait for", Path::new("containerd"))? {
@@ -131,7 +131,7 @@ impl Server {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    eprintln!("containerd-shim-wamr-v1: take a connection: {error}");
+                    eprintln!("containerd-shim-wamr-crun-v1: take a connection: {error}");
                     // Without descriptors nothing gets better by asking at once.
                     std::thread::sleep(BREATH);
                     return;

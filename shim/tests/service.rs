@@ -20,7 +20,7 @@ use wamr_shim::api::rpc::{Request, Response};
 use wamr_shim::api::task::{self, Connected, CreateTask, Deleted, Exited, Pid, Pids, State};
 use wamr_shim::ttrpc::frame;
 
-const SHIM: &str = env!("CARGO_BIN_EXE_containerd-shim-wamr-v1");
+const SHIM: &str = env!("CARGO_BIN_EXE_containerd-shim-wamr-crun-v1");
 const SANDBOX: &str = r#"{"ociVersion": "1.0.2", "hostname": "pod",
     "annotations": {"io.kubernetes.cri.container-type": "sandbox"},
     "linux": {"namespaces": [{"type": "ipc"}, {"type": "uts"}, {"type": "pid"}]}}"#;

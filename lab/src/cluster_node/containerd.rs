@@ -183,8 +183,8 @@ fn handlers(version: i64, programs: &str, systemd: bool) -> String {
          [{tables}.{HANDLER}]\nruntime_type = \"io.containerd.runc.v2\"\n{annotations}\n\
          [{tables}.{HANDLER}.options]\nBinaryName = \"{programs}/wamr-crun\"\n\
          SystemdCgroup = {systemd}\n\n\
-         [{tables}.{SHIM_HANDLER}]\nruntime_type = \"io.containerd.wamr.v1\"\n\
-         runtime_path = \"{programs}/containerd-shim-wamr-v1\"\n{annotations}"
+         [{tables}.{SHIM_HANDLER}]\nruntime_type = \"io.containerd.wamr-crun.v1\"\n\
+         runtime_path = \"{programs}/containerd-shim-wamr-crun-v1\"\n{annotations}"
     )
 }
 

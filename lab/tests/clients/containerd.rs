@@ -14,7 +14,7 @@ const KILLED: i32 = 128 + 9;
 pub enum Shim {
     /// containerd's for runc, told of another binary.
     Runc,
-    /// containerd-shim-wamr-v1.
+    /// containerd-shim-wamr-crun-v1.
     Wamr,
 }
 
@@ -23,7 +23,7 @@ impl Shim {
     fn run(self) -> [&'static str; 3] {
         match self {
             Self::Runc => ["ctr", "run", "--runc-binary=/opt/wamr/wamr-crun"],
-            Self::Wamr => ["ctr", "run", "--runtime=io.containerd.wamr.v1"],
+            Self::Wamr => ["ctr", "run", "--runtime=io.containerd.wamr-crun.v1"],
         }
     }
 }
@@ -37,7 +37,7 @@ pub fn start(machine: &Machine) {
 /// Everything that is asked of containerd, for both kinds of image.
 pub fn scenario(machine: &Machine, shim: Shim) {
     // containerd looks for shims in PATH.
-    machine.done(&["ln", "-s", "/opt/wamr/containerd-shim-wamr-v1", "/usr/local/bin/"]);
+    machine.done(&["ln", "-s", "/opt/wamr/containerd-shim-wamr-crun-v1", "/usr/local/bin/"]);
     start(machine);
     // From the beginning, so that it listens when something is to be heard.
     machine.daemon(&["ctr", "events"]);

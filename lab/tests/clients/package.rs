@@ -10,8 +10,8 @@ use crate::image::Kind;
 /// What users are told to look for.
 const INSTALLED: [&str; 10] = [
     "/usr/bin/wamr-crun",
-    "/usr/bin/containerd-shim-wamr-v1",
-    "/usr/share/man/man8/containerd-shim-wamr-v1.8.gz",
+    "/usr/bin/containerd-shim-wamr-crun-v1",
+    "/usr/share/man/man8/containerd-shim-wamr-crun-v1.8.gz",
     "/usr/libexec/wamr-crun/wamr-runner",
     "/usr/libexec/wamr-crun/wasmtime-runner",
     "/usr/libexec/wamr-crun/wamr-compile",
@@ -37,7 +37,8 @@ pub fn scenario(machine: &Machine) {
     containerd::start(machine);
     for kind in Kind::ALL {
         machine.done(&["ctr", "images", "import", &kind.archive()]);
-        for runtime in ["--runc-binary=/usr/bin/wamr-crun", "--runtime=io.containerd.wamr.v1"] {
+        let ours = "--runtime=io.containerd.wamr-crun.v1";
+        for runtime in ["--runc-binary=/usr/bin/wamr-crun", ours] {
             let image = kind.reference();
             let words = ["ctr", "run", "--rm", runtime, "--env=SAID=Debian", &image, "c"];
             let said = machine.run(&[&words[..], &["/guest", "exit", "7"]].concat());

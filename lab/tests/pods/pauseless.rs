@@ -1,5 +1,5 @@
-//! Pods of containerd-shim-wamr-v1: namespaces without a pause process, and what happens when the
-//! shim or containerd ends unexpectedly.
+//! Pods of containerd-shim-wamr-crun-v1: namespaces without a pause process, and what happens when
+//! the shim or containerd ends unexpectedly.
 
 use crate::test_node::Node;
 
@@ -105,7 +105,7 @@ fn containers(node: &Node) -> String {
 /// Process ids of the shims.
 pub fn shims(node: &Node) -> Vec<u32> {
     let script = "for d in /proc/[0-9]*; do case $(readlink $d/exe) in \
-                  */containerd-shim-wamr-v1) echo ${d#/proc/};; esac; done";
+                  */containerd-shim-wamr-crun-v1) echo ${d#/proc/};; esac; done";
     node.shell(script).lines().filter_map(|line| line.parse().ok()).collect()
 }
 

@@ -9,7 +9,7 @@ pub const FEATURES: &str = "types.containerd.io/opencontainers/runtime-spec/1/fe
 /// The answer to `-info`. Source: containerd api/types/introspection.proto.
 #[derive(Clone, PartialEq, Message)]
 pub struct RuntimeInfo {
-    /// `io.containerd.wamr.v1`
+    /// `io.containerd.wamr-crun.v1`
     #[prost(string, tag = "1")]
     pub name: String,
     /// Of this program.

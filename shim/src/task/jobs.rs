@@ -260,7 +260,7 @@ impl Tasks {
         let mut command = self.runtime.command();
         command.args(words);
         if let Err(failure) = self.spawn(command, stdio::none(), Job::Forgotten) {
-            eprintln!("containerd-shim-wamr-v1: {words:?}: {}", failure.message);
+            eprintln!("containerd-shim-wamr-crun-v1: {words:?}: {}", failure.message);
         }
     }
 

@@ -44,7 +44,7 @@ impl Connection {
             match take_all(&mut self.incoming, &mut frames) {
                 Ok(()) => {}
                 Err(error) => {
-                    eprintln!("containerd-shim-wamr-v1: a connection is closed: {error}");
+                    eprintln!("containerd-shim-wamr-crun-v1: a connection is closed: {error}");
                     break Some(Closed);
                 }
             }
