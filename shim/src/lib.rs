@@ -2,9 +2,10 @@
 //!
 //! containerd runs `containerd-shim-wamr-crun-v1 start` for every container and is told the socket
 //! of a process that serves up to 128 pods (`shard`, `start`, `serve`). That process answers the
-//! task service (`task/`) on one thread (`ttrpc/`, one epoll loop) and has the OCI runtime wamr-crun
-//! make each container (`runtime_cli`), as a process of its own in its own control group. For a
-//! pod's pause container there is no process: its namespaces are held by descriptors (`sandbox`).
+//! task service (`task/`) on one thread (`ttrpc/`, one epoll loop) and has the OCI runtime
+//! wamr-crun make each container (`runtime_cli`), as a process of its own in its own control group.
+//! For a pod's pause container there is no process: its namespaces are held by descriptors
+//! (`sandbox`).
 //!
 //! docs/shim.md has the protocol's facts and what happens when something ends unexpectedly.
 
