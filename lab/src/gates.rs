@@ -34,8 +34,9 @@ pub struct Facts<'a> {
     pub cost_bytes: i64,
     /// As `drift_bytes`, of MemFree.
     pub free_drift_bytes: i64,
-    /// Growth of the node's own control group without page cache, medians, if it was read.
-    pub node_cost_bytes: Option<i64>,
+    /// What other programs took: growth of the machine's anonymous and shared memory beyond that
+    /// of the node's control group and of the lab, medians, if the group was read.
+    pub foreign_bytes: Option<i64>,
     /// Growth of it from the earlier baseline to the later, if it was read.
     pub node_drift_bytes: Option<i64>,
     /// Processes that outlived the cell.
@@ -46,10 +47,13 @@ pub struct Facts<'a> {
 
 /// Drift of the baseline above this share of the cost is remarked on.
 const DRIFT_REMARKED: f64 = 0.05;
-/// MemAvailable and the node's control group may differ by this share of the latter …
-const FOREIGN_SHARE: f64 = 0.25;
-/// … and by this much, which any machine moves in a minute.
+/// Other programs may take or give back this share of the cost …
+const FOREIGN_SHARE: f64 = 0.02;
+/// … and this much, which any machine moves in a minute.
 const FOREIGN_BYTES: i64 = 5_000_000;
+/// A rest without explanation above this share of what was taken, and above `FOREIGN_BYTES`, is
+/// somebody else's.
+const REST_REFUSED: f64 = 0.25;
 /// Above this share the cost means nothing: something else moved the machine's memory.
 const DRIFT_REFUSED: f64 = 0.25;
 /// How a reason ends that blames the machine and not the cell, for whoever reads it.
@@ -76,6 +80,7 @@ pub fn judge(facts: &Facts) -> Verdict {
     let fault = if reasons.is_empty() { Fault::Machine } else { Fault::Cell };
     reasons.extend(foreign_drift_reason(facts));
     reasons.extend(foreign_reason(facts));
+    reasons.extend(facts.unexplained.and_then(rest_reason));
     if !reasons.is_empty() {
         return Verdict::Invalid { reasons, fault };
     }
@@ -90,19 +95,23 @@ fn foreign_drift_reason(facts: &Facts) -> Option<String> {
     })
 }
 
-/// MemAvailable must tell of the node and of nothing else. Beside what is charged to the node's
-/// control group it holds kernel memory that is charged to nobody, some 10 % of a pod.
+/// The machine's memory must tell of the node and of nothing else. Programs beside it have
+/// anonymous and shared memory; what the kernel charges to nobody is a pod's and no concern.
 fn foreign_reason(facts: &Facts) -> Option<String> {
-    let node_cost_bytes = facts.node_cost_bytes?;
-    let tolerance_bytes = FOREIGN_BYTES + (FOREIGN_SHARE * node_cost_bytes.abs() as f64) as i64;
-    let foreign_bytes = facts.cost_bytes - node_cost_bytes;
+    let foreign_bytes = facts.foreign_bytes?;
+    let tolerance_bytes = FOREIGN_BYTES + (FOREIGN_SHARE * facts.cost_bytes.abs() as f64) as i64;
     (foreign_bytes.abs() > tolerance_bytes).then(|| {
         format!(
-            "MemAvailable fell by {}, the node itself grew by {}{BUSY}",
-            megabytes(facts.cost_bytes),
-            megabytes(node_cost_bytes)
+            "memory of programs outside of the node changed by {} while the pods took {}{BUSY}",
+            megabytes(foreign_bytes),
+            megabytes(facts.cost_bytes)
         )
     })
+}
+
+fn rest_reason((bytes, share): (i64, f64)) -> Option<String> {
+    (share > REST_REFUSED && bytes.abs() > FOREIGN_BYTES)
+        .then(|| format!("{}{BUSY}", unexplained_note((bytes, share)).unwrap_or_default()))
 }
 
 fn stamp_reasons(facts: &Facts) -> Vec<String> {
@@ -267,7 +276,7 @@ mod tests {
             drift_bytes: 1_000_000,
             cost_bytes: 100_000_000,
             free_drift_bytes: 2_000_000,
-            node_cost_bytes: Some(95_000_000),
+            foreign_bytes: Some(1_500_000),
             node_drift_bytes: Some(-1_000_000),
             leftover: vec![],
             unexplained: Some((-1_000_000, 0.01)),
@@ -311,10 +320,18 @@ mod tests {
                 (facts.drift_bytes, facts.node_drift_bytes) = (-26_000_000, Some(25_000_000));
             }),
             ("cache drift", |facts, _, _| facts.free_drift_bytes = 150_000_000),
-            ("another program grew", |facts, _, _| facts.cost_bytes = 125_000_000),
-            ("another program shrank", |facts, _, _| facts.cost_bytes = 65_000_000),
-            ("no control group", |facts, _, _| facts.node_cost_bytes = None),
+            ("another program grew", |facts, _, _| facts.foreign_bytes = Some(30_000_000)),
+            ("another program shrank", |facts, _, _| facts.foreign_bytes = Some(-30_000_000)),
+            ("another program grew by a tenth of 400 pods of our shim", |facts, _, _| {
+                (facts.cost_bytes, facts.foreign_bytes) = (928_000_000, Some(100_000_000));
+            }),
+            ("400 pods of our shim, a fifth of them the kernel's own", |facts, _, _| {
+                (facts.cost_bytes, facts.foreign_bytes) = (928_000_000, Some(-1_000_000));
+            }),
+            ("no control group", |facts, _, _| facts.foreign_bytes = None),
             ("unexplained", |facts, _, _| facts.unexplained = Some((-6_000_000, 0.06))),
+            ("much unexplained", |facts, _, _| facts.unexplained = Some((-26_000_000, 0.26))),
+            ("much of little unexplained", |facts, _, _| facts.unexplained = Some((900_000, 0.5))),
             ("no cost", |facts, _, _| facts.cost_bytes = -1),
             ("much drift, and leftovers", |facts, _, _| {
                 (facts.drift_bytes, facts.leftover) = (-26_000_000, vec!["pause (7)".into()]);
@@ -326,6 +343,54 @@ mod tests {
             writeln!(shown, "{case}: {verdict} {texts:?}").unwrap();
         }
         insta::assert_snapshot!(shown);
+    }
+
+    type Move<'a> = &'a dyn Fn(&mut Facts, i64);
+
+    #[test]
+    fn thresholds_are_those_of_the_specification() {
+        let verdict = |change: &dyn Fn(&mut Facts)| judged(|facts, _, _| change(facts)).0;
+        let table: [(&str, Move, i64); 3] = [
+            (
+                "drift by 25 % of 100 MB",
+                &|facts, bytes| {
+                    (facts.drift_bytes, facts.node_drift_bytes) = (bytes, None);
+                    facts.foreign_bytes = None;
+                },
+                25_000_000,
+            ),
+            (
+                "others by 2 % of 100 MB and 5 MB",
+                &|facts, bytes| {
+                    facts.foreign_bytes = Some(bytes);
+                },
+                7_000_000,
+            ),
+            (
+                "others by 5 MB where pods cost nothing",
+                &|facts, bytes| {
+                    facts.cost_bytes = 0;
+                    (facts.drift_bytes, facts.node_drift_bytes) = (0, None);
+                    facts.foreign_bytes = Some(bytes);
+                },
+                5_000_000,
+            ),
+        ];
+        for (case, change, limit) in table {
+            for bytes in [limit, -limit] {
+                let beyond = bytes + bytes.signum();
+                assert_eq!(verdict(&|facts| change(facts, bytes)), "valid", "{case}: {bytes}");
+                assert_eq!(verdict(&|facts| change(facts, beyond)), "disturbed", "{case}");
+            }
+        }
+        let remarks = |drift_bytes| judged(|facts, _, _| facts.drift_bytes = drift_bytes).1.len();
+        assert_eq!((remarks(5_000_000), remarks(5_000_001)), (0, 1));
+        let remarks = |share| judged(|facts, _, _| facts.unexplained = Some((1, share))).1.len();
+        assert_eq!((remarks(0.05), remarks(0.0501)), (0, 1));
+        let rest = |rest| verdict(&|facts| facts.unexplained = Some(rest));
+        assert_eq!(rest((5_000_001, 0.25)), "valid");
+        assert_eq!(rest((5_000_000, 0.26)), "valid");
+        assert_eq!(rest((5_000_001, 0.26)), "disturbed");
     }
 
     #[test]
@@ -346,7 +411,7 @@ mod tests {
             drift_bytes: 0,
             cost_bytes: 0,
             free_drift_bytes: 0,
-            node_cost_bytes: None,
+            foreign_bytes: None,
             node_drift_bytes: None,
             leftover: vec![],
             unexplained: None,

@@ -15,7 +15,7 @@ use super::level::{
 use super::life::{Alive, Life};
 use super::plateau::plateau;
 use super::ramp::{self, Ramp};
-use super::record::{self, meminfo_median, node_median, phase, phases};
+use super::record::{self, foreign_median, meminfo_median, node_median, phase, phases};
 use super::{events, failure, removal};
 use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
@@ -204,8 +204,8 @@ fn facts<'a>(
         drift_bytes: available(after_level) - available(before_level),
         cost_bytes: alive
             .map_or(0, |alive| available(before_level) - available(&alive.plateau.samples)),
-        node_cost_bytes: alive.and_then(|alive| {
-            Some(node_median(&alive.plateau.samples)? - node_median(before_level)?)
+        foreign_bytes: alive.and_then(|alive| {
+            Some(foreign_median(&alive.plateau.samples)? - foreign_median(before_level)?)
         }),
         node_drift_bytes: node_median(after_level)
             .and_then(|later| Some(later - node_median(before_level)?)),

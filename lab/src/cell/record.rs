@@ -104,6 +104,23 @@ pub fn node_median(samples: &[Sample]) -> Option<i64> {
     median(kept.map(|bytes| bytes as f64)).map(|bytes| bytes as i64)
 }
 
+/// Memory of programs outside of the node, the lab aside: anonymous and shared memory of the
+/// machine, less that of the node's control group, medians; `None` without any reading of it.
+///
+/// Whatever a machine does besides has memory of these kinds. MemAvailable would not do: it also
+/// has slab that no control group is charged for, a quarter of a small pod.
+pub fn foreign_median(samples: &[Sample]) -> Option<i64> {
+    let of_node = samples.iter().filter_map(|sample| match sample.reading {
+        Reading::NodeCgroup { anon_bytes, shmem_bytes, .. } => Some(anon_bytes + shmem_bytes),
+        _ => None,
+    });
+    let node_bytes = median(of_node.map(|bytes| bytes as f64))? as i64;
+    let programs = |meminfo: &Meminfo| {
+        (meminfo.anon_bytes + meminfo.shmem_bytes).saturating_sub(meminfo.lab_bytes)
+    };
+    Some(meminfo_median(samples, programs) - node_bytes)
+}
+
 /// Median of `values`; `None` without any.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
