@@ -26,7 +26,7 @@ pub struct Plateau {
 /// Goes on where the level windows ended: their readings are the plateau's first ones.
 ///
 /// It ends when there are enough samples and metrics-server has given what is wanted, or has had
-/// one interval more than it needs.
+/// more time than it needs.
 ///
 /// # Errors
 /// Memory cannot be read.
@@ -42,9 +42,7 @@ pub async fn plateau(
     }
     let resolution_s = u64::from(timing.metrics_resolution_s);
     let mut scrapes = Scrapes::after(last_start_ns + resolution_s as i64 * 1_000_000_000);
-    // From the last start: one interval until a window counts, one per figure, one to spare.
-    let patience_s = resolution_s * (u64::from(timing.metrics_scrapes) + 2);
-    let patience = Duration::from_secs(patience_s);
+    let patience = metrics_patience(resolution_s, timing.metrics_scrapes);
     let begun = Instant::now();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -74,6 +72,14 @@ pub async fn plateau(
         let running = watch.table().running();
         samples.extend(memory_samples(lab, PhaseName::Plateau, running).await?);
     }
+}
+
+/// How long to wait for figures of metrics-server: two of the kubelet's readings of a pod, which
+/// may lie 20 s apart, make a figure; one interval to fetch each, and one to spare.
+fn metrics_patience(resolution_s: u64, scrapes: u32) -> Duration {
+    const KUBELET_READING_S: u64 = 20;
+    let scrapes = u64::from(scrapes);
+    Duration::from_secs(2 * KUBELET_READING_S + resolution_s * (scrapes + 1))
 }
 
 /// True for a reading of `/proc/meminfo`.
