@@ -36,6 +36,7 @@ pub mod rlimits;
 pub mod rootfs;
 pub mod scheduling;
 pub mod seccomp;
+mod seccomp_cache;
 pub mod self_exe;
 pub mod state_file;
 pub mod sys;

@@ -133,7 +133,21 @@ fn refuse(field: &str, reason: impl Into<String>) -> Error {
 /// # Errors
 /// [`Error::Config`]: an action, an architecture, a flag or an argument that cannot be honoured.
 pub fn build(profile: &LinuxSeccomp) -> Result<Program> {
+    // What is cheap to refuse comes first.
+    around(profile, Vec::new())?;
+    around(profile, instructions(profile)?)
+}
+
+/// The program of `profile` around instructions that were built from it.
+///
+/// # Errors
+/// [`Error::Config`]: a flag or an agent that cannot be honoured.
+pub fn around(profile: &LinuxSeccomp, instructions: Vec<u8>) -> Result<Program> {
     let agent = agent(profile)?;
+    Ok(Program { instructions, flags: flags(profile, agent.is_some())?, agent })
+}
+
+fn instructions(profile: &LinuxSeccomp) -> Result<Vec<u8>> {
     let broken = |error: SeccompError| refuse("defaultAction", error.to_string());
     let default = action(profile.default_action(), profile.default_errno_ret(), "defaultAction")?;
     let mut context = ScmpFilterContext::new(default).map_err(broken)?;
@@ -152,7 +166,7 @@ pub fn build(profile: &LinuxSeccomp) -> Result<Program> {
             add(&mut context, rule, action, &field)?;
         }
     }
-    Ok(Program { instructions: export(&context)?, flags: flags(profile, agent.is_some())?, agent })
+    export(&context)
 }
 
 fn flags(profile: &LinuxSeccomp, notifies: bool) -> Result<u32> {

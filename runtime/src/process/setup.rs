@@ -15,13 +15,14 @@ use crate::rootfs::devices::{self, Node};
 use crate::rootfs::id_mapped;
 use crate::rootfs::mounts::{self, Kind, Step as Mount};
 use crate::rootfs::pivot::{self, Way};
-use crate::seccomp::{self, Program};
+use crate::seccomp::Program;
+use crate::seccomp_cache;
 use crate::workload::{self, Handler, WasmOptions};
 use crate::{intel_rdt, net_devices, sysctl, validate};
 use nix::mount::MsFlags;
 use oci_spec::runtime::{Hooks, Linux, Process, Spec};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The root file system and what is mounted in it.
 #[derive(Debug)]
@@ -95,6 +96,8 @@ pub struct Invocation {
 /// Options of the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// `--root`.
+    pub root: PathBuf,
     /// `--no-pivot`.
     pub no_pivot: bool,
     /// `--no-new-keyring`.
@@ -162,7 +165,7 @@ impl Setup {
             }
         }
         let maps = id_maps::from_spec(linux, namespaces.new & NEW_USER != 0)?;
-        let mut identity = identity(process, linux)?;
+        let mut identity = identity(process, linux, &options.root)?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
         if !namespaces.has(NEW_USER) && !capabilities::may_administrate()? {
             let reason = "an ordinary user needs one of type user, and linux.uidMappings and \
@@ -275,11 +278,11 @@ fn root_plan(
     })
 }
 
-/// Who `process` is to be. Pure, but for libseccomp.
+/// Who `process` is to be. Pure, but for the seccomp filter, which may be kept below `root`.
 ///
 /// # Errors
 /// [`Error::Config`]: what cannot be.
-pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
+pub fn identity(process: &Process, linux: &Linux, root: &Path) -> Result<Identity> {
     let user = process.user();
     let umask = user.umask().unwrap_or(0o022);
     if umask > 0o777 {
@@ -303,7 +306,11 @@ pub fn identity(process: &Process, linux: &Linux) -> Result<Identity> {
         labels,
         notes,
         tuning: Tuning::new(process, linux)?,
-        seccomp: linux.seccomp().as_ref().map(seccomp::build).transpose()?,
+        seccomp: linux
+            .seccomp()
+            .as_ref()
+            .map(|profile| seccomp_cache::program(root, profile))
+            .transpose()?,
     })
 }
 

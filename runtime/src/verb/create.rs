@@ -36,10 +36,11 @@ pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Resu
         driver: global.cgroup_driver(),
         rootless: global.rootless.applies(),
         options: Options {
+            root: global.root.clone(),
             no_pivot: flags.no_pivot,
             no_new_keyring: flags.no_new_keyring,
             inherited,
         },
     };
-    launch::launch(&global.root, request, &global.log())
+    launch::launch(request, &global.log())
 }

@@ -38,7 +38,7 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     let state = container.state()?;
     check_status(&container, &state, flags)?;
     let pidfd = pidfd_open(state.pid).map_err(|_| Error::NotRunning(state.id.clone()))?;
-    let entry = entry(&state, flags)?;
+    let entry = entry(&global.root, &state, flags)?;
     // The descriptor was opened before: if the process is still the one, all was read of it.
     if !container::is_alive(state.pid, state.start_ticks) {
         return Err(Error::NotRunning(state.id));
@@ -80,7 +80,7 @@ fn check_status(container: &Container, state: &State, flags: &Exec) -> Result<()
 }
 
 /// Everything about the process, before it exists.
-fn entry(state: &State, flags: &Exec) -> Result<Entry> {
+fn entry(root: &Path, state: &State, flags: &Exec) -> Result<Entry> {
     let spec: &Spec = &state.config;
     let linux = spec.linux().as_ref().ok_or_else(|| Error::config("linux", "is needed"))?;
     let own = spec.process().as_ref().ok_or_else(|| {
@@ -96,7 +96,7 @@ fn entry(state: &State, flags: &Exec) -> Result<Entry> {
     let process = with_terminal(process, flags);
     validate::check_process(&process)?;
     let namespaces = namespaces::differing(state.pid)?;
-    let mut identity = setup::identity(&process, linux)?;
+    let mut identity = setup::identity(&process, linux, root)?;
     let have = if namespaces & NEW_USER == 0 { capabilities::own()? } else { u64::MAX };
     let (granted, ungranted) = capabilities::granted(identity.capabilities, have);
     identity.capabilities = granted;
