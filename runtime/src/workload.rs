@@ -13,6 +13,7 @@
 //! | `org.wamr-crun.wasm.engine` | `interpreted`, `compiled`, `auto` | what runs the guest |
 //! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
 //! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
+//! | `org.wamr-crun.wasm.kernel-mounts` | `none`, `all` | mounts such as /proc; none |
 //! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
 //! | `org.wamr-crun.wasm.socket-names` | names with commas | host names to resolve; none |
 //!
@@ -30,6 +31,7 @@ const VARIANT: &str = "module.wasm.image/variant";
 const ENGINE: &str = "org.wamr-crun.wasm.engine";
 const STACK: &str = "org.wamr-crun.wasm.stack-bytes";
 const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
+const KERNEL_MOUNTS: &str = "org.wamr-crun.wasm.kernel-mounts";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
 const NAMES: &str = "org.wamr-crun.wasm.socket-names";
 
@@ -101,6 +103,8 @@ pub struct WasmOptions {
     pub stack_bytes: u32,
     /// Upper limit of the linear memory in 64 KiB pages; 0: the module's own.
     pub max_memory_pages: u32,
+    /// /proc, /sys and their like are mounted, for native tools that are run in the container.
+    pub kernel_mounts: bool,
     /// Networks (CIDR) that the guest may use.
     pub socket_networks: Vec<String>,
     /// Host names that the guest may resolve, `*` in front for any beginning.
@@ -215,8 +219,14 @@ pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
         let reason = "is none of interpreted, compiled, auto";
         Engine::parse(name).ok_or_else(|| refuse(ENGINE, name, reason))
     });
+    let kernel_mounts = match annotations.get(KERNEL_MOUNTS).map(String::as_str) {
+        None | Some("none") => false,
+        Some("all") => true,
+        Some(value) => return Err(refuse(KERNEL_MOUNTS, value, "is none of none, all")),
+    };
     Ok(WasmOptions {
         engine: engine.transpose()?,
+        kernel_mounts,
         stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(STACK_BYTES),
         max_memory_pages: number(PAGES, 1, 65536)?.unwrap_or(0),
         socket_networks,

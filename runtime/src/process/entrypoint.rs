@@ -61,6 +61,19 @@ pub fn find(
     Ok(Entrypoint { path, runner })
 }
 
+/// Whether the entrypoint is surely Wasm, before anything is mounted in `root`: the annotations
+/// demand it, or the image itself has a module there. A mount may still cover that one.
+pub fn is_wasm_in_image(root: &Root, invocation: &Invocation) -> bool {
+    let name = invocation.args.first().map(String::as_str).unwrap_or_default();
+    match invocation.handler {
+        Handler::Native => false,
+        Handler::Wasm => true,
+        Handler::ByMagic => {
+            look_up(root, name, invocation).is_ok_and(|(_, magic)| magic != Magic::Other)
+        }
+    }
+}
+
 /// The module at `path` as native code, if that is wanted and there.
 fn compiled(
     root: &Root,

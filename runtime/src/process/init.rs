@@ -58,6 +58,8 @@ struct Progress {
     hook_state: String,
     /// What is bind mounted, opened, at its places in the list of mounts.
     sources: Vec<Option<OwnedFd>>,
+    /// Mounts that show the kernel are left out: the guest will see nothing of it.
+    without_kernel: bool,
     confine: confine::Progress,
 }
 
@@ -116,8 +118,10 @@ impl Init<'_> {
                 progress.root = Some(self.prepare_root()?);
                 Ok(())
             }
-            Step::Mount
+            Step::LeaveOutKernel
+            | Step::Mount
             | Step::MountCgroups
+            | Step::MountKernel
             | Step::MakeDevices
             | Step::MakeTerminal
             | Step::MakeCwd
@@ -156,21 +160,30 @@ impl Init<'_> {
         let setup = &self.setup.root;
         let root = progress.root.as_ref().ok_or_else(|| missing("root"))?;
         match step {
+            Step::LeaveOutKernel => {
+                progress.without_kernel = entrypoint::is_wasm_in_image(root, &self.setup.program);
+                Ok(())
+            }
             Step::Mount => {
+                let without_kernel = progress.without_kernel;
                 let mut sources = progress.sources.drain(..);
                 let mut mounts = setup.mounts.iter().zip(&self.trees);
                 mounts.try_for_each(|(mount, tree)| {
                     let source = sources.next().flatten();
-                    match mount.kind {
-                        Kind::Cgroup => Ok(()),
-                        _ => apply::apply(root, mount, tree.as_ref(), source.as_ref()),
+                    if mount.kind == Kind::Cgroup || (without_kernel && mount.shows_kernel()) {
+                        return Ok(());
                     }
+                    apply::apply(root, mount, tree.as_ref(), source.as_ref())
                 })
             }
-            Step::MountCgroups => {
-                let mut views = setup.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
-                views.try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
-            }
+            Step::MountCgroups if progress.without_kernel => Ok(()),
+            Step::MountCgroups => self.mount_cgroups(root),
+            Step::MountKernel => match &progress.confine.entrypoint {
+                Some(found) if progress.without_kernel && found.runner.is_none() => {
+                    self.mount_kernel(root)
+                }
+                _ => Ok(()),
+            },
             Step::MakeDevices => {
                 devices::apply(root, &setup.nodes, self.setup.namespaces.has(NEW_USER))
             }
@@ -197,6 +210,23 @@ impl Init<'_> {
             Step::FinishRoot => pivot::finish(root, setup.propagation, setup.read_only),
             _ => pivot::enter(root, setup.way),
         }
+    }
+
+    fn mount_cgroups(&self, root: &Root) -> Result<()> {
+        let views = self.setup.root.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
+        views.into_iter().try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
+    }
+
+    /// What was left out for a guest, and what covers parts of it.
+    fn mount_kernel(&self, root: &Root) -> Result<()> {
+        let setup = &self.setup.root;
+        let kernel = setup.mounts.iter().filter(|mount| mount.shows_kernel());
+        for mount in kernel.filter(|mount| mount.kind != Kind::Cgroup) {
+            apply::apply(root, mount, None, None)?;
+        }
+        self.mount_cgroups(root)?;
+        masked::mask(root, &setup.masked)?;
+        masked::make_read_only(root, &setup.read_only_paths)
     }
 
     fn prepare_root(&self) -> Result<Root> {

@@ -6,7 +6,8 @@ use super::identity::Tuning;
 use super::join::Entry;
 use super::setup::{Identity, Setup};
 use crate::namespaces::{NEW_CGROUP, NEW_USER};
-use crate::rootfs::mounts::Kind;
+use crate::rootfs::mounts::{Kind, can_leave_out_kernel};
+use crate::workload::Handler;
 
 /// A step of both: it confines the process that performs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,10 @@ pub enum InitStep {
     SetNames,
     /// Cuts the mounts off from the host and makes the root a mount.
     PrepareRoot,
+    /// Looks whether the image's entrypoint is a module: its guest sees nothing of the kernel, so
+    /// that /proc, /sys and their like, and what covers parts of them, need not be mounted. They
+    /// are most of a container's mounts, and each new file system makes every control group larger.
+    LeaveOutKernel,
     /// The mounts of config.json, in its order.
     Mount,
     /// The view of the container's groups among them: it needs the groups' paths on the host.
@@ -108,6 +113,8 @@ pub enum InitStep {
     /// Looks the entrypoint up and decides native or Wasm. Before the pivot: a Wasm container
     /// takes its runner from the host.
     FindEntrypoint,
+    /// The mounts that were left out, if a mount has covered the module by a native program.
+    MountKernel,
     /// Leaves the host's tree behind.
     EnterRoot,
     /// Makes the root read-only, as nothing writes to it any more, and gives it its propagation:
@@ -154,9 +161,9 @@ pub fn of_init(setup: &Setup) -> Vec<InitStep> {
     use Confine::{ChooseProfile, EnterCgroups, LeaveKeyring, SetOomScore};
     use InitStep::{
         BecomeNamespaceRoot, Confine as Both, ContainerHooks, EnterRoot, FindEntrypoint,
-        FinishRoot, JoinNamespaces, MakeCwd, MakeDevices, MakePathsReadOnly, MakeTerminal, Mask,
-        Mount, MountCgroups, NewCgroupNamespace, NewSession, OpenSources, PrepareRoot,
-        RuntimeHooks, SetNames, StartHooks, WaitAtGate, WriteSysctl,
+        FinishRoot, JoinNamespaces, LeaveOutKernel, MakeCwd, MakeDevices, MakePathsReadOnly,
+        MakeTerminal, Mask, Mount, MountCgroups, MountKernel, NewCgroupNamespace, NewSession,
+        OpenSources, PrepareRoot, RuntimeHooks, SetNames, StartHooks, WaitAtGate, WriteSysctl,
     };
     let (identity, namespaces, hooks) = (&setup.identity, &setup.namespaces, &setup.hooks);
     let any = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
@@ -168,6 +175,13 @@ pub fn of_init(setup: &Setup) -> Vec<InitStep> {
     let start_hooks = any(hooks.start_container());
     // Without, `start` refuses, and the init is only what holds the container.
     let runs = !setup.program.args.is_empty();
+    // Hooks may look for the mounts.
+    let hooked = runtime_hooks || container_hooks || start_hooks;
+    let leaves_out = runs
+        && !hooked
+        && setup.program.handler != Handler::Native
+        && !setup.program.wasm.kernel_mounts
+        && can_leave_out_kernel(&setup.root.mounts);
     let prepare = [
         (Both(EnterCgroups), true),
         (Both(SetOomScore), identity.oom_score_adj.is_some() && !namespaces.has(NEW_USER)),
@@ -180,18 +194,20 @@ pub fn of_init(setup: &Setup) -> Vec<InitStep> {
         (NewCgroupNamespace, namespaces.new & NEW_CGROUP != 0),
         (SetNames, setup.hostname.is_some() || setup.domainname.is_some()),
         (PrepareRoot, true),
+        (LeaveOutKernel, leaves_out),
         (Mount, true),
         (MountCgroups, setup.root.mounts.iter().any(|mount| mount.kind == Kind::Cgroup)),
         (MakeDevices, !setup.root.nodes.is_empty()),
         (MakeTerminal, setup.program.terminal.is_some()),
         (MakeCwd, true),
         // One exchange serves both kinds: the init's own hooks need the state with its PID.
-        (RuntimeHooks, devices || runtime_hooks || container_hooks || start_hooks),
+        (RuntimeHooks, devices || hooked),
         (ContainerHooks, container_hooks),
         (WriteSysctl, !setup.sysctl.is_empty()),
         (Mask, !setup.root.masked.is_empty()),
         (MakePathsReadOnly, !setup.root.read_only_paths.is_empty()),
         (FindEntrypoint, runs),
+        (MountKernel, leaves_out),
         (EnterRoot, true),
         (FinishRoot, true),
     ];

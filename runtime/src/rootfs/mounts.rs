@@ -52,6 +52,27 @@ pub enum Kind {
     Cgroup,
 }
 
+impl Step {
+    /// Whether it shows the kernel: /proc, /sys, message queues, control groups. No Wasm guest sees
+    /// these.
+    pub fn shows_kernel(&self) -> bool {
+        match &self.kind {
+            Kind::Cgroup => true,
+            Kind::New { fstype, .. } => matches!(fstype.as_str(), "proc" | "sysfs" | "mqueue"),
+            Kind::Bind { .. } => false,
+        }
+    }
+}
+
+/// Whether the mounts that show the kernel can be left out: there are some, and none of the others
+/// needs its mount point from them.
+pub fn can_leave_out_kernel(steps: &[Step]) -> bool {
+    let (kernel, others): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.shows_kernel());
+    let below =
+        |other: &&Step| kernel.iter().any(|step| other.destination.starts_with(&step.destination));
+    !kernel.is_empty() && !others.iter().any(below)
+}
+
 /// An absolute path without `.`, `..` and doubled slashes; `..` at the top stays at the top.
 pub fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::from("/");
@@ -186,6 +207,24 @@ mod tests {
         assert_eq!(kinds[1], &Kind::Bind { source, recursive: true });
         assert_eq!(kinds[2], &Kind::Bind { source: "/x".into(), recursive: false });
         assert_eq!(kinds[3], &Kind::Cgroup);
+    }
+
+    #[test]
+    fn kernel_trees_are_left_out_unless_something_lies_in_them() {
+        let proc = r#"{"destination": "/proc", "type": "proc"}"#;
+        let shm = r#"{"destination": "/dev/shm", "type": "tmpfs"}"#;
+        let below = r#"{"destination": "/proc/cpuinfo", "type": "bind", "source": "/c"}"#;
+        let queues = r#"{"destination": "/dev/mqueue", "type": "mqueue"}"#;
+        for (json, want) in [
+            (vec![], false),
+            (vec![shm], false),
+            (vec![proc, shm, queues], true),
+            (vec![proc, below], false),
+            (vec![below, queues], true),
+        ] {
+            let steps = from_spec(&mounts(&format!("[{}]", json.join(","))), Path::new("/"));
+            assert_eq!(can_leave_out_kernel(&steps.unwrap()), want, "{json:?}");
+        }
     }
 
     #[test]

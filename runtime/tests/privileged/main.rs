@@ -19,6 +19,7 @@ mod hooks;
 mod identity;
 mod inherited;
 mod isolation;
+mod kernel_mounts;
 mod lifecycle;
 mod limits;
 mod listing;

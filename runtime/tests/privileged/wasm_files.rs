@@ -10,7 +10,6 @@ use std::path::Path;
 const ACCES: i32 = 2;
 const BADF: i32 = 8;
 const NOSPC: i32 = 51;
-const NOTCAPABLE: i32 = 76;
 const PERM: i32 = 63;
 const ROFS: i32 = 69;
 
@@ -116,27 +115,6 @@ fn a_module_that_the_user_cannot_read_fails_at_create() {
         && failed.stderr.contains("Permission denied");
     assert!(told, "{failed:?}");
     container.assert_gone();
-}
-
-#[test]
-fn proc_is_there_for_native_programs_and_not_for_the_guest() {
-    for path in ["/proc/self/status", "/proc/1/root/own", "/link/status", "/proc/self/mem"] {
-        let Some(container) = acting(&["show", path]) else { return };
-        fs::write(container.rootfs().join("own"), "text").unwrap();
-        std::os::unix::fs::symlink("proc/self", container.rootfs().join("link")).unwrap();
-        let ran = container.run();
-        assert_eq!(ran.status, NOTCAPABLE, "{path}: {ran:?}");
-    }
-    let Some(container) = acting(&["sleep"]) else { return };
-    if !container.add_busybox() {
-        return super::container::skip("busybox is not installed");
-    }
-    assert_eq!(container.create(&[]).status, 0);
-    container.must(&["start"], &[]);
-    super::container::wait_until("the guest runs", || container.output("stdout") == "ready\n");
-    let native = container.must(&["exec"], &["cat", "/proc/1/comm"]);
-    assert_eq!(native.stdout, "guest.wasm\n");
-    container.must(&["delete", "--force"], &[]);
 }
 
 #[test]
