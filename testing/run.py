@@ -11,6 +11,7 @@ Logs, JUnit files and the list of skipped tests are in $LOGS. The last line coun
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -66,10 +67,16 @@ def run(part: str) -> dict:
         make = subprocess.Popen(["make", part], cwd=ROOT, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
         assert make.stdout
-        for line in make.stdout:
-            log.write(line)
-            sys.stdout.buffer.write(line)
-            sys.stdout.flush()
+        try:
+            for line in make.stdout:
+                log.write(line)
+                sys.stdout.buffer.write(line)
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            # A terminal has told it too; without one nobody else does.
+            make.send_signal(signal.SIGINT)
+            make.wait()
+            raise
         code = make.wait()
     tests = cases(part) or [(part, time.monotonic() - begun, "passed" if code == 0 else "failed")]
     skipped = SKIPPED.read_text(encoding="utf-8").splitlines() if SKIPPED.exists() else []
@@ -138,6 +145,17 @@ def page(results: list[dict], parts: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_page(results: list[dict], parts: list[str]) -> None:
+    """The page of `results`, and of what earlier runs have left of the other parts."""
+    by_part = {result["part"]: result for result in results}
+    for part in parts:
+        kept = LOGS / f"{part}.json"
+        if part not in by_part and kept.exists():
+            by_part[part] = json.loads(kept.read_text(encoding="utf-8"))
+    known = [by_part[part] for part in parts if part in by_part]
+    PAGE.write_text(page(known, parts), encoding="utf-8")
+
+
 def main(words: list[str]) -> int:
     """Runs a tier."""
     tier, *parts = words
@@ -158,14 +176,22 @@ def main(words: list[str]) -> int:
                 continue
         if named and part not in named:
             continue
-        result = run(part)
+        try:
+            result = run(part)
+        except KeyboardInterrupt:
+            tell(results)
+            print(f"error: interrupted in {part}\n\nhint: the same command goes on there",
+                  file=sys.stderr)
+            return 130
         results.append(result)
         kept.write_text(json.dumps(result), encoding="utf-8")
+        if tier == "full":
+            write_page(results, parts)
         if not result["ok"] and tier != "full":
             break
     tell(results)
     if tier == "full":
-        PAGE.write_text(page(results, parts), encoding="utf-8")
+        write_page(results, parts)
     return 0 if all(result["ok"] for result in results) else 1
 
 
