@@ -162,6 +162,7 @@ tools: # what cargo installs; a tool of that version is left as it is
 	@vm-images/host/tool.sh cargo-nextest $(NEXTEST_VERSION) --no-default-features --debug
 	@vm-images/host/tool.sh cargo-deb $(CARGO_DEB_VERSION) --no-default-features
 	@vm-images/host/tool.sh deadnix $(DEADNIX_VERSION)
+	@vm-images/host/nix.sh >/dev/null || echo "nix-check takes this machine's Nix" >&2
 
 full-tools: tools
 	@vm-images/host/tool.sh cargo-deny $(CARGO_DENY_VERSION)

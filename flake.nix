@@ -51,15 +51,21 @@
         }
       );
 
-      overlays.default = final: _: removeAttrs (packagesFor final).forFlake [ "default" ];
+      # By name: which names there are must not depend on the package set that they go into.
+      overlays.default = final: _: {
+        inherit (packagesFor final)
+          wamr-compile
+          wamr-crun
+          wamr-lab
+          wamr-report
+          ;
+      };
 
       nixosModules = modules;
 
       # One for each row of vm-images/vm/profiles.toml, and one for a disk.
       nixosConfigurations =
-        lib.mapAttrs' (
-          profile: _: lib.nameValuePair "node-${profile}" (node profile)
-        ) tables.profiles
+        lib.mapAttrs' (name: _: lib.nameValuePair "node-${name}" (node name)) tables.profiles
         // {
           node-disk = node null;
         };

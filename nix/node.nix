@@ -18,6 +18,8 @@ let
           device = lib.mkDefault "/dev/disk/by-label/nixos";
           fsType = lib.mkDefault "ext4";
         };
+        # Without a size a disk is as full as it can be, and images are imported into it.
+        image.modules.qemu.virtualisation.diskSize = 40960;
       }
     else
       { imports = [ "${nixpkgs}/nixos/modules/virtualisation/qemu-vm.nix" ]; };

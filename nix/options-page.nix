@@ -28,16 +28,18 @@ let
   default =
     option:
     lib.optionalString (option ? default) (line "default" (option.defaultText or option.default));
-  section = option: ''
+  section =
+    option:
+    ''
 
-    ## ${option.name}
+      ## ${option.name}
 
-    ${lib.removeSuffix "\n" option.description}
+      ${lib.removeSuffix "\n" option.description}
 
-    - type: ${option.type.description}
-    ${default option}''
-  + lib.optionalString (option ? example) (line "example" option.example)
-  + lib.optionalString (option.readOnly or false) "- read-only\n";
+      - type: ${option.type.description}
+      ${default option}''
+    + lib.optionalString (option ? example) (line "example" option.example)
+    + lib.optionalString (option.readOnly or false) "- read-only\n";
 in
 ''
   # Options of the NixOS modules

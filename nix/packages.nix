@@ -10,7 +10,8 @@ let
   call = path: arguments: pkgs.callPackage path (arguments // { inherit source; });
   source = pkgs.callPackage ./source.nix { };
   everywhere = {
-    wamr-crun = call ./wamr-crun.nix { wamr-compile = call ./wamr-compile.nix { }; };
+    wamr-compile = call ./wamr-compile.nix { };
+    wamr-crun = call ./wamr-crun.nix { inherit (everywhere) wamr-compile; };
     wamr-lab = call ./wamr-lab.nix { };
     wamr-report = call ./wamr-report.nix { };
   };
@@ -24,12 +25,14 @@ let
       inherit (pkgs.testers.runNixOSTest scenario) driver;
     };
   scenario = import ../nixos-tests/sweep.nix { inherit modules tables; };
+  ofReport = { inherit (everywhere) wamr-report; };
   forLab = {
-    wamr-demo = pkgs.callPackage ./wamr-demo.nix everywhere;
+    wamr-demo = pkgs.callPackage ./wamr-demo.nix {
+      inherit (everywhere) wamr-crun wamr-lab wamr-report;
+    };
     workload-images = images;
-    report-demo = pkgs.callPackage ./report-demo.nix { inherit (everywhere) wamr-report; };
-    report-reference =
-      pkgs.callPackage ./report-reference.nix { inherit (everywhere) wamr-report; };
+    report-demo = pkgs.callPackage ./report-demo.nix ofReport;
+    report-reference = pkgs.callPackage ./report-reference.nix ofReport;
     options = pkgs.callPackage ./options-doc.nix { inherit modules pkgs; };
     sweep = sweep [ ];
   }
@@ -46,6 +49,7 @@ let
 in
 all
 // {
+  runc = pkgs.callPackage ./runc.nix { };
   forFlake = all // {
     default = everywhere.wamr-crun;
     # What a binary cache should hold.

@@ -77,8 +77,9 @@ let
         src = "${crateFolder row.crate}/${row.folder}";
         nativeBuildInputs = [ cmake ];
         # SIMDe comes from nixpkgs where the table has Debian's folder.
-        cmakeFlags = map (
-          lib.replaceStrings [ "=/usr/include" ] [ "=${lib.getDev simde}/include" ]
+        cmakeFlags = map (lib.replaceStrings
+          [ "=/usr/include" ]
+          [ "=${lib.getDev simde}/include" ]
         ) row.options;
         postInstall = ''
           mkdir -p $out/include/wamr
@@ -101,20 +102,41 @@ let
     crate =
       _: row:
       assert row.crate == "youki";
-      youki.overrideAttrs (old: {
-        cargoBuildFlags = (old.cargoBuildFlags or [ ]) ++ [
-          "--features"
-          (lib.concatStringsSep "," row.features)
-        ];
-        doCheck = false;
-        postInstall = (old.postInstall or "") + ''
-          for file in ${lib.concatStringsSep " " row.files}; do
-            test -e $out/$file || mv $out/bin/${row.program} $out/$file
-          done
-        '';
-        meta = (old.meta or { }) // meta row;
-      });
+      lib.warnIf (youki.version != row.version)
+        "youki: nixpkgs has ${youki.version}, vm-images/peers/peers.toml names ${row.version}"
+        youki.overrideAttrs
+        (old: {
+          cargoBuildFlags = (old.cargoBuildFlags or [ ]) ++ [
+            "--features"
+            (lib.concatStringsSep "," row.features)
+          ];
+          doCheck = false;
+          postInstall = (old.postInstall or "") + ''
+            for file in ${lib.concatStringsSep " " row.files}; do
+              test -e $out/$file || mv $out/bin/${row.program} $out/$file
+            done
+          '';
+          meta =
+            (old.meta or { })
+            // meta row
+            # One program each.
+            // {
+              mainProgram = baseNameOf (lib.head row.files);
+            };
+        });
   };
+
+  # What nixpkgs would build in, as far as its recipe has arguments for it, is left out.
+  engineless = crun.override (
+    builtins.intersectAttrs (lib.functionArgs crun.override) {
+      withLibkrun = false;
+      withLibkrunSEV = false;
+      withWamr = false;
+      withWasmedge = false;
+      withWasmer = false;
+      withWasmtime = false;
+    }
+  );
 
   # crun takes the first engine that it was built with, so each gets a crun of its own. The engine
   # is opened at run time: only the path that the program is given last survives nixpkgs' fixup.
@@ -126,7 +148,9 @@ let
       needs,
       row,
     }:
-    crun.overrideAttrs (old: {
+    # Debian's release, which the lab has measured.
+    assert lib.assertMsg (lib.versionAtLeast crun.version "1.21") "${name}: crun ${crun.version}";
+    engineless.overrideAttrs (old: {
       pname = name;
       configureFlags = (old.configureFlags or [ ]) ++ [ "--with-${engine}" ];
       buildInputs = (old.buildInputs or [ ]) ++ needs;
@@ -137,10 +161,13 @@ let
       doCheck = false;
       postInstall = (old.postInstall or "") + ''
         mv $out/bin/crun $out/bin/${name}
+        # crun-wasm and krun, which would now lead nowhere.
+        find $out/bin -type l -delete
       '';
       postFixup = (old.postFixup or "") + ''
         patchelf --add-rpath ${lib.makeLibraryPath needs} $out/bin/${name}
-        $out/bin/${name} --version | grep --fixed-strings +WASM:${engine}
+        engines=$($out/bin/${name} --version | grep --only-matching '+WASM:[a-z]*')
+        test "$engines" = +WASM:${engine}
         ${promised row}
       '';
       meta = (old.meta or { }) // meta row // { mainProgram = name; };

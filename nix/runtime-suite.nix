@@ -5,6 +5,7 @@
   pkgsStatic,
   runCommand,
   shadow,
+  stdenv,
   wamr-crun,
 }:
 let
@@ -13,8 +14,8 @@ let
   tests = wamr-crun.overrideAttrs {
     pname = "wamr-crun-tests";
     buildPhase = ''
-      cargo test --offline --locked --package wamr-crun --test privileged --no-run \
-        --message-format json > messages.json
+      cargo test --target ${stdenv.hostPlatform.rust.rustcTargetSpec} --offline --locked \
+        --package wamr-crun --test privileged --no-run --message-format json > messages.json
     '';
     doCheck = false;
     installPhase = ''

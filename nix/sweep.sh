@@ -69,6 +69,10 @@ experiment >"$out/experiment.toml"
 export WAMR_SWEEP=$out/experiment.toml
 # NixOS' own script for the machine appends these; the last word counts.
 export QEMU_OPTS="${QEMU_OPTS:-} ${options[*]}"
-nixos-test-driver -o "$out"
+# The driver would keep the machine's disk and store in $XDG_RUNTIME_DIR: a few gigabytes, where a
+# session has a small file system in memory. Its sockets' names must be short.
+state=$(mktemp --directory "${WAMR_SWEEP_STATE:-/var/tmp}/wamr-sweep.XXXXXX")
+trap 'rm -rf "$state"' EXIT
+XDG_RUNTIME_DIR=$state TMPDIR=$state nixos-test-driver -o "$out"
 wamr-report build "$out/run" --out "$out/report"
 echo "$out/report/index.html"

@@ -20,6 +20,8 @@ rustPlatform.buildRustPackage {
   inherit (source) version src cargoLock;
   __structuredAttrs = true;
   strictDeps = true;
+  # nixpkgs would write a list of the crates into each program, which no other build of them has.
+  auditable = false;
 
   cargoBuildFlags = [
     "--package=wamr-crun"
@@ -30,8 +32,10 @@ rustPlatform.buildRustPackage {
   cargoTestFlags = [
     "--package=wamr-cgroup-stats"
     "--package=wamr-engine-conventions"
+    "--package=wamr-guest"
     "--package=wamr-plan"
     "--package=wamr-crun"
+    "--package=wasmtime-runner"
     "--package=containerd-shim-wamr-crun-v1"
     "--lib"
     "--bins"

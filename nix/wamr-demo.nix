@@ -21,7 +21,7 @@ let
   # Copies, for the lab resolves links when it looks beside its own executable.
   programs = runCommand "wamr-programs" { } ''
     mkdir -p $out/bin
-    cp ${wamr-crun}/bin/* ${wamr-crun}/libexec/wamr-crun/wamr-runner $out/bin
+    cp ${wamr-crun}/bin/* ${wamr-crun}/libexec/wamr-crun/* $out/bin
     cp ${lib.getExe wamr-lab} ${lib.getExe wamr-report} $out/bin
   '';
 in

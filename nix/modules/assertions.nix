@@ -2,6 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.wamr-lab.node;
+  inherit (config.services.wamr-lab) handlers;
   ipv4 = import ../ipv4.nix { inherit lib; };
   pods = ipv4.parse cfg.podCidr;
   services = ipv4.parse cfg.serviceCidr;
@@ -60,8 +61,7 @@ lib.mkIf cfg.enable {
         + " the kubelet does not start.";
     }
     {
-      assertion =
-        config.services.wamr-lab.handlers.systemdCgroup == (cfg.cgroupDriver == "systemd");
+      assertion = handlers.systemdCgroup == (cfg.cgroupDriver == "systemd");
       message =
         "services.wamr-lab.handlers.systemdCgroup contradicts services.wamr-lab.node.cgroupDriver ="
         + " \"${cfg.cgroupDriver}\". Kubelet and containerd must use the same driver: set only the"

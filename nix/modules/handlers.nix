@@ -13,31 +13,32 @@ let
   rows = lib.getAttrs (lib.filter (name: !isAbsent name) cfg.runtimes) tables.runtimes;
   names = lib.attrNames rows;
   packages = packagesFor pkgs;
+  wasmedge = lib.getLib pkgs.wasmedge;
 
   # Where the rows' programs are: from this flake and nixpkgs, unless the machine says otherwise.
-  known =
-    {
-      "dist:wamr-crun" = "${packages.wamr-crun}/bin/wamr-crun";
-      "dist:wamr-runner" = "${packages.wamr-crun}/libexec/wamr-crun/wamr-runner";
-      # Beside wamr-crun, where it looks for it.
-      "dist:containerd-shim-wamr-crun-v1" =
-        "${packages.wamr-crun}/bin/containerd-shim-wamr-crun-v1";
-      "/usr/local/bin/runc" = "${pkgs.runc}/bin/runc";
-      "/usr/bin/crun" = "${packages.crun-wasmedge}/bin/crun-wasmedge";
-      "/usr/lib/x86_64-linux-gnu/libwasmedge.so.0" =
-        "${lib.getLib pkgs.wasmedge}/lib/libwasmedge.so.0";
-    }
-    // lib.listToAttrs (
-      lib.concatMap (
-        peer:
-        map (file: lib.nameValuePair "peer:${file}" "${packages.${peer}}/${file}") (
-          tables.peers.${peer}.files
-        )
-      ) (lib.filter (peer: packages ? ${peer}) (lib.attrNames tables.peers))
-    );
+  known = {
+    "dist:wamr-crun" = "${packages.wamr-crun}/bin/wamr-crun";
+    "dist:wamr-runner" = "${packages.wamr-crun}/libexec/wamr-crun/wamr-runner";
+    "dist:wasmtime-runner" = "${packages.wamr-crun}/libexec/wamr-crun/wasmtime-runner";
+    "dist:wamr-compile" = "${packages.wamr-crun}/libexec/wamr-crun/wamr-compile";
+    # Beside wamr-crun, where it looks for it.
+    "dist:containerd-shim-wamr-crun-v1" = "${packages.wamr-crun}/bin/containerd-shim-wamr-crun-v1";
+    "/usr/local/bin/runc" = "${packages.runc}/bin/runc";
+    "/usr/bin/crun" = "${packages.crun-wasmedge}/bin/crun-wasmedge";
+    "/usr/lib/x86_64-linux-gnu/libwasmedge.so.0" = "${wasmedge}/lib/libwasmedge.so.0";
+  }
+  // lib.listToAttrs (
+    lib.concatMap (
+      peer:
+      map (file: lib.nameValuePair "peer:${file}" "${packages.${peer}}/${file}") (
+        tables.peers.${peer}.files
+      )
+    ) (lib.filter (peer: packages ? ${peer}) (lib.attrNames tables.peers))
+  );
   programs = row: [ row.binary ] ++ row.extra_programs or [ ];
   missing = lib.concatMap (
-    name: map (program: { inherit name program; }) (
+    name:
+    map (program: { inherit name program; }) (
       lib.filter (program: !cfg.programs ? ${program}) (programs rows.${name})
     )
   ) names;
@@ -185,8 +186,16 @@ in
       virtualisation.containerd = {
         enable = true;
         # The NixOS module writes version 2, which containerd 2 takes over by itself.
-        settings.plugins."io.containerd.grpc.v1.cri".containerd.runtimes =
-          lib.mapAttrs handler byHandler;
+        settings.plugins."io.containerd.grpc.v1.cri".containerd.runtimes = lib.mkMerge [
+          (lib.mapAttrs handler byHandler)
+          # NixOS has this one on every node, and the kubelet asks containerd for its driver.
+          {
+            runc = {
+              runtime_type = lib.mkDefault "io.containerd.runc.v2";
+              options.SystemdCgroup = cfg.systemdCgroup;
+            };
+          }
+        ];
       };
       environment.etc = {
         "wamr-lab/runtimeclasses.json".text = builtins.toJSON {

@@ -20,7 +20,18 @@ let
     control_plane = cfg.controlPlane;
     image = {
       rootfs = "/";
-      versions = { };
+      # Which releases of the peers a run was of: those of nixpkgs need not be the lab's.
+      versions = lib.mapAttrs (_: package: package.version) {
+        inherit (pkgs)
+          containerd
+          crun
+          wasmedge
+          youki
+          ;
+        inherit (packages) runc;
+        kubelet = config.services.kubernetes.package;
+        metrics-server = cfg.metricsServer.package;
+      };
       programs = [ ];
       workloads = { };
     };

@@ -3,12 +3,12 @@
 {
   config,
   lib,
-  pkgs,
   ...
 }:
 let
   cfg = config.services.wamr-lab.node;
   kubernetes = config.services.kubernetes;
+  inherit (cfg.metricsServer) package;
   name = "metrics-server";
   namespace = "kube-system";
   port = 4443;
@@ -28,9 +28,11 @@ let
     kubelet-certificate-authority = toString kubernetes.caFile;
     # By name: NixOS' certificate of the kubelet has no address, and its /etc/hosts has the name.
     kubelet-preferred-address-types = "Hostname";
-    # Must stay below the resolution.
-    kubelet-request-timeout = "5s";
     metric-resolution = "${toString cfg.metricsServer.resolutionSeconds}s";
+  }
+  // lib.optionalAttrs (lib.versionAtLeast package.version "0.7") {
+    # Must stay below the resolution. Older ones take nine tenths of that.
+    kubelet-request-timeout = "5s";
   };
   group = "rbac.authorization.k8s.io";
   subjects = [
@@ -150,10 +152,13 @@ in
       description = "metrics-server of a wamr-lab node";
       wantedBy = [ "kubernetes.target" ];
       after = [ "kube-apiserver.service" ];
+      # Until there are certificates it ends as often as it is started.
+      unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
         Slice = "kubernetes.slice";
         ExecStart = lib.concatStringsSep " " (
-          [ "${pkgs.kubernetes-metrics-server}/bin/metrics-server" ]
+          [ "${package}/bin/metrics-server" ]
+          # Sorted by name.
           ++ lib.mapAttrsToList (flag: value: "--${flag}=${value}") flags
         );
         RuntimeDirectory = name;

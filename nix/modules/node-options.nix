@@ -1,6 +1,11 @@
 # What a machine says about its node.
 { tables }:
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   cfg = config.services.wamr-lab.node;
@@ -67,6 +72,12 @@ in
         type = types.bool;
         default = true;
         description = "Whether metrics-server runs, as a process of the machine rather than a pod.";
+      };
+      package = mkOption {
+        type = types.package;
+        default = pkgs.kubernetes-metrics-server;
+        defaultText = lib.literalExpression "pkgs.kubernetes-metrics-server";
+        description = "The package of metrics-server.";
       };
       resolutionSeconds = mkOption {
         type = types.ints.positive;

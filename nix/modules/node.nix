@@ -8,6 +8,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.wamr-lab.node;
+  inherit (config.services) kubernetes;
   ipv4 = import ../ipv4.nix { inherit lib; };
   bridge = "lab0";
   # A name that only this machine resolves, to an address that it always has.
@@ -38,6 +39,8 @@ in
         "node"
       ];
       masterAddress = apiName;
+      # NixOS' default is the address that is advertised, without a port.
+      apiserverAddress = "https://${apiName}:${toString kubernetes.apiserver.securePort}";
       clusterCidr = cfg.podCidr;
       # What a density experiment does not use only moves memory.
       addons.dns.enable = false;
@@ -48,7 +51,11 @@ in
         allowPrivileged = true;
         serviceClusterIpRange = cfg.serviceCidr;
       };
-      controllerManager.extraOpts = fast;
+      controllerManager = {
+        # The bridge has its range; a /24 of it for each node need not exist.
+        allocateNodeCIDRs = false;
+        extraOpts = fast;
+      };
       scheduler.extraOpts = fast;
       kubelet = {
         nodeIp = cfg.address;

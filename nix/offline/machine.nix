@@ -8,10 +8,7 @@ let
   flake = import ./outputs.nix;
   inherit (flake) nixosModules nixpkgs packagesFor;
   modules =
-    if tables == null then
-      nixosModules
-    else
-      import ../modules { inherit packagesFor tables; };
+    if tables == null then nixosModules else import ../modules { inherit packagesFor tables; };
 in
 nixpkgs.lib.nixosSystem {
   modules = [

@@ -87,14 +87,12 @@ in
   );
   addons = lib.attrValues config.services.kubernetes.addonManager.bootstrapAddons;
   # What the modules add to command lines, by program.
-  flags =
-    lib.mapAttrs (_: line: lib.filter (lib.hasPrefix "--") (lib.splitString " " line))
-      {
-        kube-apiserver = config.services.kubernetes.apiserver.extraOpts;
-        kube-controller-manager = config.services.kubernetes.controllerManager.extraOpts;
-        kube-scheduler = config.services.kubernetes.scheduler.extraOpts;
-        metrics-server = config.systemd.services.metrics-server.serviceConfig.ExecStart;
-      };
+  flags = lib.mapAttrs (_: line: lib.filter (lib.hasPrefix "--") (lib.splitString " " line)) {
+    kube-apiserver = config.services.kubernetes.apiserver.extraOpts;
+    kube-controller-manager = config.services.kubernetes.controllerManager.extraOpts;
+    kube-scheduler = config.services.kubernetes.scheduler.extraOpts;
+    metrics-server = config.systemd.services.metrics-server.serviceConfig.ExecStart;
+  };
   # The configuration of containerd on the flake's own machine, which has every runtime.
   "every-runtime.toml" =
     toml nixosConfigurations.node-small.config.virtualisation.containerd.settings;

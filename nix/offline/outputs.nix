@@ -5,15 +5,17 @@ let
   nixpkgs = import ../stubs/nixpkgs (if real == "" then { } else { lib = import (/. + real); }) // {
     outPath = toString ../stubs/nixpkgs;
   };
-  self =
-    (import ../../flake.nix).outputs {
-      inherit nixpkgs self;
-      treefmt-nix = (import ../stubs/treefmt-nix/flake.nix).outputs { };
-    }
-    // {
-      inherit nixpkgs;
-      packagesFor = _: self.packages.x86_64-linux;
-      outPath = toString ../..;
-    };
+  treefmt-nix = (import ../stubs/treefmt-nix/flake.nix).outputs { };
+  self = (import ../../flake.nix).outputs { inherit nixpkgs self treefmt-nix; } // {
+    inherit nixpkgs treefmt-nix;
+    packagesFor =
+      pkgs:
+      import ../packages.nix {
+        inherit pkgs;
+        modules = self.nixosModules;
+        tables = import ../tables.nix { inherit (nixpkgs) lib; };
+      };
+    outPath = toString ../..;
+  };
 in
 self

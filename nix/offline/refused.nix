@@ -1,14 +1,30 @@
 # Machines that the modules refuse, and words of what they say: `nix-instantiate -A CASE.expected`,
 # and `-A CASE.system`, which must fail with them.
 let
-  node = settings: { services.wamr-lab.node = { enable = true; } // settings; };
-  also = settings: configuration: { imports = [ (node settings) configuration ]; };
-  flake = import ./outputs.nix;
-  tables = import ../tables.nix { inherit (flake.nixpkgs) lib; };
-  # The shipped table with one row changed.
-  rowWith = name: changes: tables // {
-    runtimes = tables.runtimes // { ${name} = tables.runtimes.${name} // changes; };
+  node = settings: {
+    services.wamr-lab.node = {
+      enable = true;
+    }
+    // settings;
   };
+  also = settings: configuration: {
+    imports = [
+      (node settings)
+      configuration
+    ];
+  };
+  flake = import ./outputs.nix;
+  inherit (flake.nixpkgs) lib;
+  tables = import ../tables.nix { inherit lib; };
+  # The shipped table with one row changed.
+  rowWith =
+    name: changes:
+    tables
+    // {
+      runtimes = tables.runtimes // {
+        ${name} = tables.runtimes.${name} // changes;
+      };
+    };
   cases = {
     more-pods-than-addresses = {
       configuration = node { podCidr = "10.88.0.0/24"; };
@@ -48,12 +64,22 @@ let
       expected = "crun-wasmer needs peer:bin/crun-next, which this flake has no package for";
     };
     two-programs-for-a-handler = {
-      configuration = node { runtimes = [ "runc-python" "runc-native" ]; };
+      configuration = node {
+        runtimes = [
+          "runc-python"
+          "runc-native"
+        ];
+      };
       tables = rowWith "runc-native" { binary = "/usr/bin/crun"; };
       expected = "gives the handler runc another program";
     };
     two-annotations-for-a-handler = {
-      configuration = node { runtimes = [ "runc-python" "runc-native" ]; };
+      configuration = node {
+        runtimes = [
+          "runc-python"
+          "runc-native"
+        ];
+      };
       tables = rowWith "runc-native" { container_annotations.a = "b"; };
       expected = "or other container_annotations";
     };
@@ -80,9 +106,7 @@ let
       expected = "Kubelet and containerd must use the same driver";
     };
     flannel = {
-      configuration = also { } (
-        { lib, ... }: { services.kubernetes.flannel.enable = lib.mkForce true; }
-      );
+      configuration = also { } { services.kubernetes.flannel.enable = lib.mkForce true; };
       expected = "flannel gives a node 254 addresses";
     };
     swap = {

@@ -4,6 +4,7 @@ let
   flake = import ./outputs.nix;
   inherit (flake.nixpkgs) lib;
   program = "dist:containerd-shim-wamr-crun-v1";
+  place = "/opt/bin/containerd-shim-wamr-crun-v1";
   configured =
     handlers:
     let
@@ -21,10 +22,15 @@ let
       classes = machine.config.services.wamr-lab.handlers.runtimeClasses;
       addons = machine.config.services.kubernetes.addonManager.bootstrapAddons;
     };
-  both = configured { runtimes = lib.mkForce [ "wamr-crun" "wamr-shim" ]; };
+  both = configured {
+    runtimes = lib.mkForce [
+      "wamr-crun"
+      "wamr-shim"
+    ];
+  };
   elsewhere = configured {
     runtimes = lib.mkForce [ "wamr-shim" ];
-    programs.${program} = "/opt/bin/containerd-shim-wamr-crun-v1";
+    programs.${program} = place;
   };
   handler = both.runtimes.wamr;
   cases = {
@@ -41,8 +47,7 @@ let
     a-class = both.classes.wamr.handler == "wamr";
     the-class-is-applied = both.addons ? wamr-lab-runtimeclass-wamr;
     only-if-wanted = !(configured { }).runtimes ? wamr;
-    another-program =
-      elsewhere.runtimes.wamr.runtime_path == "/opt/bin/containerd-shim-wamr-crun-v1";
+    another-program = elsewhere.runtimes.wamr.runtime_path == place;
   };
   wrong = lib.attrNames (lib.filterAttrs (_: holds: !holds) cases);
 in

@@ -10,6 +10,7 @@ mod on_a_node;
 mod test_node;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -107,17 +108,28 @@ fn the_programs_know_every_flag() {
     }
 }
 
+/// What NixOS' driver would be told; where it would put the machine's disk is not empty afterwards.
+const DRIVER: &str = r#"#!/bin/sh
+printf '%s\n' "$XDG_RUNTIME_DIR" "$TMPDIR" "$QEMU_OPTS" >"$2/told"
+mkdir "$XDG_RUNTIME_DIR/vm-state-machine"
+"#;
+
 /// `nix run .#sweep` makes an experiment of its flags; the programs that it calls only say so here.
 #[test]
 fn the_lab_reads_the_experiment_of_a_sweep() {
     let dir = tempfile::tempdir().expect("a directory for the sweep");
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", dir.path().display());
-    for program in ["nixos-test-driver", "wamr-report"] {
-        std::os::unix::fs::symlink("/bin/true", dir.path().join(program)).expect("a stand-in");
-    }
+    std::os::unix::fs::symlink("/bin/true", dir.path().join("wamr-report")).expect("a stand-in");
+    let driver = dir.path().join("nixos-test-driver");
+    std::fs::write(&driver, DRIVER).expect("write a stand-in");
+    std::fs::set_permissions(&driver, std::fs::Permissions::from_mode(0o755)).expect("chmod");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nix/sweep.sh");
     let out = dir.path().join("out");
+    let (session, disk) = (dir.path().join("session"), dir.path().join("disk"));
+    for place in [&session, &disk] {
+        std::fs::create_dir(place).expect("make a directory");
+    }
     let sweep = Command::new("bash")
         .args(["-eu", "-o", "pipefail"])
         .arg(script)
@@ -125,9 +137,20 @@ fn the_lab_reads_the_experiment_of_a_sweep() {
         .args(["--series", "wamr-crun:cpu-wasm", "--out"])
         .arg(&out)
         .env("PATH", path)
+        .env("XDG_RUNTIME_DIR", &session)
+        .env("WAMR_SWEEP_STATE", &disk)
+        .env_remove("QEMU_OPTS")
         .output()
         .expect("start bash");
     assert!(sweep.status.success(), "{sweep:?}");
+    let told = std::fs::read_to_string(out.join("told")).expect("what the driver was told");
+    let told: Vec<_> = told.lines().collect();
+    let [state, temporary, options] = told[..] else { panic!("{told:?}") };
+    assert!(Path::new(state).starts_with(&disk), "a session's directory is in memory: {state}");
+    assert_eq!(state, temporary);
+    assert_eq!(options.trim(), "-m 9000");
+    let left: Vec<_> = std::fs::read_dir(&disk).expect("the place of the state").collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
     let lab = Command::new(env!("CARGO_BIN_EXE_wamr-lab"))
         .args(["run", "--dry-run"])
         .arg(out.join("experiment.toml"))

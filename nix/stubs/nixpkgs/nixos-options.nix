@@ -1,8 +1,9 @@
 # The options of NixOS that this repository's modules set, with the types and the own definitions
 # that NixOS has for them. Whatever is not declared here is an error.
-# Source: nixpkgs nixos/modules, release 26.05.
+# Source: nixpkgs nixos/modules, copies of mid-2026 (docs/nix.md), read 2026-11-30.
 {
   config,
+  extendModules,
   lib,
   pkgs,
   ...
@@ -10,12 +11,6 @@
 let
   inherit (lib) mkOption types;
   option = type: default: mkOption { inherit default type; };
-  kubernetes = config.services.kubernetes;
-  certificate = name: {
-    caCert = kubernetes.caFile;
-    cert = "${kubernetes.secretsPath}/${name}.pem";
-    key = "${kubernetes.secretsPath}/${name}-key.pem";
-  };
   failed = map (entry: entry.message) (lib.filter (entry: !entry.assertion) config.assertions);
   system =
     value:
@@ -33,11 +28,16 @@ let
       virtualisation
       warnings
       ;
-    kubernetes = removeAttrs kubernetes [ "lib" ];
+    kubernetes = lib.optionalAttrs config.services.kubernetes.kubelet.enable (
+      removeAttrs config.services.kubernetes [ "lib" ]
+    );
+    journald = config.services.journald;
   };
-  component.extraOpts = option (types.separatedString " ") "";
+  network = config.networking;
 in
 {
+  imports = [ ./kubernetes.nix ];
+
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
     warnings = option (types.listOf types.str) [ ];
@@ -51,8 +51,12 @@ in
       kernelModules = option (types.listOf types.str) [ ];
       kernelParams = option (types.listOf types.str) [ ];
       kernel.sysctl = option (types.attrsOf types.anything) { };
+      consoleLogLevel = option types.int 4;
       loader.grub.device = option types.str "";
     };
+    # The variants of the machine that `system.build.images` has.
+    image.modules = option (types.attrsOf types.deferredModule) { };
+    services.journald.extraConfig = option types.lines "";
     fileSystems = option (types.attrsOf types.attrs) { };
     environment = {
       etc = option (types.attrsOf (
@@ -68,6 +72,10 @@ in
     };
     networking = {
       hostName = option types.str "nixos";
+      domain = option (types.nullOr types.str) null;
+      fqdnOrHostName = option types.str (
+        if network.domain == null then network.hostName else "${network.hostName}.${network.domain}"
+      );
       extraHosts = option types.lines "";
       firewall.trustedInterfaces = option (types.listOf types.str) [ ];
       dhcpcd.denyInterfaces = option (types.listOf types.str) [ ];
@@ -94,6 +102,7 @@ in
           path = option (types.listOf types.package) [ ];
           script = option types.lines "";
           serviceConfig = option (types.attrsOf types.unspecified) { };
+          unitConfig = option (types.attrsOf types.unspecified) { };
         };
       }
     )) { };
@@ -101,87 +110,27 @@ in
       enable = option types.bool false;
       settings = option (types.toml or (types.attrsOf types.anything)) { };
     };
-    services.kubernetes = {
-      roles = option (types.listOf (
-        types.enum [
-          "master"
-          "node"
-        ]
-      )) [ ];
-      masterAddress = mkOption { type = types.str; };
-      apiserverAddress = option types.str "https://${kubernetes.masterAddress}:6443";
-      clusterCidr = option (types.nullOr types.str) "10.1.0.0/16";
-      secretsPath = option types.path "/var/lib/kubernetes/secrets";
-      caFile = option (types.nullOr types.path) "${kubernetes.secretsPath}/ca.pem";
-      package = option types.package pkgs.kubernetes;
-      lib = option types.raw {
-        mkCert = { name, CN, action ? "", fields ? { }, hosts ? [ ] }: certificate name;
-        mkKubeConfig =
-          name: { server, caFile ? kubernetes.caFile, certFile ? null, keyFile ? null }:
-          pkgs.writeText "${name}-kubeconfig" (toString [ server caFile certFile keyFile ]);
-      };
-      pki = {
-        certs = option types.attrs { };
-        etcClusterAdminKubeconfig = option (types.nullOr types.str) null;
-      };
-      addons.dns.enable = option types.bool false;
-      addonManager = {
-        enable = option types.bool false;
-        bootstrapAddons = option types.attrs { };
-      };
-      flannel.enable = option types.bool false;
-      proxy.enable = option types.bool false;
-      apiserver = component // {
-        advertiseAddress = option (types.nullOr types.str) null;
-        allowPrivileged = option types.bool false;
-        serviceClusterIpRange = option types.str "10.0.0.0/24";
-      };
-      kubelet = {
-        hostname = option types.str config.networking.hostName;
-        nodeIp = option (types.nullOr types.str) null;
-        clusterDns = option (types.listOf types.str) [ "10.0.0.254" ];
-        clientCaFile = option (types.nullOr types.path) kubernetes.caFile;
-        tlsCertFile = option (types.nullOr types.path) null;
-        tlsKeyFile = option (types.nullOr types.path) null;
-        extraConfig = option (types.attrsOf (types.json or types.anything)) { };
-        cni.config = option (types.listOf types.attrs) [ ];
-      };
-      controllerManager = component;
-      scheduler = component;
-    };
   };
 
-  config = lib.mkMerge [
-    {
-      system.build = {
-        toplevel = system (pkgs.runCommand "nixos-system" { inherit everything; } "");
-        vm = system (pkgs.runCommand "nixos-vm" { meta.mainProgram = "run-nixos-vm"; } "");
-        images.qemu = system (pkgs.runCommand "nixos-disk" { } "");
+  config = {
+    image.modules.qemu = ./nixos/modules/virtualisation/disk-image.nix;
+    system.build = {
+      toplevel = system (pkgs.runCommand "nixos-system" { inherit everything; } "");
+      # NixOS extends the machine by an image's own modules, and says what came of it.
+      # Source: nixpkgs nixos/modules/image/images.nix.
+      images = lib.mapAttrs (
+        _: module:
+        let
+          inherit (extendModules { modules = [ module ]; }) config;
+        in
+        config.system.build.image // { passthru = { inherit config; }; }
+      ) config.image.modules;
+    };
+    virtualisation.containerd.settings = lib.mkIf config.virtualisation.containerd.enable {
+      version = 2;
+      plugins."io.containerd.grpc.v1.cri".cni = {
+        bin_dir = lib.mkOptionDefault "${pkgs.cni-plugins}/bin";
       };
-      virtualisation.containerd.settings = {
-        version = 2;
-        plugins."io.containerd.grpc.v1.cri".cni.bin_dir =
-          lib.mkOptionDefault "${pkgs.cni-plugins}/bin";
-      };
-    }
-    (lib.mkIf (kubernetes.roles != [ ]) {
-      services.kubernetes = {
-        addonManager.enable = lib.mkDefault true;
-        addons.dns.enable = lib.mkDefault true;
-        flannel.enable = lib.mkDefault true;
-        proxy.enable = lib.mkDefault true;
-      };
-      virtualisation.containerd = {
-        enable = lib.mkDefault true;
-        settings.plugins."io.containerd.grpc.v1.cri" = {
-          sandbox_image = lib.mkDefault "docker.io/library/pause:latest";
-          cni.max_conf_num = lib.mkDefault 0;
-          containerd.runtimes.runc = {
-            runtime_type = lib.mkDefault "io.containerd.runc.v2";
-            options.SystemdCgroup = lib.mkDefault true;
-          };
-        };
-      };
-    })
-  ];
+    };
+  };
 }

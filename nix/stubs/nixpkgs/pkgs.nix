@@ -1,10 +1,17 @@
 # Packages of nixpkgs by name, as derivations that nobody builds. A name that is not here is an
-# error; so is an argument that a builder does not have.
-{ lib, system }:
+# error; so is an argument that a builder does not have. Versions and arguments of the peers are
+# those of the copy that docs/nix.md names. `overlay` is laid over all of it.
+{
+  lib,
+  overlay ? _: _: { },
+  system,
+}:
 let
+  inherit (builtins) readFile;
   # What has a name and can be looked at, as `nix flake show` does.
   fake =
     pname: attributes:
+    assert sound pname attributes;
     let
       outputs = attributes.outputs or [ "out" ];
       built = derivation {
@@ -12,10 +19,17 @@ let
         inherit outputs system;
         builder = "/bin/sh";
         # The text of a build is part of it: what cannot be evaluated is found.
-        text = builtins.toJSON (removeAttrs attributes [ "meta" "passthru" "outputs" ]);
+        text = builtins.toJSON (
+          removeAttrs attributes [
+            "meta"
+            "passthru"
+            "outputs"
+          ]
+        );
       };
     in
-    built
+    attributes
+    // built
     // {
       inherit pname;
       version = attributes.version or "0";
@@ -31,6 +45,80 @@ let
         fake (changes.pname or pname) (old // changes);
     }
     // attributes.passthru or { };
+  # Cargo hands RUSTFLAGS to what runs while it builds as well, unless it is told a target; a
+  # procedural macro cannot be linked statically. Source: Cargo's reference, `build.rustflags`.
+  sound =
+    pname: attributes:
+    let
+      phase = attributes.buildPhase or "";
+    in
+    if
+      lib.hasInfix "+crt-static" (attributes.env.RUSTFLAGS or "")
+      && lib.hasInfix "cargo " phase
+      && !lib.hasInfix "--target" phase
+    then
+      throw "${pname}: cargo without --target links procedural macros statically, which fails"
+    else
+      true;
+  # A package whose recipe has arguments of its own, as `makeOverridable` hands them out.
+  overridable =
+    recipe: given:
+    recipe given
+    // {
+      override = {
+        __functionArgs = builtins.functionArgs recipe;
+        __functor = _: more: overridable recipe (given // more);
+      };
+    };
+  peers = {
+    # Engines are on unless they are turned off, and crun takes the first one that it has.
+    # Source: nixpkgs pkgs/by-name/cr/crun/package.nix, copy of mid-2026.
+    crun = overridable (
+      {
+        withLibkrun ? true,
+        withLibkrunSEV ? false,
+        withWamr ? false,
+        withWasmedge ? true,
+        withWasmer ? false,
+        withWasmtime ? true,
+      }:
+      fake "crun" {
+        version = "1.29.1";
+        env.NIX_LDFLAGS = "-lcriu";
+        configureFlags =
+          lib.optional withLibkrun "--with-libkrun"
+          ++ lib.optional withWamr "--with-wamr"
+          ++ lib.optional withWasmedge "--with-wasmedge"
+          ++ lib.optional withWasmer "--with-wasmer"
+          ++ lib.optional withWasmtime "--with-wasmtime";
+      }
+    ) { };
+    # Source: nixpkgs pkgs/by-name/yo/youki/package.nix, copy of mid-2026.
+    youki = fake "youki" {
+      version = "0.6.0";
+      cargoBuildFlags = [
+        "-p"
+        "youki"
+        "--features"
+        "systemd"
+      ];
+    };
+    # Its program is a wrapper of `bin/.runc-wrapped`.
+    # Source: nixpkgs pkgs/by-name/ru/runc/package.nix, copy of mid-2026.
+    runc = fake "runc" {
+      version = "1.4.3";
+      outputs = [
+        "out"
+        "man"
+      ];
+      meta.mainProgram = "runc";
+    };
+    # Source: nixpkgs pkgs/by-name/ku/kubernetes-metrics-server/package.nix, copy of mid-2026.
+    kubernetes-metrics-server = fake "kubernetes-metrics-server" {
+      version = "0.6.4";
+      meta.mainProgram = "metrics-server";
+    };
+  };
   plain = lib.genAttrs [
     "busybox"
     "cargo"
@@ -41,7 +129,6 @@ let
     "cni-plugins"
     "containerd"
     "coreutils"
-    "crun"
     "deadnix"
     "gcc"
     "go"
@@ -49,7 +136,6 @@ let
     "iptables"
     "jq"
     "kubernetes"
-    "kubernetes-metrics-server"
     "lld"
     "mmdebstrap"
     "pkg-config"
@@ -57,22 +143,30 @@ let
     "protobuf"
     "dbus"
     "python313"
-    "runc"
     "rust-analyzer"
     "rustc"
     "rustfmt"
     "shadow"
     "simde"
     "skopeo"
-    "statix"
     "systemd"
     "elfutils"
     "util-linux"
-    "youki"
   ] (name: fake name { });
   split = {
-    glibc = fake "glibc" { outputs = [ "out" "static" ]; };
-    libseccomp = fake "libseccomp" { outputs = [ "out" "lib" "dev" ]; };
+    glibc = fake "glibc" {
+      outputs = [
+        "out"
+        "static"
+      ];
+    };
+    libseccomp = fake "libseccomp" {
+      outputs = [
+        "out"
+        "lib"
+        "dev"
+      ];
+    };
     wasmedge = fake "wasmedge" { meta.mainProgram = "wasmedge"; };
   };
   # `mkDerivation` and what is made of it: attributes, or a function of the final ones.
@@ -82,17 +176,32 @@ let
       final = if builtins.isFunction attributes then attributes final else attributes;
     in
     fake (final.pname or final.name) final;
-  pkgs =
+  pkgs = base // overlay pkgs base;
+  base =
     plain
     // split
+    // peers
     // {
       inherit lib pkgs system;
+      extend =
+        upper:
+        import ./pkgs.nix {
+          inherit lib system;
+          overlay = final: prev: overlay final prev // upper final (prev // overlay final prev);
+        };
       stdenv = {
         mkDerivation = derive;
-        hostPlatform.isx86_64 = system == "x86_64-linux";
+        hostPlatform = {
+          isx86_64 = system == "x86_64-linux";
+          rust.rustcTargetSpec = lib.replaceStrings [ "-linux" ] [ "-unknown-linux-gnu" ] system;
+        };
       };
-      runCommand = name: attributes: script: fake name (attributes // { inherit script; });
-      runCommandCC = name: attributes: script: fake name (attributes // { inherit script; });
+      runCommand =
+        name: attributes: script:
+        fake name (attributes // { inherit script; });
+      runCommandCC =
+        name: attributes: script:
+        fake name (attributes // { inherit script; });
       writeText = name: text: fake name { inherit text; };
       writeShellApplication =
         {
@@ -103,7 +212,10 @@ let
         }:
         fake name {
           inherit runtimeInputs text;
-          meta = { mainProgram = name; } // meta;
+          meta = {
+            mainProgram = name;
+          }
+          // meta;
         };
       linkFarm = name: entries: fake name { inherit entries; };
       symlinkJoin = { name, paths }: fake name { inherit paths; };
@@ -111,8 +223,7 @@ let
       rustPlatform = {
         buildRustPackage = derive;
         bindgenHook = fake "bindgen-hook" { };
-        importCargoLock =
-          { lockFile }: fake "cargo-vendor-dir" { lock = builtins.readFile lockFile; };
+        importCargoLock = { lockFile }: fake "cargo-vendor-dir" { lock = readFile lockFile; };
       };
       dockerTools.buildLayeredImage =
         {
@@ -122,11 +233,25 @@ let
           config,
           compressor,
         }:
-        fake "docker-image" { inherit compressor config contents name tag; };
+        fake "docker-image" {
+          inherit
+            compressor
+            config
+            contents
+            name
+            tag
+            ;
+        };
       nixosOptionsDoc =
-        { options, transformOptions ? (option: option), warningsAreErrors ? true }:
+        {
+          options,
+          transformOptions ? (option: option),
+          warningsAreErrors ? true,
+        }:
         assert builtins.isAttrs options && warningsAreErrors;
-        { optionsCommonMark = fake "options.md" { }; };
+        {
+          optionsCommonMark = fake "options.md" { };
+        };
       testers.runNixOSTest =
         module:
         let
@@ -138,22 +263,25 @@ let
             specialArgs.pkgs = pkgs;
           };
           test = evaluated.config;
-          machines = lib.mapAttrs (
+          nodes = lib.mapAttrs (
             name: machine:
             (lib.nixosSystem {
               modules = [
                 ./nixos/modules/virtualisation/qemu-vm.nix
+                ./nixos/modules/testing/test-instrumentation.nix
                 machine
                 { networking.hostName = lib.mkDefault name; }
               ];
               specialArgs.pkgs = pkgs;
-            }).config.system.build.vm
+            }).config
           ) test.nodes;
+          machines = lib.mapAttrs (_: node: node.system.build.vm) nodes;
         in
         fake "vm-test-run-${test.name}" {
           inherit machines;
           script = test.testScript;
           passthru.config = test;
+          passthru.nodes = nodes;
           passthru.driver = fake "nixos-test-driver-${test.name}" {
             inherit machines;
             meta.mainProgram = "nixos-test-driver";

@@ -31,7 +31,12 @@ let
       length
       map
       ;
-    inherit (builtins) all genList;
+    inherit (builtins)
+      all
+      any
+      genList
+      head
+      ;
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: values: if condition then values else [ ];
     unique = foldl' (seen: value: if elem value seen then seen else seen ++ [ value ]) [ ];
@@ -41,8 +46,7 @@ let
         found = filter wanted values;
       in
       if found == [ ] then otherwise else builtins.head found;
-    take =
-      count: values: map (elemAt values) (range 0 (trivial.min count (length values) - 1));
+    take = count: values: map (elemAt values) (range 0 (trivial.min count (length values) - 1));
     range =
       first: last: if last < first then [ ] else builtins.genList (n: first + n) (last - first + 1);
   };
@@ -57,6 +61,13 @@ let
     genAttrs = names: make: listToAttrs (map (name: nameValuePair name (make name)) names);
     mapAttrs' = make: set: listToAttrs (mapAttrsToList make set);
     mapAttrsToList = make: set: map (name: make name set.${name}) (attrNames set);
+    mapAttrsRecursive =
+      make: set:
+      let
+        below = path: mapAttrs (name: at (path ++ [ name ]));
+        at = path: value: if builtins.isAttrs value then below path value else make path value;
+      in
+      below [ ] set;
     filterAttrs =
       wanted: set: removeAttrs set (filter (name: !wanted name set.${name}) (attrNames set));
     getAttrs = names: set: genAttrs names (name: set.${name});
@@ -67,6 +78,12 @@ let
   };
   strings = rec {
     inherit (builtins) concatStringsSep replaceStrings;
+    toLower = replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
+      letters "abcdefghijklmnopqrstuvwxyz"
+    );
+    letters = text: lists.genList (at: substring at 1 text) (stringLength text);
+    hasInfix = part: text: length (split (escapeRegex part) text) > 1;
+    versionAtLeast = version: least: builtins.compareVersions version least >= 0;
     concatMapStringsSep =
       between: make: values:
       concatStringsSep between (map make values);
@@ -80,35 +97,37 @@ let
       stringLength text >= size && substring (stringLength text - size) size text == suffix;
     removePrefix =
       prefix: text:
-      if hasPrefix prefix text then
-        substring (stringLength prefix) (stringLength text) text
-      else
-        text;
+      let
+        size = stringLength prefix;
+      in
+      if hasPrefix prefix text then substring size (stringLength text) text else text;
     removeSuffix =
       suffix: text:
-      if hasSuffix suffix text then
-        substring 0 (stringLength text - stringLength suffix) text
-      else
-        text;
+      let
+        size = stringLength text - stringLength suffix;
+      in
+      if hasSuffix suffix text then substring 0 size text else text;
     makeLibraryPath = concatMapStringsSep ":" (package: "${attrsets.getLib package}/lib");
-    splitString =
-      between: text:
-      filter isString (split (escapeRegex between) text);
+    splitString = between: text: filter isString (split (escapeRegex between) text);
     escapeRegex = replaceStrings [ "." "+" "/" ] [ "[.]" "[+]" "/" ];
     toInt =
       text:
       let
         value = fromTOML "value = ${text}";
       in
-      if match "[0-9]+" text == null then
-        throw "toInt: ${text} is not a number"
-      else
-        value.value;
+      if match "[0-9]+" text == null then throw "toInt: ${text} is not a number" else value.value;
   };
   trivial = {
     importTOML = path: fromTOML (readFile path);
     importJSON = path: builtins.fromJSON (readFile path);
     min = a: b: if a < b then a else b;
+    boolToString = value: if value then "true" else "false";
+    assertMsg = condition: text: if condition then true else throw text;
+    warnIf =
+      condition: text: value:
+      if condition then builtins.trace "warning: ${text}" value else value;
+    # `override` of a package says which arguments its recipe has, as in nixpkgs.
+    functionArgs = function: function.__functionArgs or (builtins.functionArgs function);
   };
   modules = import ./modules.nix { inherit types; };
   types = import ./types.nix { inherit lists modules strings; };

@@ -30,12 +30,13 @@ let
         let
           wanted = builtins.functionArgs function;
         in
-        args
-        // mapAttrs (
-          name: _: args.${name} or (throw "no module argument ${name}")
-        ) wanted;
+        args // mapAttrs (name: _: args.${name} or (throw "no module argument ${name}")) wanted;
       long = value ? config || value ? options;
-      rest = removeAttrs value [ "imports" "_file" "key" ];
+      rest = removeAttrs value [
+        "imports"
+        "_file"
+        "key"
+      ];
     in
     {
       file = value._file or (if isFile then baseNameOf module else "<module>");
@@ -44,8 +45,18 @@ let
       options = if long then value.options or { } else { };
       config = if long then value.config or { } else rest;
     };
-  collect = args: modules: once (concatMap (module: collectOne args (normal args module)) modules);
-  collectOne = args: module: [ module ] ++ collect args module.imports;
+  # What a module imports comes after all that stand beside it; then the last one is the first.
+  collect =
+    args: modules:
+    foldl' (later: module: [ module ] ++ later) [ ] (
+      once (withImports args (map (normal args) modules))
+    );
+  withImports =
+    args: level:
+    if level == [ ] then
+      [ ]
+    else
+      level ++ withImports args (concatMap (module: map (normal args) module.imports) level);
   once = foldl' (
     seen: module:
     if module.key != null && builtins.any (other: other.key == module.key) seen then
@@ -81,6 +92,11 @@ let
     else if kind == "override" then
       again {
         inherit (inner) priority;
+        value = inner.content;
+      }
+    else if kind == "order" then
+      again {
+        order = inner.priority;
         value = inner.content;
       }
     else
@@ -120,8 +136,11 @@ let
     let
       holding = concatMap discharge definitions;
       best = foldl' (least: d: if d.priority < least then d.priority else least) 9999 holding;
+      position = definition: definition.order or 1000;
     in
-    filter (definition: definition.priority == best) holding;
+    builtins.sort (a: b: position a < position b) (
+      filter (definition: definition.priority == best) holding
+    );
 
   evaluate =
     path: option: definitions:
@@ -182,16 +201,28 @@ let
     ) definitions;
 
   evalModules =
-    {
+    given@{
       modules,
       specialArgs ? { },
       prefix ? [ ],
       lib ? import ./default.nix,
       class ? null,
     }:
-    assert elem class [ null "nixos" ];
+    assert elem class [
+      null
+      "nixos"
+    ];
     let
-      args = { inherit config lib options; } // specialArgs;
+      extendModules = { modules }: evalModules (given // { modules = given.modules ++ modules; });
+      args = {
+        inherit
+          config
+          extendModules
+          lib
+          options
+          ;
+      }
+      // specialArgs;
       all = collect args modules;
       options = foldl' (declare prefix) { } (map (module: module.options) all);
       definitions = concatMap (
@@ -218,9 +249,22 @@ let
     _type = "override";
     inherit content priority;
   };
+  mkOrder = priority: content: {
+    _type = "order";
+    inherit content priority;
+  };
 in
 {
-  inherit discharge evalModules isOption mkOverride strongest;
+  inherit
+    discharge
+    evalModules
+    isOption
+    mkOrder
+    mkOverride
+    strongest
+    ;
+  mkAfter = mkOrder 1500;
+  mkBefore = mkOrder 500;
   mkOption = option: option // { _type = "option"; };
   mkEnableOption = what: {
     _type = "option";

@@ -44,11 +44,7 @@ let
       else
         throw "option ${show path} has conflicting values: ${toString (map shown values)}";
   };
-  isPath =
-    value:
-    builtins.isPath value
-    || isAttrs value && value ? outPath
-    || isString value && hasPrefix "/" value;
+  isPath = value: builtins.isPath value || value ? outPath || isString value && hasPrefix "/" value;
   # One member of a set or list, with its own conditions and priorities.
   member =
     type: path: definitions:
@@ -63,8 +59,7 @@ let
       path: definitions:
       let
         sets = map (
-          definition:
-          builtins.seq (checked "attribute set" isAttrs path definition) definition
+          definition: builtins.seq (checked "attribute set" isAttrs path definition) definition
         ) definitions;
         names = unique (concatMap (set: attrNames set.value) sets);
         of =
@@ -85,10 +80,7 @@ let
     name = "listOf";
     # As nixpkgs says it: what is a choice stands in parentheses.
     description =
-      if type.name == "enum" then
-        "list of (${type.description})"
-      else
-        "list of ${type.description}";
+      "list of " + (if type.name == "enum" then "(${type.description})" else type.description);
     check = isList;
     empty = [ ];
     merge =
@@ -124,9 +116,7 @@ let
     description = if between == "\n" then "strings concatenated with \"\\n\"" else "string";
     check = isString;
     empty = "";
-    merge =
-      path: definitions:
-      concatStringsSep between (map (checked "string" isString path) definitions);
+    merge = path: given: concatStringsSep between (map (checked "string" isString path) given);
   };
 in
 rec {
@@ -139,7 +129,10 @@ rec {
   ints.positive = integer "positive integer, meaning >0" (value: value > 0);
   enum =
     values:
-    scalar "enum" "one of ${concatMapStringsSep ", " toJSON values}" (value: elem value values);
+    let
+      description = "one of ${concatMapStringsSep ", " toJSON values}";
+    in
+    scalar "enum" description (value: elem value values);
   nullOr = type: {
     name = "nullOr";
     description = "null or ${type.description}";
@@ -150,6 +143,25 @@ rec {
         null
       else
         type.merge path definitions;
+  };
+  either = left: right: {
+    name = "either";
+    description = "${left.description} or ${right.description}";
+    check = value: left.check value || right.check value;
+    merge =
+      path: definitions:
+      if builtins.all (definition: left.check definition.value) definitions then
+        left.merge path definitions
+      else
+        right.merge path definitions;
+  };
+  # All definitions together are one module, which somebody else evaluates.
+  deferredModule = {
+    name = "deferredModule";
+    description = "module";
+    check = value: isAttrs value || builtins.isFunction value || isPath value;
+    empty = { };
+    merge = _: definitions: { imports = map (definition: definition.value) definitions; };
   };
   lines = text "\n";
   separatedString = text;
