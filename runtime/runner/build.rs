@@ -6,6 +6,40 @@ use std::path::Path;
 /// What the build of WAMR depends on besides its own sources.
 const CONFIGURATION: [&str; 2] = ["wamr.cmake", "copy.h"];
 
+/// Functions of WAMR's WASI library that the files below src/sys answer.
+const INTERCEPTED: [&str; 26] = [
+    // intercept.rs
+    "os_openat",
+    "os_socket_create",
+    "os_socket_bind",
+    "os_socket_listen",
+    // poll.rs
+    "blocking_op_poll",
+    "wasmtime_ssp_poll_oneoff",
+    // streams.rs
+    "os_fstat",
+    "os_is_stdin_handle",
+    "os_is_stdout_handle",
+    "os_is_stderr_handle",
+    "os_file_get_fdflags",
+    "os_file_set_fdflags",
+    "os_readv",
+    "os_writev",
+    // paths.rs
+    "wasmtime_ssp_path_create_directory",
+    "wasmtime_ssp_path_remove_directory",
+    "wasmtime_ssp_path_unlink_file",
+    "wasmtime_ssp_path_filestat_get",
+    "wasmtime_ssp_path_filestat_set_times",
+    "wasmtime_ssp_path_readlink",
+    "wasmtime_ssp_path_open",
+    "wasmtime_ssp_path_link",
+    "wasmtime_ssp_path_rename",
+    "wasmtime_ssp_path_symlink",
+    "wasmtime_ssp_fd_close",
+    "wasmtime_ssp_fd_renumber",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     for file in CONFIGURATION {
@@ -17,8 +51,7 @@ fn main() {
     for problem in problems.into_iter().filter_map(Result::err) {
         println!("cargo::error={problem}");
     }
-    // Calls of WAMR's WASI library that src/sys/intercept.rs answers.
-    for function in ["os_openat", "os_socket_create", "os_socket_bind", "os_socket_listen"] {
+    for function in INTERCEPTED {
         println!("cargo::rustc-link-arg-bins=-Wl,--wrap={function}");
     }
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();

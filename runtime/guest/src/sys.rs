@@ -9,9 +9,11 @@ use crate::exit_code::ExitCode;
 
 mod kernel;
 mod pages;
+mod waiting;
 
-pub use kernel::is_kernel_file;
+pub use kernel::{Found, find_below, is_kernel_file};
 pub use pages::*;
+pub use waiting::*;
 
 /// The argument behind the program's name, from what the C library gives `main`.
 ///
@@ -133,18 +135,6 @@ fn map_file(fd: c_int, access: Access) -> io::Result<Mapping> {
 pub fn is_open(fd: c_int) -> bool {
     // SAFETY: takes no pointer.
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
-}
-
-/// `fd`, or if it is a terminal another descriptor of it: WAMR asks no further what 0, 1 and 2 are,
-/// so a guest would never see a terminal there.
-pub fn seen_as_terminal(fd: c_int) -> c_int {
-    // SAFETY: takes no pointer.
-    if unsafe { libc::isatty(fd) } != 1 {
-        return fd;
-    }
-    // SAFETY: as above.
-    let other = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
-    if other < 0 { fd } else { other }
 }
 
 /// Opens /dev/null as `fd`, which is closed.

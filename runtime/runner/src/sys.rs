@@ -6,8 +6,12 @@ use std::ffi::{c_char, c_int, c_void};
 use wamr_guest::sys::{exit_now, first_argument};
 
 mod intercept;
+mod paths;
+mod poll;
+mod streams;
 
 pub use intercept::grant_sockets;
+pub use paths::{WorkingDirectory, set_working_directory};
 
 /// The C library's entry. Rust's own would read /proc, map a signal stack and allocate; in a unit
 /// test it has to be there all the same.

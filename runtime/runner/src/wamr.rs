@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use wamr_guest::sys::{Mapping, seen_as_terminal, stack_boundary, write_to_stderr};
+use wamr_guest::sys::{Mapping, stack_boundary, write_to_stderr};
 use wamr_guest::{ExitCode, Failure};
 use wamr_plan::PlanRef;
 use wamrx_sys as c;
@@ -173,7 +173,9 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
     if !wasi.networks.is_empty() {
         sys::grant_sockets();
     }
-    let [stdin, stdout, stderr] = [0, 1, 2].map(seen_as_terminal);
+    if let Some(directory) = &wasi.working_directory {
+        sys::set_working_directory(directory.clone());
+    }
     let list = |strings: &Vec<*const c_char>| strings.as_ptr().cast_mut();
     let count = |strings: &Vec<*const c_char>| strings.len() as u32;
     // SAFETY: `arguments` is a live object of WAMR, which keeps these pointers until it is
@@ -196,12 +198,7 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
             list(&wasi.mapped_dirs),
             count(&wasi.mapped_dirs),
         );
-        c::wasm_runtime_instantiation_args_set_wasi_stdio(
-            arguments,
-            stdin.into(),
-            stdout.into(),
-            stderr.into(),
-        );
+        c::wasm_runtime_instantiation_args_set_wasi_stdio(arguments, 0, 1, 2);
         c::wasm_runtime_instantiation_args_set_wasi_addr_pool(
             arguments,
             list(&wasi.networks),

@@ -2,8 +2,10 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use wamr_guest::{Failure, preopen, working_directory_entry};
+use wamr_guest::{Failure, preopen, working_directory};
 use wamr_plan::PlanRef;
+
+use crate::sys::WorkingDirectory;
 
 /// Arguments, environment and directories for one instantiation, which copies them.
 pub struct Strings<'a> {
@@ -16,6 +18,8 @@ pub struct Strings<'a> {
     pub networks: Vec<*const c_char>,
     /// Host names to resolve.
     pub names: Vec<*const c_char>,
+    /// If it is not the root.
+    pub working_directory: Option<WorkingDirectory>,
     _owned: Vec<CString>,
     _plan: std::marker::PhantomData<&'a CStr>,
 }
@@ -30,23 +34,27 @@ impl<'a> Strings<'a> {
     pub fn new(plan: &PlanRef<'a>) -> Result<Self, Failure> {
         let mut owned = Vec::new();
         let mut env: Vec<_> = plan.env().map(CStr::as_ptr).collect();
-        if let Some(entry) = working_directory_entry(plan) {
+        if let Some(entry) = working_directory::environment_entry(plan) {
             env.push(entry.as_ptr());
             owned.push(entry);
         }
         let (mut same_dirs, mut mapped_dirs) = (Vec::new(), Vec::new());
+        let (mut same_names, mut mapped_names) = (Vec::new(), Vec::new());
         for (guest, container) in plan.preopens() {
             if !preopen::can_open(container)? {
                 continue;
             }
             if guest == container {
                 same_dirs.push(container.as_ptr());
+                same_names.push(guest);
             } else {
                 let entry = mapping(guest, container)?;
                 mapped_dirs.push(entry.as_ptr());
+                mapped_names.push(guest);
                 owned.push(entry);
             }
         }
+        let names = [same_names, mapped_names].concat();
         Ok(Self {
             args: plan.args().map(CStr::as_ptr).collect(),
             env,
@@ -54,10 +62,22 @@ impl<'a> Strings<'a> {
             mapped_dirs,
             networks: plan.socket_networks().map(CStr::as_ptr).collect(),
             names: plan.socket_names().map(CStr::as_ptr).collect(),
+            working_directory: working_directory_of(plan, &names),
             _owned: owned,
             _plan: std::marker::PhantomData,
         })
     }
+}
+
+/// The working directory of a guest whose preopens have these `names`, if it is not the root.
+fn working_directory_of(plan: &PlanRef, names: &[&CStr]) -> Option<WorkingDirectory> {
+    // WAMR numbers the preopens from 3 on.
+    let number = |name| Some(3 + names.iter().position(|other| *other == name)? as u32);
+    Some(WorkingDirectory {
+        cwd: plan.cwd.to_bytes().into(),
+        here: number(working_directory::HERE)?,
+        root: number(working_directory::ROOT)?,
+    })
 }
 
 /// `guest::container`, which WAMR splits at the first `::`.

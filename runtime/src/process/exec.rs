@@ -98,12 +98,16 @@ fn plan(program: &Invocation, module: &OwnedFd) -> Plan {
         .filter(|path| fs::metadata(path).is_ok_and(|found| found.is_dir()))
         .map(|path| path.as_os_str().as_bytes().to_vec())
         .map(|path| Preopen { guest_path: path.clone(), container_path: path });
+    // Where C libraries look for relative paths: the last of the preopens without a name.
+    let cwd = program.cwd.as_os_str().as_bytes().to_vec();
+    let here = Preopen { guest_path: b".".to_vec(), container_path: cwd.clone() };
+    let here = Some(here).filter(|_| cwd != b"/");
     Plan {
         module_fd: module.as_raw_fd() as u32,
         args: bytes(&program.args),
         env: bytes(&program.env),
-        cwd: program.cwd.as_os_str().as_bytes().to_vec(),
-        preopens: std::iter::once(root).chain(mounted).collect(),
+        cwd,
+        preopens: std::iter::once(root).chain(mounted).chain(here).collect(),
         socket_networks: bytes(&program.wasm.socket_networks),
         socket_names: bytes(&program.wasm.socket_names),
         stack_bytes: program.wasm.stack_bytes,

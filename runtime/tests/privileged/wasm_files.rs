@@ -79,6 +79,28 @@ fn a_module_runs_from_a_noexec_mount() {
 }
 
 #[test]
+fn a_relative_path_means_the_working_directory() {
+    for (act, path, want) in [
+        ("show", "input", "of the application"),
+        ("show", "/etc/input", "of the root"),
+        ("show", "../etc/input", "of the root"),
+        ("store", "output", ""),
+    ] {
+        let Some(mut container) = acting(&[act, path, "text"]) else { return };
+        for (directory, text) in [("app", "of the application"), ("etc", "of the root")] {
+            let directory = container.rootfs().join(directory);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("input"), text).unwrap();
+        }
+        container.set("/process/cwd", json!("/app"));
+        let ran = container.run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (0, want), "{act} {path}: {ran:?}");
+        assert_eq!(container.rootfs().join("app/output").exists(), act == "store");
+        assert!(!container.rootfs().join("output").exists());
+    }
+}
+
+#[test]
 fn the_user_of_the_container_is_the_guests() {
     for (act, path, want) in [
         ("show", "/secret", ACCES),

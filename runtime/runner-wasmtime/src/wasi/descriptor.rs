@@ -1,5 +1,6 @@
 //! What the guest's descriptors stand for, and what it may do with each.
 
+use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -87,10 +88,22 @@ pub fn file_type_number(kind: FileType) -> u8 {
     }
 }
 
+/// Whether reads and writes wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Blocking {
+    /// As the open file says.
+    AsOpened,
+    /// A standard stream as it was handed over.
+    Yes,
+    /// A standard stream that the guest made non-blocking: nobody else sees it.
+    No,
+}
+
 /// An open file of the guest's.
 pub struct Descriptor {
     pub file: OwnedFd,
     pub kind: FileType,
+    pub blocking: Blocking,
     /// The name of a preopened directory.
     pub preopen: Option<Box<[u8]>>,
     pub rights: u64,
@@ -111,7 +124,13 @@ impl Descriptor {
             FileType::Socket => (STREAM | right::SHUTDOWN, 0),
             _ => (STREAM, 0),
         };
-        Ok(Self { file, kind, preopen: None, rights, inheriting })
+        let blocking = Blocking::AsOpened;
+        Ok(Self { file, kind, blocking, preopen: None, rights, inheriting })
+    }
+
+    /// Whether it is the preopened directory `name`.
+    pub fn is_preopen(&self, name: &CStr) -> bool {
+        self.preopen.as_deref() == Some(name.to_bytes())
     }
 }
 
@@ -148,6 +167,11 @@ impl Table {
     pub fn get(&self, number: u32, rights: u64) -> Result<&Descriptor> {
         let found = self.0.get(number as usize).and_then(Option::as_ref).ok_or(Errno::BADF)?;
         if found.rights & rights == rights { Ok(found) } else { Err(Errno::NOTCAPABLE) }
+    }
+
+    /// The preopened directory `name`.
+    pub fn preopen(&self, name: &CStr) -> Option<&Descriptor> {
+        self.0.iter().flatten().find(|one| one.is_preopen(name))
     }
 
     pub fn get_mut(&mut self, number: u32) -> Result<&mut Descriptor> {

@@ -10,6 +10,7 @@ pub struct Errno(pub u16);
 pub type Result<T> = std::result::Result<T, Errno>;
 
 impl Errno {
+    pub const AGAIN: Self = Self(6);
     pub const BADF: Self = Self(8);
     pub const FAULT: Self = Self(21);
     pub const INVAL: Self = Self(28);
@@ -19,6 +20,7 @@ impl Errno {
     pub const NOTSOCK: Self = Self(57);
     pub const NOTSUP: Self = Self(58);
     pub const OVERFLOW: Self = Self(61);
+    pub const PERM: Self = Self(63);
     pub const NOTCAPABLE: Self = Self(76);
 }
 

@@ -1,14 +1,15 @@
 //! What is done with an open descriptor.
 
 use std::io::IoSlice;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::{
     self, Advice, FallocateFlags, FileType, OFlags, SeekFrom, Stat, Timespec, Timestamps,
 };
 use rustix::io;
+use wamr_guest::nonblocking::{can_read, room_bytes};
 
-use super::descriptor::{Descriptor, file_type_number, right};
+use super::descriptor::{Blocking, Descriptor, file_type_number, right};
 use super::errno::{Errno, Result};
 use super::memory::Memory;
 use super::{Arguments, Host};
@@ -59,18 +60,20 @@ pub fn sync(host: &mut Host, _: &mut Memory, arguments: &Arguments) -> Result<()
 pub const FLAGS: [(u16, OFlags); 5] = [
     (1, OFlags::APPEND),
     (2, OFlags::DSYNC),
-    (4, OFlags::NONBLOCK),
+    (NONBLOCK, OFlags::NONBLOCK),
     (8, OFlags::RSYNC),
     (16, OFlags::SYNC),
 ];
 /// Those that can be changed later.
-const CHANGEABLE: u16 = 1 | 4;
+const CHANGEABLE: u16 = 1 | NONBLOCK;
+const NONBLOCK: u16 = 4;
 
 pub fn descriptor_status(host: &mut Host, memory: &mut Memory, args: &Arguments) -> Result<()> {
     let descriptor = host.table.get(args.u32(0), 0)?;
     let set = fs::fcntl_getfl(descriptor)?;
     let flags = FLAGS.iter().filter(|(_, flag)| set.contains(*flag));
-    let flags = flags.fold(0, |flags, (bit, _)| flags | bit);
+    let unseen = if descriptor.blocking == Blocking::No { NONBLOCK } else { 0 };
+    let flags = flags.fold(unseen, |flags, (bit, _)| flags | bit);
     let mut status = [0; 24];
     status[0] = file_type_number(descriptor.kind);
     status[2..4].copy_from_slice(&flags.to_le_bytes());
@@ -80,9 +83,10 @@ pub fn descriptor_status(host: &mut Host, memory: &mut Memory, args: &Arguments)
 }
 
 pub fn set_flags(host: &mut Host, _: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let descriptor = host.table.get(arguments.u32(0), right::SET_FLAGS)?;
+    host.table.get(arguments.u32(0), right::SET_FLAGS)?;
+    let descriptor = host.table.get_mut(arguments.u32(0))?;
     let wanted = arguments.u32(1) as u16;
-    let set = fs::fcntl_getfl(descriptor)?;
+    let set = fs::fcntl_getfl(&*descriptor)?;
     let mut flags = set;
     for (bit, flag) in FLAGS {
         if CHANGEABLE & bit != 0 {
@@ -91,7 +95,15 @@ pub fn set_flags(host: &mut Host, _: &mut Memory, arguments: &Arguments) -> Resu
             return Err(Errno::NOTSUP);
         }
     }
-    Ok(fs::fcntl_setfl(descriptor, flags)?)
+    if descriptor.blocking != Blocking::AsOpened {
+        let asked = wanted & NONBLOCK != 0;
+        descriptor.blocking = if asked { Blocking::No } else { Blocking::Yes };
+        flags.set(OFlags::NONBLOCK, asked && set.contains(OFlags::NONBLOCK));
+    }
+    if flags == set {
+        return Ok(());
+    }
+    Ok(fs::fcntl_setfl(&*descriptor, flags)?)
 }
 
 pub fn set_rights(host: &mut Host, _: &mut Memory, arguments: &Arguments) -> Result<()> {
@@ -216,6 +228,9 @@ fn read_parts(
     arguments: &Arguments,
     offset: Option<u64>,
 ) -> Result<u32> {
+    if descriptor.blocking == Blocking::No && !can_read(descriptor.file.as_raw_fd()) {
+        return Err(Errno::AGAIN);
+    }
     let (list, parts) = (arguments.u32(1), arguments.u32(2));
     let mut total = 0_u32;
     for index in 0..parts {
@@ -245,23 +260,33 @@ fn read_parts(
 
 pub fn write(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
     let descriptor = host.table.get(arguments.u32(0), right::WRITE)?;
-    let (slices, used) = gather(memory, arguments.u32(1), arguments.u32(2))?;
+    let most_bytes = match descriptor.blocking {
+        Blocking::No => room_bytes(descriptor.file.as_raw_fd()).ok_or(Errno::AGAIN)?,
+        _ => usize::MAX,
+    };
+    let most_bytes = u32::try_from(most_bytes).unwrap_or(MOST_BYTES).min(MOST_BYTES);
+    let (slices, used) = gather(memory, arguments.u32(1), arguments.u32(2), most_bytes)?;
     let count = retry(|| io::writev(descriptor.as_fd(), &slices[..used]))?;
     memory.write_u32(arguments.u32(3), count as u32)
 }
 
 pub fn write_at(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
     let descriptor = host.table.get(arguments.u32(0), right::WRITE)?;
-    let (slices, used) = gather(memory, arguments.u32(1), arguments.u32(2))?;
+    let (slices, used) = gather(memory, arguments.u32(1), arguments.u32(2), MOST_BYTES)?;
     let offset = arguments.u64(3);
     let count = retry(|| io::pwritev(descriptor.as_fd(), &slices[..used], offset))?;
     memory.write_u32(arguments.u32(4), count as u32)
 }
 
-/// The first parts of a list that hold something.
-fn gather<'a>(memory: &'a Memory, list: u32, parts: u32) -> Result<([IoSlice<'a>; PARTS], usize)> {
+/// The first parts of a list that hold something, `most_bytes` in all.
+fn gather<'a>(
+    memory: &'a Memory,
+    list: u32,
+    parts: u32,
+    most_bytes: u32,
+) -> Result<([IoSlice<'a>; PARTS], usize)> {
     let mut slices = [IoSlice::new(&[]); PARTS];
-    let (mut used, mut left) = (0, MOST_BYTES);
+    let (mut used, mut left) = (0, most_bytes);
     for index in 0..parts {
         let (at, length) = memory.part(list, index)?;
         let part = memory.bytes(at, length.min(left))?;

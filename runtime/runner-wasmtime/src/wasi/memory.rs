@@ -27,20 +27,8 @@ impl Memory<'_> {
         bytes.try_into().map_err(|_| Errno::FAULT)
     }
 
-    pub fn u8(&self, at: u32) -> Result<u8> {
-        self.array(at).map(u8::from_le_bytes)
-    }
-
-    pub fn u16(&self, at: u32) -> Result<u16> {
-        self.array(at).map(u16::from_le_bytes)
-    }
-
     pub fn u32(&self, at: u32) -> Result<u32> {
         self.array(at).map(u32::from_le_bytes)
-    }
-
-    pub fn u64(&self, at: u32) -> Result<u64> {
-        self.array(at).map(u64::from_le_bytes)
     }
 
     pub fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {

@@ -18,11 +18,11 @@ use std::ffi::CStr;
 
 use rustix::fs::{Mode, OFlags};
 use wamr_guest::sys::exit_now;
-use wamr_guest::{ExitCode, Failure, preopen, working_directory_entry};
+use wamr_guest::{ExitCode, Failure, preopen, working_directory};
 use wamr_plan::PlanRef;
 use wasmtime::{Caller, Extern, Func, FuncType, ResourceLimiter, Store, Val, ValType};
 
-use descriptor::{Descriptor, Table};
+use descriptor::{Blocking, Descriptor, Table};
 use errno::{Errno, Result};
 use memory::Memory;
 use strings::Strings;
@@ -35,6 +35,8 @@ pub struct Host {
     args: Strings,
     env: Strings,
     table: Table,
+    /// The path of the working directory.
+    cwd: Box<[u8]>,
     pub limits: Limits,
     /// The guest's memory, from when its instance is there.
     pub memory: Option<wasmtime::Memory>,
@@ -71,8 +73,8 @@ impl Host {
     /// # Errors
     /// A directory that is missing.
     pub fn new(plan: &PlanRef) -> std::result::Result<Self, Failure> {
-        let working_directory = working_directory_entry(plan);
-        let env = plan.env().chain(working_directory.as_deref());
+        let pwd = working_directory::environment_entry(plan);
+        let env = plan.env().chain(pwd.as_deref());
         let most_bytes = match plan.max_memory_pages {
             0 => usize::MAX,
             pages => pages as usize * 65536,
@@ -81,13 +83,14 @@ impl Host {
             args: Strings::of(plan.args()),
             env: Strings::of(env),
             table: Table::default(),
+            cwd: plan.cwd.to_bytes().into(),
             limits: Limits { most_bytes },
             memory: None,
         };
         for number in 0..3 {
             let stream = wamr_guest::sys::take_stream(number);
             let stream = stream.map_err(|error| stream_failure(number, &error))?;
-            host.insert(stream).map_err(|error| stream_failure(number, &error))?;
+            host.insert_stream(stream).map_err(|error| stream_failure(number, &error))?;
         }
         for (guest, container) in plan.preopens() {
             if preopen::can_open(container)? {
@@ -97,9 +100,10 @@ impl Host {
         Ok(host)
     }
 
-    fn insert(&mut self, file: std::os::fd::OwnedFd) -> std::io::Result<()> {
+    fn insert_stream(&mut self, file: std::os::fd::OwnedFd) -> std::io::Result<()> {
         let to_io = |error: Errno| std::io::Error::other(format!("WASI error {}", error.0));
-        let descriptor = Descriptor::new(file).map_err(to_io)?;
+        let mut descriptor = Descriptor::new(file).map_err(to_io)?;
+        descriptor.blocking = Blocking::Yes;
         self.table.insert(descriptor).map(drop).map_err(to_io)
     }
 

@@ -1,8 +1,11 @@
 //! What is done with a path.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, RawDir, SeekFrom};
+use wamr_guest::working_directory::{HERE, ROOT, Start, start};
 
 use super::descriptor::{Descriptor, file_type_number, right};
 use super::errno::{Errno, Result, between};
@@ -14,79 +17,99 @@ use super::{Arguments, Host};
 /// `lookupflags`: the last part of a path is followed if it is a link.
 const FOLLOW: u32 = 1;
 
+/// A directory that has `rights` and the path below it, given the arguments' places of the
+/// directory's number and of the path: what a path means that was looked for in the working
+/// directory.
+fn place<'a>(
+    host: &'a Host,
+    memory: &'a Memory,
+    arguments: &Arguments,
+    rights: u64,
+    (number_at, path_at): (usize, usize),
+) -> Result<(&'a Descriptor, Cow<'a, [u8]>)> {
+    let directory = host.table.get(arguments.u32(number_at), rights)?;
+    let path = memory.bytes(arguments.u32(path_at), arguments.u32(path_at + 1))?;
+    let as_it_is = Ok((directory, Cow::Borrowed(path)));
+    if !directory.is_preopen(HERE) {
+        return as_it_is;
+    }
+    let Some(root) = host.table.preopen(ROOT) else { return as_it_is };
+    let [here_fd, root_fd] = [directory, root].map(|one| one.file.as_raw_fd());
+    match start(&host.cwd, here_fd, root_fd, path) {
+        Start::Here => as_it_is,
+        Start::Root(_) if root.rights & rights != rights => Err(Errno::NOTCAPABLE),
+        Start::Root(path) => Ok((root, path)),
+    }
+}
+
 pub fn create_directory(host: &mut Host, memory: &mut Memory, args: &Arguments) -> Result<()> {
-    let directory = host.table.get(args.u32(0), right::CREATE_DIRECTORY)?;
-    let (parent, name) = path::parent(&directory.file, memory.bytes(args.u32(1), args.u32(2))?)?;
+    let (directory, path) = place(host, memory, args, right::CREATE_DIRECTORY, (0, 1))?;
+    let (parent, name) = path::parent(&directory.file, &path)?;
     Ok(fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?)
 }
 
 pub fn remove_directory(host: &mut Host, memory: &mut Memory, args: &Arguments) -> Result<()> {
-    let directory = host.table.get(args.u32(0), right::REMOVE_DIRECTORY)?;
-    let (parent, name) = path::parent(&directory.file, memory.bytes(args.u32(1), args.u32(2))?)?;
+    let (directory, path) = place(host, memory, args, right::REMOVE_DIRECTORY, (0, 1))?;
+    let (parent, name) = path::parent(&directory.file, &path)?;
     Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
 pub fn unlink(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(0), right::UNLINK)?;
-    let path = memory.bytes(arguments.u32(1), arguments.u32(2))?;
+    let (directory, path) = place(host, memory, arguments, right::UNLINK, (0, 1))?;
     if path.ends_with(b"/") {
         return Err(Errno::NOTDIR);
     }
-    let (parent, name) = path::parent(&directory.file, path)?;
+    let (parent, name) = path::parent(&directory.file, &path)?;
     Ok(fs::unlinkat(parent, name, AtFlags::empty())?)
 }
 
 pub fn status(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(0), right::PATH_STAT)?;
-    let path = memory.bytes(arguments.u32(2), arguments.u32(3))?;
-    let found = path::locate(&directory.file, path, arguments.u32(1) & FOLLOW != 0)?;
+    let (directory, path) = place(host, memory, arguments, right::PATH_STAT, (0, 2))?;
+    let found = path::locate(&directory.file, &path, arguments.u32(1) & FOLLOW != 0)?;
     write_status(memory, arguments.u32(4), &fs::fstat(found)?)
 }
 
 pub fn set_times(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(0), right::PATH_SET_TIMES)?;
-    let path = memory.bytes(arguments.u32(2), arguments.u32(3))?;
+    let (directory, path) = place(host, memory, arguments, right::PATH_SET_TIMES, (0, 2))?;
     let times = timestamps(arguments.u64(4), arguments.u64(5), arguments.u32(6))?;
-    let found = path::locate(&directory.file, path, arguments.u32(1) & FOLLOW != 0)?;
+    let found = path::locate(&directory.file, &path, arguments.u32(1) & FOLLOW != 0)?;
     Ok(fs::utimensat(found, c"", &times, AtFlags::EMPTY_PATH)?)
 }
 
 pub fn link(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let from = host.table.get(arguments.u32(0), right::LINK_SOURCE)?;
-    let to = host.table.get(arguments.u32(4), right::LINK_TARGET)?;
+    let (from, old) = place(host, memory, arguments, right::LINK_SOURCE, (0, 2))?;
+    let (to, new) = place(host, memory, arguments, right::LINK_TARGET, (4, 5))?;
     // A link to what a link leads to would need a right that containers do not have.
     if arguments.u32(1) & FOLLOW != 0 {
         return Err(Errno::INVAL);
     }
-    let old = memory.bytes(arguments.u32(2), arguments.u32(3))?;
-    let new = memory.bytes(arguments.u32(5), arguments.u32(6))?;
     let ((old, old_name), (new, new_name)) =
-        (path::parent(&from.file, old)?, path::parent(&to.file, new)?);
+        (path::parent(&from.file, &old)?, path::parent(&to.file, &new)?);
     fs::linkat(old, old_name, new, new_name, AtFlags::empty()).map_err(between)
 }
 
 pub fn rename(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let from = host.table.get(arguments.u32(0), right::RENAME_SOURCE)?;
-    let to = host.table.get(arguments.u32(3), right::RENAME_TARGET)?;
-    let old = memory.bytes(arguments.u32(1), arguments.u32(2))?;
-    let new = memory.bytes(arguments.u32(4), arguments.u32(5))?;
+    let (from, old) = place(host, memory, arguments, right::RENAME_SOURCE, (0, 1))?;
+    let (to, new) = place(host, memory, arguments, right::RENAME_TARGET, (3, 4))?;
     let ((old, old_name), (new, new_name)) =
-        (path::parent(&from.file, old)?, path::parent(&to.file, new)?);
+        (path::parent(&from.file, &old)?, path::parent(&to.file, &new)?);
     fs::renameat(old, old_name, new, new_name).map_err(between)
 }
 
+/// Makes no link to an absolute path: it would not be followed.
 pub fn symlink(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(2), right::SYMLINK)?;
+    let (directory, path) = place(host, memory, arguments, right::SYMLINK, (2, 3))?;
     let target = memory.bytes(arguments.u32(0), arguments.u32(1))?;
-    let path = memory.bytes(arguments.u32(3), arguments.u32(4))?;
-    let (parent, name) = path::parent(&directory.file, path)?;
+    if target.starts_with(b"/") {
+        return Err(Errno::PERM);
+    }
+    let (parent, name) = path::parent(&directory.file, &path)?;
     Ok(fs::symlinkat(target, parent, name)?)
 }
 
 pub fn read_link(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(0), right::READLINK)?;
-    let path = memory.bytes(arguments.u32(1), arguments.u32(2))?;
-    let (parent, name) = path::parent(&directory.file, path)?;
+    let (directory, path) = place(host, memory, arguments, right::READLINK, (0, 1))?;
+    let (parent, name) = path::parent(&directory.file, &path)?;
     let mut text = [MaybeUninit::uninit(); 4096];
     let (text, _) = fs::readlinkat_raw(parent, name, &mut text)?;
     let length = text.len().min(arguments.u32(4) as usize);
@@ -99,7 +122,7 @@ const OPEN_FLAGS: [(u32, OFlags); 4] =
     [(1, OFlags::CREATE), (2, OFlags::DIRECTORY), (4, OFlags::EXCL), (8, OFlags::TRUNC)];
 
 pub fn open(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
-    let directory = host.table.get(arguments.u32(0), right::OPEN)?;
+    let (directory, path) = place(host, memory, arguments, right::OPEN, (0, 2))?;
     let (rights, inheriting) = (arguments.u64(5), arguments.u64(6));
     let wanted = arguments.u32(4);
     if (rights | inheriting) & !directory.inheriting != 0 {
@@ -110,7 +133,6 @@ pub fn open(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Resu
             return Err(Errno::NOTCAPABLE);
         }
     }
-    let path = memory.bytes(arguments.u32(2), arguments.u32(3))?;
     let mut flags = access(rights, wanted) | OFlags::NOCTTY;
     for (bit, flag) in OPEN_FLAGS {
         flags.set(flag, wanted & bit != 0);
@@ -122,7 +144,7 @@ pub fn open(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Resu
     }
     flags.set(OFlags::NOFOLLOW, arguments.u32(1) & FOLLOW == 0);
     let mode = if flags.contains(OFlags::CREATE) { 0o666 } else { 0 };
-    let opened = path::open(&directory.file, path, flags, Mode::from_raw_mode(mode))?;
+    let opened = path::open(&directory.file, &path, flags, Mode::from_raw_mode(mode))?;
     let mut descriptor = Descriptor::new(opened)?;
     descriptor.rights &= rights;
     descriptor.inheriting &= inheriting;

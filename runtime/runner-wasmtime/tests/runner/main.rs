@@ -10,6 +10,8 @@ mod loading;
 
 #[path = "../../../runner/tests/runner/exit.rs"]
 mod exit;
+#[path = "../../../runner/tests/runner/go.rs"]
+mod go;
 #[path = "../../../runner/tests/runner/guest.rs"]
 mod guest;
 #[path = "../../../runner/tests/runner/hostile.rs"]
@@ -20,9 +22,15 @@ mod kernel_files;
 mod limits;
 #[path = "../../../runner/tests/runner/memory.rs"]
 mod memory;
+#[path = "../../../runner/tests/runner/poll.rs"]
+mod poll;
 #[path = "../../../runner/tests/runner/preview1.rs"]
 mod preview1;
 #[path = "../../../runner/tests/runner/signals.rs"]
 mod signals;
+#[path = "../../../runner/tests/runner/streams.rs"]
+mod streams;
 #[path = "../../../runner/tests/runner/support.rs"]
 mod support;
+#[path = "../../../runner/tests/runner/working_directory.rs"]
+mod working_directory;

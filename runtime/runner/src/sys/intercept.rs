@@ -131,7 +131,8 @@ static KEPT: [Kept; 4] = [
     Kept(__wrap_os_socket_listen as *const c_void),
 ];
 
-struct Kept(#[allow(dead_code)] *const c_void);
+/// The address of a function.
+pub struct Kept(#[allow(dead_code)] pub *const c_void);
 
 // SAFETY: an address of a function, which is never written.
 unsafe impl Sync for Kept {}

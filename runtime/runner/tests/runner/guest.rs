@@ -30,15 +30,17 @@ fn arguments_arrive_verbatim() {
 }
 
 #[test]
-fn the_environment_is_the_plans_and_the_working_directory() {
+fn the_environment_is_the_plans_and_a_working_directory_that_is_not_the_root() {
     let guest = module("strings", &[("LIST", "environ")]);
     let environment = |env: &[&str], cwd: &str| {
         printed(&guest, Plan { env: strings(env), cwd: cwd.into(), ..plan() })
     };
     assert_eq!(environment(&["B=2", "A=", "A=x=y"], "/srv"), ["B=2", "A=", "A=x=y", "PWD=/srv"]);
     assert_eq!(environment(&["PWD=/own"], "/srv"), ["PWD=/own"]);
-    // The runner's own environment (PATH, from the test) is not the guest's.
-    assert_eq!(environment(&[], "/"), ["PWD=/"]);
+    assert_eq!(environment(&["PWD=/own"], "/"), ["PWD=/own"]);
+    // Every runtime begins at the root without being told. The runner's own environment (PATH, from
+    // the test) is not the guest's.
+    assert!(environment(&[], "/").is_empty());
 }
 
 #[test]

@@ -84,6 +84,20 @@ fn links_and_preopens_lead_nowhere_else() {
     }
 }
 
+/// Images hold absolute links; a guest may see where they lead.
+#[test]
+fn a_link_is_read_wherever_it_leads() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, target) in [("absolute", "/etc/passwd"), ("out", "../../etc/passwd")] {
+        symlink(target, directory.path().join(name)).expect("a writable directory");
+    }
+    let paths = ["/absolute", "/out"];
+    let Some(seen) = look(&[("/", directory.path())], &paths) else { return };
+    for (path, errors) in seen {
+        assert_eq!(errors, [NOTCAPABLE, NOTCAPABLE, "0"], "{path}");
+    }
+}
+
 #[test]
 fn other_files_are_where_they_were() {
     let paths = ["/etc/passwd", "/dev/null", "/tmp/.", "/usr/../etc/passwd"];

@@ -7,6 +7,7 @@
 
 mod engine;
 mod exit;
+mod go;
 mod guest;
 mod hostile;
 mod hostile_modules;
@@ -14,7 +15,10 @@ mod kernel_files;
 mod limits;
 mod loading;
 mod memory;
+mod poll;
 mod preview1;
 mod signals;
 mod sockets;
+mod streams;
 mod support;
+mod working_directory;

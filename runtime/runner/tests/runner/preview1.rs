@@ -82,7 +82,7 @@ fn check(module: &[u8], function: &str) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let plan = Plan {
         args: vec![b"/preview1.wasm".to_vec(), function.into()],
-        env: vec![b"NAME=value".to_vec()],
+        env: vec![b"NAME=value".to_vec(), b"OTHER=".to_vec()],
         preopens: vec![preopen("/", directory.path())],
         ..plan()
     };

@@ -13,7 +13,7 @@ use wamr_plan::{Plan, Preopen};
 use crate::engine;
 
 /// Where the guests' sources are.
-const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runner/tests/runner/guests");
+pub const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runner/tests/runner/guests");
 
 /// The program under test.
 pub fn runner() -> PathBuf {

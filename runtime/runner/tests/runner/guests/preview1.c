@@ -8,26 +8,10 @@
 #include <string.h>
 #include <wasi/api.h>
 
+#include "checks.h"
+
 #define ROOT 3
 #define ALL (~(__wasi_rights_t)0)
-
-// The checks end at the first thing that does not hold.
-#define HOLDS(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("line %d: does not hold: %s\n", __LINE__, #condition);                          \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-#define WORKS(call)                                                                                \
-    do {                                                                                           \
-        __wasi_errno_t got = (call);                                                               \
-        if (got != 0) {                                                                            \
-            printf("line %d: error %d of %s\n", __LINE__, got, #call);                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-#define FAILS(call, error) HOLDS((call) == (error))
 
 // A new file with `text` in it, open for reading and writing.
 static __wasi_fd_t file_with(const char *name, const char *text) {
@@ -355,6 +339,9 @@ static void path_symlink(void) {
     WORKS(__wasi_path_symlink("target", ROOT, "link"));
     HOLDS(exists("link"));
     FAILS(__wasi_path_symlink("target", ROOT, "link"), __WASI_ERRNO_EXIST);
+    FAILS(__wasi_path_symlink("/link", ROOT, "absolute"), __WASI_ERRNO_PERM);
+    FAILS(__wasi_path_symlink("/link", 99, "absolute"), __WASI_ERRNO_BADF);
+    HOLDS(!exists("absolute"));
 }
 
 static void path_unlink_file(void) {
@@ -435,10 +422,7 @@ static void sock(void) {
     FAILS(__wasi_sock_shutdown(99, __WASI_SDFLAGS_RD), __WASI_ERRNO_BADF);
 }
 
-static const struct {
-    const char *name;
-    void (*check)(void);
-} CHECKS[] = {
+static const struct check CHECKS[] = {
     {"args_get", args_get},
     {"args_sizes_get", args_get},
     {"environ_get", environ_get},
@@ -488,12 +472,5 @@ static const struct {
 };
 
 int main(int count, char **arguments) {
-    for (size_t i = 0; count == 2 && i < sizeof CHECKS / sizeof CHECKS[0]; i++) {
-        if (strcmp(CHECKS[i].name, arguments[1]) == 0) {
-            CHECKS[i].check();
-            return 0;
-        }
-    }
-    printf("no such check\n");
-    return 2;
+    return run_check(CHECKS, sizeof CHECKS / sizeof CHECKS[0], count, arguments);
 }
