@@ -16,7 +16,6 @@ impl Errno {
     pub const INVAL: Self = Self(28);
     pub const IO: Self = Self(29);
     pub const NAMETOOLONG: Self = Self(37);
-    pub const NOTDIR: Self = Self(54);
     pub const NOTSOCK: Self = Self(57);
     pub const NOTSUP: Self = Self(58);
     pub const OVERFLOW: Self = Self(61);

@@ -47,6 +47,14 @@ pub fn parent<'a>(directory: &OwnedFd, path: &'a [u8]) -> Result<(OwnedFd, &'a [
     Ok((open(directory, before, flags, Mode::empty())?, name))
 }
 
+/// As [`parent`], with the slashes behind the name: the kernel follows no link there when it makes
+/// or removes the name, but says that it must be a directory.
+pub fn parent_of_slashed<'a>(directory: &OwnedFd, path: &'a [u8]) -> Result<(OwnedFd, &'a [u8])> {
+    let (parent, name) = parent(directory, path)?;
+    let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
+    Ok((parent, &path[path.len() - slashes - name.len()..]))
+}
+
 fn check(path: &[u8]) -> Result<()> {
     match path {
         [] => Err(rustix::io::Errno::NOENT.into()),

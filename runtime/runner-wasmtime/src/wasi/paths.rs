@@ -56,10 +56,7 @@ pub fn remove_directory(host: &mut Host, memory: &mut Memory, args: &Arguments) 
 
 pub fn unlink(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Result<()> {
     let (directory, path) = place(host, memory, arguments, right::UNLINK, (0, 1))?;
-    if path.ends_with(b"/") {
-        return Err(Errno::NOTDIR);
-    }
-    let (parent, name) = path::parent(&directory.file, &path)?;
+    let (parent, name) = path::parent_of_slashed(&directory.file, &path)?;
     Ok(fs::unlinkat(parent, name, AtFlags::empty())?)
 }
 
@@ -84,7 +81,7 @@ pub fn link(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Resu
         return Err(Errno::INVAL);
     }
     let ((old, old_name), (new, new_name)) =
-        (path::parent(&from.file, &old)?, path::parent(&to.file, &new)?);
+        (path::parent(&from.file, &old)?, path::parent_of_slashed(&to.file, &new)?);
     fs::linkat(old, old_name, new, new_name, AtFlags::empty()).map_err(between)
 }
 
@@ -103,7 +100,7 @@ pub fn symlink(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> R
     if target.starts_with(b"/") {
         return Err(Errno::PERM);
     }
-    let (parent, name) = path::parent(&directory.file, &path)?;
+    let (parent, name) = path::parent_of_slashed(&directory.file, &path)?;
     Ok(fs::symlinkat(target, parent, name)?)
 }
 
@@ -133,7 +130,7 @@ pub fn open(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Resu
             return Err(Errno::NOTCAPABLE);
         }
     }
-    let mut flags = access(rights, wanted) | OFlags::NOCTTY;
+    let mut flags = access(rights) | OFlags::NOCTTY;
     for (bit, flag) in OPEN_FLAGS {
         flags.set(flag, wanted & bit != 0);
     }
@@ -153,11 +150,9 @@ pub fn open(host: &mut Host, memory: &mut Memory, arguments: &Arguments) -> Resu
 }
 
 /// How a file is opened for what its rights allow.
-fn access(rights: u64, wanted: u32) -> OFlags {
-    const DIRECTORY: u32 = 2;
+fn access(rights: u64) -> OFlags {
     const WRITING: u64 = right::DATASYNC | right::WRITE | right::ALLOCATE | right::SET_SIZE;
-    let writes = rights & WRITING != 0 && wanted & DIRECTORY == 0;
-    match (rights & (right::READ | right::READDIR) != 0, writes) {
+    match (rights & (right::READ | right::READDIR) != 0, rights & WRITING != 0) {
         (true, true) => OFlags::RDWR,
         (false, true) => OFlags::WRONLY,
         (_, false) => OFlags::RDONLY,

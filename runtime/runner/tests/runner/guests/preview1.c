@@ -294,6 +294,7 @@ static void path_link(void) {
     __wasi_filestat_t found;
     WORKS(__wasi_fd_filestat_get(fd, &found));
     HOLDS(found.nlink == 2);
+    FAILS(__wasi_path_link(ROOT, 0, "f", ROOT, "new/"), __WASI_ERRNO_NOENT);
 }
 
 static void path_open(void) {
@@ -305,6 +306,9 @@ static void path_open(void) {
     FAILS(__wasi_path_open(ROOT, 0, "f", __WASI_OFLAGS_DIRECTORY, __WASI_RIGHTS_FD_READDIR, 0, 0,
                            &fd),
           __WASI_ERRNO_NOTDIR);
+    FAILS(__wasi_path_open(ROOT, 0, ".", __WASI_OFLAGS_DIRECTORY,
+                           __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_WRITE, 0, 0, &fd),
+          __WASI_ERRNO_ISDIR);
     FAILS(__wasi_path_open(ROOT, 0, "none", 0, __WASI_RIGHTS_FD_READ, 0, 0, &fd),
           __WASI_ERRNO_NOENT);
     WORKS(__wasi_path_symlink("f", ROOT, "link"));
@@ -339,6 +343,7 @@ static void path_symlink(void) {
     WORKS(__wasi_path_symlink("target", ROOT, "link"));
     HOLDS(exists("link"));
     FAILS(__wasi_path_symlink("target", ROOT, "link"), __WASI_ERRNO_EXIST);
+    FAILS(__wasi_path_symlink("target", ROOT, "new/"), __WASI_ERRNO_NOENT);
     FAILS(__wasi_path_symlink("/link", ROOT, "absolute"), __WASI_ERRNO_PERM);
     FAILS(__wasi_path_symlink("/link", 99, "absolute"), __WASI_ERRNO_BADF);
     HOLDS(!exists("absolute"));
@@ -349,6 +354,10 @@ static void path_unlink_file(void) {
     WORKS(__wasi_path_unlink_file(ROOT, "f"));
     HOLDS(!exists("f"));
     FAILS(__wasi_path_unlink_file(ROOT, "f"), __WASI_ERRNO_NOENT);
+    WORKS(__wasi_fd_close(file_with("f", "text")));
+    FAILS(__wasi_path_unlink_file(ROOT, "f/"), __WASI_ERRNO_NOTDIR);
+    WORKS(__wasi_path_create_directory(ROOT, "d"));
+    FAILS(__wasi_path_unlink_file(ROOT, "d/"), __WASI_ERRNO_ISDIR);
 }
 
 static __wasi_subscription_t clock_subscription(uint64_t ns, uint16_t flags) {
