@@ -35,7 +35,7 @@ NEXTEST := cargo nextest run --locked --workspace --no-tests=pass
 QUICK := fmt tidy scenarios clippy unit
 TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tests
 FULL := $(TEST) build licences vulnerabilities generated nodes sweep stress-test \
-	suite-on-peers peers-test vm-test vm-privileged
+	suite-on-peers peers-test gallery vm-test vm-privileged
 
 DESTDIR :=
 PREFIX := /usr/local
@@ -51,6 +51,7 @@ EXPERIMENT := lab/experiments/demo.toml
 SUITE := $(TARGET)/validation
 CONFORMANCE := data/conformance/results.json
 RUNTIMES := wamr-crun,crun,runc
+GALLERY := data/gallery/results.json
 TOOLS := github.com/opencontainers/runtime-tools
 DRIVER = PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver --lab $(DIST)/wamr-lab
 BENCH := data/bench/lifecycle.csv
@@ -60,7 +61,7 @@ ROUNDS := 200
 .PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
 .PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools generated
-.PHONY: nix-check nix-show nix-options
+.PHONY: nix-check nix-show nix-options gallery gallery-page
 .PHONY: bench bench-page peers conformance conformance-gate conformance-page validate
 
 help: ## list the targets
@@ -271,6 +272,14 @@ suite-on-peers: resident image ## our privileged tests on runc and crun, as expe
 	@env --unset=WAMR_TEST_SKIPPED --unset=WAMR_TEST_REQUIRED \
 		$(TESTED)/wamr-bench privileged --runtimes runc,crun --bin $(DIST) \
 		--tests "$(privileged)" --out $(LOGS)/privileged-peers.json
+
+gallery: resident ## real modules of many toolchains on both engines and a reference: NAMES, or all
+	@$(SHIPPED) PYTHONDONTWRITEBYTECODE=1 python3 testing/gallery/run.py \
+		$(LOGS)/gallery/results.json $(NAMES)
+
+gallery-page: ## docs/gallery.md from what make gallery measured last, which is kept in GALLERY
+	@install -D -m 644 $(LOGS)/gallery/results.json $(GALLERY)
+	@PYTHONDONTWRITEBYTECODE=1 python3 testing/gallery/page.py $(GALLERY) docs/gallery.md
 
 generated: ## sources that are made of others are what these make of them
 	@lab/cri-proto/regenerate.sh
