@@ -291,8 +291,9 @@ licences: full-tools ## what the crates' licences allow, and which crates come t
 vulnerabilities: ## what is known of the Go modules of the node's stack
 	@code=0; vm-images/vulnerabilities.sh || code=$$?; [ $$code = 0 ] || [ $$code = 3 ]
 
-scenarios: ## the driver of nixos-tests against a shell: no machine is needed
+scenarios: ## the drivers of nixos-tests and of the gallery, alone: no machine is needed
 	@cd nixos-tests && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest driver.test_machine
+	@cd testing/gallery && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest --buffer test_run
 
 nix-check: ## flake and NixOS modules, evaluated without nixpkgs; NIXPKGS_LIB= names a real lib
 	@nix/offline/check.sh
