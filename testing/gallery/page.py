@@ -38,7 +38,8 @@ FOOT = """## How it is done
 
 `make gallery` fetches the packages by their registries' own clients, checks the SHA-256 that
 `testing/gallery/modules.toml` pins, compiles what comes as source, and runs everything anew;
-downloads and native code are kept in `$WAMR_LAB_CACHE`. `make gallery NAMES=yq` runs
+downloads and native code are kept in `$WAMR_LAB_CACHE`, 3 GB of them. It needs root, and beside
+what `make setup` installs: pip and venv of Python, Node and npm. `make gallery NAMES=yq` runs
 one. `make gallery-page` writes this page of the results. A module is added by an entry of the
 table: what is fetched, its arguments and input, what the reference has to print, and what
 differs, with the reason.
