@@ -196,16 +196,13 @@ def main(words: list[str]) -> int:
     except Lacking as lacking:
         print(f"error: {lacking}", file=sys.stderr)
         return 2
-    before = {}
-    if names and out.exists():
-        before = json.loads(out.read_text(encoding="utf-8"))["modules"]
     results = {}
+    if names and out.exists():
+        results = json.loads(out.read_text(encoding="utf-8"))["modules"]
     for case in table["module"]:
         name = case["name"]
         case["annotations"] = table.get("annotations", {}) | case.get("annotations", {})
         if names and not any(word in name.lower() for word in names):
-            if name in before:
-                results[name] = before[name]
             continue
         try:
             results[name] = try_case(case, packages, python)

@@ -1,5 +1,6 @@
 """The gallery's judgement, without a registry or a container: python3 -m unittest test_run"""
 
+import json
 import tempfile
 import unittest
 from pathlib import Path
@@ -49,6 +50,22 @@ class Judgement(unittest.TestCase):
         for case, expected, got, want in table:
             found = run.sound(expected, got)
             self.assertTrue(found.startswith(want) if want else not found, f"{case}: {found}")
+
+    def test_results_of_modules_that_are_not_named_are_kept(self) -> None:
+        """One module is run again; the page needs the results of all."""
+        done = {"size_bytes": 1, "unexpected": []}
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(run, "CACHE", Path(folder)), \
+                mock.patch.object(run, "machine", lambda _: {}), \
+                mock.patch.object(run, "reference_python", lambda _: None), \
+                mock.patch.object(run, "tell", lambda *_: None), \
+                mock.patch.object(run, "try_case", lambda *_: done):
+            out = Path(folder) / "results.json"
+            self.assertEqual(run.main([str(out)]), 0)
+            everything = list(json.loads(out.read_text(encoding="utf-8"))["modules"])
+            self.assertEqual(run.main([str(out), "quickjs"]), 0)
+            kept = list(json.loads(out.read_text(encoding="utf-8"))["modules"])
+            self.assertEqual(kept, everything)
 
     def test_a_file_of_another_digest_is_not_taken(self) -> None:
         """Nothing that a registry gives is used before its digest is the pinned one."""
