@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use oci_spec::runtime::Capability;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What was read.
 #[derive(Debug)]
@@ -170,20 +171,24 @@ fn name_root(process: &mut Value) -> bool {
 /// The specification wants a warning, no failure, for a capability that does not exist.
 fn leave_unknown_capabilities_out(process: &mut Value, notes: &mut Vec<String>) -> bool {
     let sets = process.get_mut("capabilities").and_then(Value::as_object_mut);
-    let mut changed = false;
-    for (set, names) in sets.into_iter().flatten() {
+    let mut unknown = BTreeSet::new();
+    for (_, names) in sets.into_iter().flatten() {
         let Some(names) = names.as_array_mut() else { continue };
         names.retain(|name| {
-            let unknown =
-                name.is_string() && serde_json::from_value::<Capability>(name.clone()).is_err();
-            if unknown {
-                notes.push(format!("process.capabilities.{set}: {name} is unknown and left out"));
-            }
-            changed |= unknown;
-            !unknown
+            let stranger = name
+                .as_str()
+                .filter(|_| serde_json::from_value::<Capability>(name.clone()).is_err());
+            unknown.extend(stranger.map(str::to_owned));
+            stranger.is_none()
         });
     }
-    changed
+    if unknown.is_empty() {
+        return false;
+    }
+    // runc's words.
+    let names = Vec::from_iter(unknown).join(" ");
+    notes.push(format!("ignoring unknown or unavailable capabilities: [{names}]"));
+    true
 }
 
 /// oci-spec spells two flags in its own way.
@@ -260,7 +265,7 @@ mod tests {
         let parsed = parse::<Spec>(json.as_bytes(), "config.json").unwrap();
         let want = [
             "unknown property process.capabilities.other is passed over",
-            "process.capabilities.bounding: \"CAP_NEW\" is unknown and left out",
+            "ignoring unknown or unavailable capabilities: [CAP_NEW]",
         ];
         assert_eq!(parsed.notes, want);
     }

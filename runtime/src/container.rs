@@ -172,7 +172,7 @@ impl Container {
         let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
         if id.is_empty() || matches!(id, "." | "..") || !id.chars().all(proper) || id.len() > 255 {
             return Err(Error::Usage(format!(
-                "{id:?} is no container id: use at most 255 letters, digits and _ + - ."
+                "invalid container ID format: {id:?}: use at most 255 letters, digits and _ + - ."
             )));
         }
         Ok(Self { id: id.to_owned(), directory: root.join(id) })

@@ -1,7 +1,8 @@
 //! What a verb can fail with, and how the failure reads.
 //!
 //! A message says what was tried on what; the cause is the `source`, and [`chain`] prints both
-//! once. The texts that container engines look for are kept here, side by side.
+//! once. Container engines look for words in these texts, and choose statuses by them: they are
+//! those of runc, and `runtime/tests/privileged/words.rs` has the table of them.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,20 +38,20 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// `create` met a container of this name. Engines match on "already exists".
-    #[error("container with id \"{0}\" already exists: delete it or choose another id")]
+    /// `create` met a container of this name.
+    #[error("container with given ID already exists: {0:?}: delete it or choose another id")]
     Exists(String),
-    /// There is no such container. Engines match on "does not exist".
-    #[error("container \"{0}\" does not exist")]
+    /// There is no such container.
+    #[error("container does not exist: {0:?}")]
     Missing(String),
-    /// The init process is gone. Engines match on "container not running".
-    #[error("container not running: the process of \"{0}\" has already finished")]
+    /// The init process is gone.
+    #[error("container not running: the process of {0:?} has already finished")]
     NotRunning(String),
     /// The container is in a state that does not allow the verb.
-    #[error("cannot {verb} container \"{id}\" in the {status} state: {remedy}")]
+    #[error("{refusal}: {id:?} is {status}: {remedy}")]
     Status {
-        /// What was asked.
-        verb: &'static str,
+        /// What cannot be, in runc's words.
+        refusal: &'static str,
         /// The container.
         id: String,
         /// Its status.
@@ -100,10 +101,27 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         text.push_str(": ");
-        text.push_str(&inner.to_string());
+        match inner.downcast_ref() {
+            Some(system) => text.push_str(&said(system)),
+            None => text.push_str(&inner.to_string()),
+        }
         cause = inner.source();
     }
     text
+}
+
+/// What the system said. Engines look for such words as they are written in Go: Docker's command
+/// line finds "permission denied" in small letters only.
+pub fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        // The C library's text; whatever else is in an error was written here.
+        Some(first) if error.raw_os_error().is_some() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -114,13 +132,12 @@ mod tests {
     fn a_cause_is_said_once() {
         let failed: std::result::Result<(), io::Error> = Err(io::Error::from_raw_os_error(2));
         let error = failed.act(|| "open /x".to_owned()).unwrap_err();
-        assert_eq!(chain(&error), "open /x: No such file or directory (os error 2)");
+        assert_eq!(chain(&error), "open /x: no such file or directory (os error 2)");
     }
 
     #[test]
-    fn engines_find_their_phrases() {
-        assert!(Error::Missing("a".into()).to_string().contains("does not exist"));
-        assert!(Error::NotRunning("a".into()).to_string().contains("container not running"));
-        assert!(Error::Exists("a".into()).to_string().contains("already exists"));
+    fn only_the_systems_words_are_made_small() {
+        assert_eq!(said(&io::Error::from_raw_os_error(13)), "permission denied (os error 13)");
+        assert_eq!(said(&io::Error::other("PATH")), "PATH");
     }
 }

@@ -3,6 +3,7 @@
 //! Source: sd_listen_fds(3); runc(8) `--preserve-fds`.
 
 use crate::error::{Error, Result};
+use std::fs;
 
 /// How many descriptors from 3 on the container's process keeps, and what it is told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,10 +29,19 @@ pub fn inherited(preserve: u32, listen_fds: Option<&str>) -> Result<Inherited> {
     Ok(Inherited { count: preserve + listen, env })
 }
 
-/// The first number of the `count` kept descriptors that is not open.
-pub fn first_missing(count: u32) -> Option<u32> {
-    (3..3 + count)
-        .find(|number| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err())
+/// Whether all `count` kept descriptors are open. To be asked before this program opens any.
+///
+/// # Errors
+/// [`Error::Usage`]: one is not.
+pub fn check(count: u32) -> Result<()> {
+    let is_open = |number: &u32| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+    match (3..3 + count).find(|number| !is_open(number)) {
+        None => Ok(()),
+        Some(number) => Err(Error::Usage(format!(
+            "unable to stat preserved-fd {number} (of {count}): no such file or directory: \
+             --preserve-fds counts descriptors that are not open"
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Source: runtime-spec config.md "POSIX-platform Hooks".
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, said};
 use crate::sys::process::pidfd_open;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oci_spec::runtime::Hook;
@@ -55,19 +55,19 @@ fn run_one(hook: &Hook, state: &str, environment: &[String]) -> std::result::Res
             entry.split_once('=').ok_or_else(|| format!("env {entry:?} has no ="))?;
         command.env(name, value);
     }
-    let mut child = command.spawn().map_err(|error| format!("start: {error}"))?;
+    let mut child = command.spawn().map_err(|error| format!("start: {}", said(&error)))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook that does not read its state may close its end: not a failure.
         if let Err(error) = stdin.write_all(state.as_bytes())
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
-            return Err(format!("write the state to its stdin: {error}"));
+            return Err(format!("write the state to its stdin: {}", said(&error)));
         }
     }
     if let Some(seconds) = hook.timeout() {
         wait_at_most(&mut child, seconds)?;
     }
-    let status = child.wait().map_err(|error| format!("wait: {error}"))?;
+    let status = child.wait().map_err(|error| format!("wait: {}", said(&error)))?;
     if status.success() { Ok(()) } else { Err(format!("failed with {status}")) }
 }
 
@@ -77,13 +77,14 @@ fn wait_at_most(child: &mut Child, seconds: i64) -> std::result::Result<(), Stri
         .filter(|seconds| *seconds > 0)
         .and_then(|seconds| PollTimeout::try_from(seconds.saturating_mul(1000)).ok())
         .ok_or_else(|| format!("timeout = {seconds} is not a number of seconds above 0"))?;
-    let pidfd = pidfd_open(child.id() as i32).map_err(|error| format!("pidfd_open: {error}"))?;
+    let pidfd =
+        pidfd_open(child.id() as i32).map_err(|error| format!("pidfd_open: {}", said(&error)))?;
     let ended = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], milliseconds)
-        .map_err(|error| format!("poll: {error}"))?;
+        .map_err(|error| format!("poll: {}", said(&error.into())))?;
     if ended > 0 {
         return Ok(());
     }
-    child.kill().and_then(|()| child.wait()).map_err(|error| format!("kill: {error}"))?;
+    child.kill().and_then(|()| child.wait()).map_err(|error| format!("kill: {}", said(&error)))?;
     Err(format!("did not end within {seconds} s and was killed"))
 }
 
@@ -111,7 +112,7 @@ mod tests {
         for (json, want) in [
             (r#"[{"path": "/bin/true"}, {"path": "/bin/false"}]"#, "poststop[1] (/bin/false): f"),
             (r#"[{"path": "bin/true"}]"#, "must be absolute"),
-            (r#"[{"path": "/nowhere/x"}]"#, "start: No such file"),
+            (r#"[{"path": "/nowhere/x"}]"#, "start: no such file"),
             (r#"[{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]"#, "within 1 s"),
             (r#"[{"path": "/bin/true", "timeout": 0}]"#, "timeout = 0"),
         ] {

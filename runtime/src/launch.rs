@@ -15,7 +15,7 @@ use crate::process::setup::{Options, Setup};
 use crate::process::spawn::{self, Parts, Spawned};
 use crate::rootfs::id_mapped;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
-use crate::{compiled, fds, hooks, id_maps, intel_rdt, net_devices, notify, seccomp, state_file};
+use crate::{compiled, hooks, id_maps, intel_rdt, net_devices, notify, seccomp, state_file};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -67,9 +67,6 @@ pub struct Launched {
 /// # Errors
 /// Those of every step; the init's arrive as [`Error::Init`] with their full text.
 pub fn launch(mut request: NewContainer, log: &Log) -> Result<Launched> {
-    if let Some(number) = fds::first_missing(request.options.inherited.count) {
-        return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
-    }
     let container = Container::new(&request.options.root, &request.id)?;
     let mut bundle = Bundle::load(&request.bundle, request.config.as_deref())?;
     let notifies = notify::socket_of_host().is_some();
@@ -78,7 +75,7 @@ pub fn launch(mut request: NewContainer, log: &Log) -> Result<Launched> {
     }
     let setup = Setup::new(&request.id, &bundle, &request.options)?;
     for note in bundle.notes.iter().chain(&setup.notes) {
-        log.warning(&format!("config.json: {note}"));
+        log.note(&format!("config.json: {note}"));
     }
     if request.driver == Driver::Disabled {
         let linux = bundle.spec.linux().as_ref();
@@ -199,7 +196,7 @@ impl Attempt {
                     init.channel.answer(&ToInit::Continue(text))?;
                 }
                 Some(FromInit::Listener) => tell_agent(init, setup, state)?,
-                Some(FromInit::Warning(text)) => log.warning(&text),
+                Some(FromInit::Note(text)) => log.note(&text),
                 Some(FromInit::Module) => {
                     compiled::answer(&init.channel, setup.program.wasm.engine, log)?;
                 }

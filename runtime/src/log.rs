@@ -45,10 +45,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Something the user may want to change, which stops nothing.
+    /// Something that failed and stops nothing.
     pub fn warning(&self, message: &str) {
         if self.level <= Level::Warning {
             self.write("warning", message);
+        }
+    }
+
+    /// What of a request is passed over, or done otherwise. Standard error is the container's, so
+    /// without a file it says nothing of this, unless debug messages are asked for.
+    pub fn note(&self, message: &str) {
+        if self.file.is_some() || self.level == Level::Debug {
+            self.warning(message);
         }
     }
 
@@ -58,7 +66,7 @@ impl Log {
             self.write("error", message);
         }
         // An engine reads the file, a person the terminal.
-        drop(writeln!(io::stderr(), "wamr-crun: {message}"));
+        drop(writeln!(io::stderr(), "wamr-crun: error: {message}"));
     }
 
     /// What only `--debug` or `--log-level debug` shows.

@@ -13,7 +13,15 @@ const FAILED: u8 = 1;
 const EXEC_FAILED: u8 = 255;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that was asked for is no failure.
+            let status = if error.use_stderr() { FAILED } else { 0 };
+            drop(error.print());
+            return ExitCode::from(status);
+        }
+    };
     if cli.version {
         return print_version();
     }

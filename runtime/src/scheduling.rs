@@ -21,6 +21,29 @@ pub struct ExecAffinity {
     pub last: Option<CpuSet>,
 }
 
+impl ExecAffinity {
+    /// What is set, for the log: masks, as runc reports them.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        let sets = [("initial", &self.initial), ("final", &self.last)];
+        sets.into_iter().filter_map(|(name, set)| {
+            Some(format!("exec: {name} CPU affinity: {}", mask(set.as_ref()?)))
+        })
+    }
+}
+
+/// The CPUs as a hexadecimal number. Pure.
+fn mask(cpus: &CpuSet) -> String {
+    let is_set = |cpu: usize| cpus.is_set(cpu).unwrap_or_default();
+    let digit =
+        |low: usize| (0..4).filter(|bit| is_set(low + bit)).fold(0, |sum, bit| sum | 1 << bit);
+    let digits: String = (0..CpuSet::count() / 4)
+        .rev()
+        .filter_map(|place| char::from_digit(digit(place * 4), 16))
+        .collect();
+    let digits = digits.trim_start_matches('0');
+    format!("0x{}", if digits.is_empty() { "0" } else { digits })
+}
+
 fn refuse(field: &str, reason: impl Into<String>) -> Error {
     Error::config(format!("process.{field}"), reason)
 }
@@ -265,6 +288,11 @@ mod tests {
         let set = |set: &Option<CpuSet>, cpu| set.as_ref().unwrap().is_set(cpu).unwrap();
         assert!(set(&got.initial, 0) && set(&got.initial, 1));
         assert!(set(&got.last, 1) && !set(&got.last, 0));
+        let words: Vec<String> = got.words().collect();
+        assert_eq!(words, ["exec: initial CPU affinity: 0x3", "exec: final CPU affinity: 0x2"]);
+        let wanted = serde_json::from_str(r#"{"final": "0,65"}"#).unwrap();
+        let words: Vec<String> = exec_affinity(&wanted).unwrap().words().collect();
+        assert_eq!(words, ["exec: final CPU affinity: 0x20000000000000001"]);
         let wanted = serde_json::from_str(r#"{"final": "99999"}"#).unwrap();
         let error = exec_affinity(&wanted).unwrap_err().to_string();
         assert!(error.contains("process.execCPUAffinity.final"), "{error}");

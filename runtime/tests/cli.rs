@@ -35,8 +35,8 @@ fn unknown_containers() {
     let root = root.path().to_str().unwrap();
     for verb in ["state", "start", "kill", "delete"] {
         let text = shown(&["--root", root, verb, "nobody"]);
-        let want = "status: 1\nstdout: \nstderr: wamr-crun: container \"nobody\" does not exist\n";
-        assert_eq!(text, want, "{verb}");
+        let said = "wamr-crun: error: container does not exist: \"nobody\"\n";
+        assert_eq!(text, format!("status: 1\nstdout: \nstderr: {said}"), "{verb}");
     }
     let text = shown(&["--root", root, "delete", "--force", "nobody"]);
     assert_eq!(text, "status: 0\nstdout: \nstderr: ");
@@ -62,7 +62,7 @@ fn errors_reach_the_json_log() {
     let text = std::fs::read_to_string(&log).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(line["level"], "error");
-    assert_eq!(line["msg"], "container \"nobody\" does not exist");
+    assert_eq!(line["msg"], "container does not exist: \"nobody\"");
     assert!(line["time"].as_str().unwrap().ends_with('Z'));
 }
 

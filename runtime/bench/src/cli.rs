@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::arena::{self, Arena};
 use crate::conformance::record::Results;
-use crate::conformance::{page, run};
+use crate::conformance::{page, run, words};
 use crate::peers;
 use crate::privileged::{self, record};
 use crate::speed::{self, Count, Sample};
@@ -24,6 +24,8 @@ const COUNTS: &str = "syscalls.csv";
 const PRIVILEGED: &str = "privileged.json";
 /// What they are expected to be, beside the reasons.
 const EXPECTED: &str = "privileged.toml";
+/// What callers read in messages, beside the reasons.
+const WORDS: &str = "words.toml";
 
 /// wamr-crun beside crun, runc and youki.
 #[derive(Debug, Parser)]
@@ -70,7 +72,7 @@ enum Command {
     ConformancePage {
         /// The run's results, privileged.json beside it.
         results: PathBuf,
-        /// Why tests do not pass, privileged.toml beside it.
+        /// Why tests do not pass, privileged.toml and words.toml beside it.
         #[arg(long)]
         reasons: PathBuf,
         /// The page.
@@ -203,7 +205,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
             let page = page::render(&Results::read(&results)?, &page::reasons(&text)?)?;
             let expected = record::differences(&read(&reasons.with_file_name(EXPECTED))?)?;
             let found = read_json(&results.with_file_name(PRIVILEGED))?;
-            write(&out, &(page + &privileged::page::section(&found, &expected)?))?;
+            let words = words::section(&read(&reasons.with_file_name(WORDS))?)?;
+            write(&out, &(page + &words + &privileged::page::section(&found, &expected)?))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -115,7 +115,7 @@ mod tests {
         for resources in [None, Some(&devices)] {
             let (cgroup, note) = unless_limited(refused(libc::EACCES), resources, true).unwrap();
             assert!(cgroup.own_directories().is_empty());
-            assert!(note.unwrap().contains("make the cgroup /x: Permission denied"));
+            assert!(note.unwrap().contains("make the cgroup /x: permission denied"));
         }
         let limit: LinuxResources = serde_json::from_str(r#"{"pids": {"limit": 5}}"#).unwrap();
         let error = unless_limited(refused(libc::EACCES), Some(&limit), true).unwrap_err();

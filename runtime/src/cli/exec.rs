@@ -20,7 +20,6 @@ pub struct Exec {
     pub id: String,
     /// The command and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    #[arg(required_unless_present = "process")]
     pub command: Vec<String>,
     /// File that describes the process as JSON, like `process` in config.json
     #[arg(short, long, value_name = "FILE", conflicts_with = "command")]

@@ -30,7 +30,7 @@ pub enum FromInit {
     /// Everything is set up; the init waits at the gate.
     Ready,
     /// Something worth a line in the log.
-    Warning(String),
+    Note(String),
     /// A step failed: the whole chain of the error.
     Failed(String),
 }
@@ -103,7 +103,7 @@ impl Channel {
             FromInit::Listener => self.send_packet(b'L', &[]),
             FromInit::Module => self.send_packet(b'A', &[]),
             FromInit::Ready => self.send_packet(b'R', &[]),
-            FromInit::Warning(text) => self.send_packet(b'W', text.as_bytes()),
+            FromInit::Note(text) => self.send_packet(b'N', text.as_bytes()),
             FromInit::Failed(text) => self.send_packet(b'E', text.as_bytes()),
         }
     }
@@ -153,7 +153,7 @@ impl Channel {
             (b'L', _) => FromInit::Listener,
             (b'A', _) => FromInit::Module,
             (b'R', _) => FromInit::Ready,
-            (b'W', _) => FromInit::Warning(text(&payload)),
+            (b'N', _) => FromInit::Note(text(&payload)),
             (b'E', _) => FromInit::Failed(text(&payload)),
             _ => return Err(Error::Init(format!("sent an unknown message {tag}"))),
         }))
@@ -195,7 +195,7 @@ mod tests {
             FromInit::Listener,
             FromInit::Module,
             FromInit::Ready,
-            FromInit::Warning("four".into()),
+            FromInit::Note("four".into()),
             FromInit::Failed("x".repeat(30_000)),
         ];
         for message in &messages {

@@ -53,7 +53,7 @@ impl Confined<'_> {
                 .map_or(Ok(()), |score| identity::set_oom_score("self", score)),
             Confine::ChooseProfile => lsm::choose(&identity.labels),
             Confine::LeaveKeyring => match identity::new_keyring(self.id)? {
-                Some(warning) => self.channel.tell(&FromInit::Warning(warning)),
+                Some(note) => self.channel.tell(&FromInit::Note(note)),
                 None => Ok(()),
             },
             Confine::Tune => identity.tuning.apply(),

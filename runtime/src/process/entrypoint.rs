@@ -3,7 +3,7 @@
 use super::channel::Channel;
 use super::setup::Invocation;
 use crate::compiled::{self, Compiled};
-use crate::error::{Act, Error, Result};
+use crate::error::{Act, Error, Result, said};
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::clean;
 use crate::self_exe;
@@ -99,7 +99,7 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
             Ok(magic) => Ok((path, magic)),
             Err(error) => Err(missing(match function_of_module(root, &path, handler) {
                 Some(reason) => reason,
-                None => format!("{}: {error}", path.display()),
+                None => format!("{}: {}", path.display(), said(&error)),
             })),
         };
     }
@@ -110,7 +110,7 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
         match examine(root, &path, handler) {
             Ok(magic) => return Ok((path, magic)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                refusal = Some(format!("{}: {error}", path.display()));
+                refusal = Some(format!("{}: {}", path.display(), said(&error)));
             }
             Err(_) => {}
         }
@@ -123,9 +123,10 @@ fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf,
     {
         return Ok((path, magic));
     }
-    Err(missing(
-        refusal.unwrap_or_else(|| format!("not found in PATH ({:?})", search.unwrap_or("not set"))),
-    ))
+    Err(missing(refusal.unwrap_or_else(|| {
+        let search = search.map_or("which is not set".to_owned(), |search| format!("{search:?}"));
+        format!("executable file not found in $PATH, {search}")
+    })))
 }
 
 /// Why `module.wasm#function`, a notation of other runtimes, is no entry point, if it is one.
@@ -155,13 +156,16 @@ fn examine(root: &Root, path: &Path, handler: Handler) -> io::Result<Magic> {
         Err(error) => return Err(error),
     };
     if metadata.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        // Both reasons: some engines look for this one, and some for that.
+        let text = "is a directory: permission denied";
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, text));
     }
     // A sandbox is native whatever its entrypoint looks like; modules need no x bit.
     let magic = if handler == Handler::Native { Magic::Other } else { magic };
     let native = magic == Magic::Other && handler != Handler::Wasm;
     if native && metadata.mode() & 0o111 == 0 {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "is not executable"));
+        let text = "permission denied: it is not executable";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
     Ok(magic)
 }

@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, FromInit};
 use super::setup::Identity;
-use crate::error::{Act, Error, Result};
+use crate::error::{Act, Error, Result, said};
 use crate::rootfs::mounts::clean;
 use crate::sys::scheduling::SchedAttr;
 use crate::sys::{prctl, process};
@@ -156,7 +156,7 @@ pub fn new_keyring(id: &str) -> Result<Option<String>> {
         // A kernel without keyrings, or an outer sandbox that forbids them, has nothing to
         // protect either.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            Ok(Some(format!("no session keyring for the container: {error}")))
+            Ok(Some(format!("no session keyring for the container: {}", said(&error))))
         }
         other => other.map(|()| None).act(|| {
             "make a session keyring (--no-new-keyring does without; EDQUOT: see \

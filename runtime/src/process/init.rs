@@ -63,8 +63,8 @@ struct Progress {
     confine: confine::Progress,
 }
 
-/// Exit status of an init that could not become its program, as shells have it.
-pub const CANNOT_EXECUTE: i32 = 126;
+/// Exit status of an init that could not become its program, as runc has it.
+pub const CANNOT_EXECUTE: i32 = 255;
 
 impl Init<'_> {
     /// Performs all steps and the exec.
@@ -79,7 +79,7 @@ impl Init<'_> {
             File::from(report).write_all(text.as_bytes()).ok();
         }
         if reported || self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
-            drop(writeln!(io::stderr(), "wamr-crun: {text}"));
+            drop(writeln!(io::stderr(), "wamr-crun: error: {text}"));
         }
         process::exit_now(CANNOT_EXECUTE)
     }

@@ -83,7 +83,7 @@ pub fn join(
         match spawned.channel.hear() {
             Ok(Some(FromInit::Ready)) => return Ok(spawned),
             Ok(Some(FromInit::Failed(text))) => return Err(reap(&spawned, Error::Init(text))),
-            Ok(Some(FromInit::Warning(text))) => log.warning(&text),
+            Ok(Some(FromInit::Note(text))) => log.note(&text),
             Ok(Some(FromInit::Module)) => {
                 let engine = entry.program.wasm.engine;
                 if let Err(error) = compiled::answer(&spawned.channel, engine, log) {

@@ -65,7 +65,7 @@ impl Joined<'_> {
         };
         let text = chain(&failure);
         if self.channel.tell(&FromInit::Failed(text.clone())).is_err() {
-            drop(writeln!(io::stderr(), "wamr-crun: {text}"));
+            drop(writeln!(io::stderr(), "wamr-crun: error: {text}"));
         }
         process::exit_now(CANNOT_EXECUTE)
     }

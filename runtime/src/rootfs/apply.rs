@@ -4,6 +4,7 @@ use super::in_root::{Root, is_directory};
 use super::mounts::{Kind, Step};
 use crate::error::{Act, Error, Result};
 use crate::sys::mount::{self, FsConfig, MountAttr};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs;
@@ -154,7 +155,13 @@ fn attach(tree: BorrowedFd, target: BorrowedFd, step: &Step) -> Result<()> {
             "covers /proc or a part of it: use maskedPaths or readonlyPaths instead",
         ));
     }
-    mount::move_mount(tree, target).act(|| format!("attach the mount {}", destination.display()))
+    let is_kind = |fd| is_directory(fd).unwrap_or_default();
+    match mount::move_mount(tree, target) {
+        // The kernel calls it an invalid argument.
+        Err(_) if is_kind(target) && !is_kind(tree) => Err(Errno::ENOTDIR.into()),
+        other => other,
+    }
+    .act(|| format!("attach the mount {}", destination.display()))
 }
 
 fn propagate(tree: BorrowedFd, step: &Step) -> Result<()> {

@@ -13,26 +13,30 @@ use crate::self_exe;
 /// # Errors
 /// See [`launch::launch`].
 pub fn create(global: &Global, flags: &Create) -> Result<()> {
-    let console = flags.console_socket.clone().map(Console::Socket);
-    launch(global, flags, console).map(drop)
+    launch(global, flags, || Ok(flags.console_socket.clone().map(Console::Socket))).map(drop)
 }
 
 /// Creates the container and keeps its lock, for `run`.
 ///
 /// # Errors
 /// See [`launch::launch`].
-pub fn launch(global: &Global, flags: &Create, console: Option<Console>) -> Result<Launched> {
+pub fn launch(
+    global: &Global,
+    flags: &Create,
+    console: impl FnOnce() -> Result<Option<Console>>,
+) -> Result<Launched> {
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
     let listen = std::env::var("LISTEN_FDS").ok();
     let inherited = fds::inherited(flags.preserve_fds, listen.as_deref())?;
+    fds::check(inherited.count)?;
     let request = NewContainer {
         id: flags.id.clone(),
         bundle: flags.bundle.clone(),
         config: flags.config.clone(),
         pid_file: flags.pid_file.clone(),
         pidfd_socket: flags.pidfd_socket.clone(),
-        console,
+        console: console()?,
         driver: global.cgroup_driver(),
         rootless: global.rootless.applies(),
         options: Options {

@@ -55,7 +55,7 @@ fn remove(container: &Container, force: bool, log: &Log) -> Result<()> {
         // The spec only lets stopped containers go; engines also delete created ones.
         if !force && status != Status::Created {
             return Err(Error::Status {
-                verb: "delete",
+                refusal: "cannot delete a container that is not stopped",
                 id: container.id.clone(),
                 status: status.as_str(),
                 remedy: "kill it first, or use --force",

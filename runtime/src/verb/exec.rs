@@ -31,8 +31,10 @@ use std::path::Path;
 pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     // Before anything is opened: the second run must find the descriptors as the first did.
     self_exe::protect()?;
-    if let Some(number) = fds::first_missing(flags.preserve_fds) {
-        return Err(Error::Usage(format!("descriptor {number} of --preserve-fds is not open")));
+    fds::check(flags.preserve_fds)?;
+    if flags.command.is_empty() && flags.process.is_none() {
+        let text = "exec args cannot be empty: name a command, or its description by --process";
+        return Err(Error::Usage(text.to_owned()));
     }
     let container = Container::new(&global.root, &flags.id)?;
     let state = container.state()?;
@@ -48,7 +50,8 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
     let sub_groups = sub_groups(&flags.cgroup, &state.cgroup)?;
     let target = Target { state: &state, pidfd: &pidfd, sub_groups };
     let log = global.log();
-    entry.notes.iter().for_each(|note| log.warning(&format!("process: {note}")));
+    entry.notes.iter().for_each(|note| log.note(&format!("process: {note}")));
+    entry.affinity.words().for_each(|words| log.debug(|| words));
     let spawned = join::join(&entry, &target, console.as_ref(), &log)?;
     log.debug(|| format!("process {} is in container {}", spawned.pid, state.id));
     // Blocked before the exec, so that no end and no signal can be missed.
@@ -70,13 +73,17 @@ pub fn exec(global: &Global, flags: &Exec) -> Result<i32> {
 
 fn check_status(container: &Container, state: &State, flags: &Exec) -> Result<()> {
     let status = container.status(state);
-    let remedy = match status {
-        Status::Stopped => return Err(Error::NotRunning(state.id.clone())),
-        Status::Creating => "wait until create has ended",
-        Status::Paused if !flags.ignore_paused => "resume it first, or use --ignore-paused",
+    let (refusal, remedy) = match status {
+        Status::Stopped => ("cannot exec in a stopped container", "create it anew and start it"),
+        Status::Creating => {
+            ("cannot exec in a container in the creating state", "wait until create has ended")
+        }
+        Status::Paused if !flags.ignore_paused => {
+            ("cannot exec in a paused container", "resume it first, or use --ignore-paused")
+        }
         _ => return Ok(()),
     };
-    Err(Error::Status { verb: "exec in", id: state.id.clone(), status: status.as_str(), remedy })
+    Err(Error::Status { refusal, id: state.id.clone(), status: status.as_str(), remedy })
 }
 
 /// Everything about the process, before it exists.

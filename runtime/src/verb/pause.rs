@@ -21,5 +21,6 @@ pub fn pause(global: &Global, id: &str) -> Result<()> {
         Status::Paused => "resume it first",
     };
     let status = container.status(&state).as_str();
-    Err(Error::Status { verb: "pause", id: container.id, status, remedy })
+    let refusal = "cannot pause the container";
+    Err(Error::Status { refusal, id: container.id, status, remedy })
 }

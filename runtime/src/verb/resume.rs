@@ -17,7 +17,7 @@ pub fn resume(global: &Global, id: &str) -> Result<()> {
         Status::Paused => freezer::set(&state.cgroup, false),
         Status::Stopped => Err(Error::NotRunning(container.id)),
         status => Err(Error::Status {
-            verb: "resume",
+            refusal: "container not paused",
             id: container.id,
             status: status.as_str(),
             remedy: "only a paused one can be resumed",

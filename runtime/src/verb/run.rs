@@ -17,10 +17,10 @@ use crate::state_file::State;
 /// Those of `create` and `start`.
 pub fn run(global: &Global, flags: &Run) -> Result<i32> {
     let log = global.log();
-    let console = match &flags.create.console_socket {
-        Some(path) => Some(Console::Socket(path.clone())),
-        None if flags.detach => None,
-        None => Some(Console::own()?),
+    let console = || match &flags.create.console_socket {
+        Some(path) => Ok(Some(Console::Socket(path.clone()))),
+        None if flags.detach => Ok(None),
+        None => Console::own().map(Some),
     };
     let launched = create::launch(global, &flags.create, console)?;
     // Blocked before the start, so that no end and no signal can be missed.

@@ -46,12 +46,16 @@ pub struct Started {
 /// [`Error::Status`]: it is not waiting; [`Error::Config`]: it has nothing to run.
 pub fn begin(container: &Container, state: &State) -> Result<Started> {
     let refuse = |status: Status| {
-        let remedy = match status {
-            Status::Stopped => "delete it and create it anew",
-            Status::Creating => "wait until create has ended",
-            _ => "it was started before",
+        let (refusal, remedy) = match status {
+            Status::Stopped => {
+                ("cannot start a container that has stopped", "delete it and create it anew")
+            }
+            Status::Creating => {
+                ("cannot start a container in the creating state", "wait until create has ended")
+            }
+            _ => ("cannot start an already running container", "it was started before"),
         };
-        Error::Status { verb: "start", id: container.id.clone(), status: status.as_str(), remedy }
+        Error::Status { refusal, id: container.id.clone(), status: status.as_str(), remedy }
     };
     let status = container.status(state);
     if status != Status::Created {

@@ -37,7 +37,7 @@ pub fn update(global: &Global, flags: &Update) -> Result<()> {
     }
     let (section, merged) = merge(&state.resources, &asked)?;
     for text in limits::passed_over(&section) {
-        log.warning(text);
+        log.note(text);
     }
     if let Some(class) = &schemata {
         intel_rdt::update(class, &state.resctrl)?;

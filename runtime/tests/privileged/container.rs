@@ -162,6 +162,17 @@ impl Container {
         ran(&self.command(&["run", "--bundle", bundle, &self.id]).output().unwrap())
     }
 
+    /// As [`Container::run`], with what the runtime writes to its log.
+    pub fn run_logged(&self) -> (Ran, String) {
+        self.write_config();
+        let bundle = self.bundle.path().to_str().unwrap();
+        let log = self.bundle.path().join("log");
+        let global = ["--log", log.to_str().unwrap()];
+        let arguments = [&global[..], &["run", "--bundle", bundle, &self.id]].concat();
+        let ran = ran(&self.command(&arguments).output().unwrap());
+        (ran, fs::read_to_string(log).unwrap_or_default())
+    }
+
     /// Creates it; its output goes to files, because an open pipe would outlive the runtime.
     pub fn create(&self, flags: &[&str]) -> Ran {
         self.write_config();

@@ -44,3 +44,4 @@ mod wasm_files;
 mod wasm_guest;
 mod wasm_life;
 mod wasm_sockets;
+mod words;

@@ -139,9 +139,9 @@ fn labels_need_their_module() {
         }
         let Some(mut container) = Container::shell("true") else { return };
         container.set(at, json!("system_u:system_r:container_t:s0"));
-        let ran = container.run();
+        let (ran, log) = container.run_logged();
         assert_eq!(ran.status, status, "{ran:?}");
-        assert!(ran.stderr.contains(&format!("{module} is not enabled")), "{ran:?}");
+        assert!(log.contains(&format!("{module} is not enabled")), "{log}");
         container.assert_gone();
     }
 }

@@ -134,7 +134,7 @@ fn a_module_that_the_user_cannot_read_fails_at_create() {
     let failed = container.create(&[]);
     assert_ne!(failed.status, 0);
     let told = failed.stderr.contains("/guest.wasm as user 1000")
-        && failed.stderr.contains("Permission denied");
+        && failed.stderr.contains("permission denied");
     assert!(told, "{failed:?}");
     container.assert_gone();
 }

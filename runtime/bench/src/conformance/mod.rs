@@ -3,3 +3,4 @@
 pub mod page;
 pub mod record;
 pub mod run;
+pub mod words;
