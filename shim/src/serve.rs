@@ -60,6 +60,7 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
         for source in ready.tried("wait for", Path::new("containerd"))? {
             server.handle(source);
         }
+        server.tasks.start_waiting();
         server.tasks.reap_missed();
         server.answer();
         if server.is_over() {
@@ -200,7 +201,7 @@ impl Server {
     fn patience(&self) -> Option<Duration> {
         let events = self.tasks.publisher.patience();
         let idle = self.tasks.is_idle().then(|| IDLE.saturating_sub(self.idle_since.elapsed()));
-        events.into_iter().chain(idle).min()
+        events.into_iter().chain(idle).chain(self.tasks.patience()).min()
     }
 
     /// Whether this process has nothing to do any more. Then its directory is gone, too.

@@ -26,14 +26,70 @@ pub struct Streams {
     /// Standard input.
     pub input: Stdio,
     /// Standard output.
-    pub output: Stdio,
+    pub output: Output,
     /// Standard error.
-    pub error: Stdio,
+    pub error: Output,
+    /// Where a terminal shows what is written to it.
+    pub shown: Output,
     /// Keeps standard input from ending before containerd has opened it, until CloseIO.
     pub keep_input: Option<OwnedFd>,
 }
 
-/// Opens what was asked for.
+/// Where a process writes to.
+#[derive(Debug)]
+pub enum Output {
+    /// Nowhere.
+    Null,
+    /// An open file or FIFO.
+    Open(File),
+    /// A FIFO that nobody reads yet. It must not be written to: when the process has ended before
+    /// the reader comes, what it wrote has gone with it.
+    Unread(Box<Path>),
+}
+
+impl Output {
+    /// Opens a FIFO that is read by now; `anyway`: any.
+    fn open(&mut self, anyway: bool) -> Result<()> {
+        let Self::Unread(path) = self else { return Ok(()) };
+        // Held until the other ends are open, or the reader would take it for the only writer.
+        let writer = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&*path);
+        let is_read = writer.as_ref().err().and_then(std::io::Error::raw_os_error);
+        if anyway || is_read != Some(libc::ENXIO) {
+            *self = Self::Open(both_ends(path).tried("open", path)?);
+        }
+        Ok(())
+    }
+
+    /// What a command is given.
+    pub fn into_stdio(self) -> Stdio {
+        match self {
+            Self::Open(file) => file.into(),
+            Self::Null | Self::Unread(_) => Stdio::null(),
+        }
+    }
+
+    /// The file, if there is one.
+    pub fn into_file(self) -> Option<File> {
+        match self {
+            Self::Open(file) => Some(file),
+            Self::Null | Self::Unread(_) => None,
+        }
+    }
+}
+
+impl Streams {
+    /// Opens what containerd reads by now, or with `anyway` all. True if nothing is to come.
+    ///
+    /// # Errors
+    /// A FIFO is gone.
+    pub fn are_open(&mut self, anyway: bool) -> Result<bool> {
+        let mut outputs = [&mut self.output, &mut self.error, &mut self.shown];
+        outputs.iter_mut().try_for_each(|output| output.open(anyway))?;
+        Ok(!outputs.iter().any(|output| matches!(output, Output::Unread(_))))
+    }
+}
+
+/// Names what was asked for; FIFOs to write to are opened by [`Streams::are_open`].
 ///
 /// # Errors
 /// It is not there, or is something that this shim does not write to.
@@ -42,14 +98,22 @@ pub fn open(names: &StreamNames) -> Result<Streams> {
         Some((file, keep)) => (file.into(), Some(keep)),
         None => (Stdio::null(), None),
     };
-    let output = open_output(&names.stdout)?.map_or_else(Stdio::null, Stdio::from);
-    let error = open_output(&names.stderr)?.map_or_else(Stdio::null, Stdio::from);
-    Ok(Streams { input, output, error, keep_input })
+    let (output, error) = (open_output(&names.stdout)?, open_output(&names.stderr)?);
+    Ok(Streams { input, output, error, keep_input, ..none() })
+}
+
+/// Those of the runtime when it makes a process with a terminal.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_shown(names: &StreamNames) -> Result<Streams> {
+    Ok(Streams { shown: open_output(&names.stdout)?, ..none() })
 }
 
 /// The streams of a command that is the runtime's own affair.
 pub fn none() -> Streams {
-    Streams { input: Stdio::null(), output: Stdio::null(), error: Stdio::null(), keep_input: None }
+    let [output, error, shown] = [Output::Null, Output::Null, Output::Null];
+    Streams { input: Stdio::null(), output, error, shown, keep_input: None }
 }
 
 /// A FIFO to read from, and its writing end.
@@ -67,23 +131,26 @@ pub fn open_input(path: &str) -> Result<Option<(File, OwnedFd)>> {
     Ok(Some((file, keep.into())))
 }
 
-/// Something to write to. A FIFO is opened with both ends: a containerd that goes away for a while
-/// then breaks no pipe.
+/// Something to write to. A FIFO is opened with both ends, when it is read: a containerd that goes
+/// away for a while then breaks no pipe.
 ///
 /// # Errors
 /// It cannot be opened, or is a logger to be run.
-pub fn open_output(name: &str) -> Result<Option<File>> {
+fn open_output(name: &str) -> Result<Output> {
     let (scheme, path) = name.split_once("://").unwrap_or(("fifo", name));
     if path.is_empty() {
-        return Ok(None);
+        return Ok(Output::Null);
     }
     // The query of a URI is for loggers.
     let path = Path::new(path.split('?').next().unwrap_or(path));
     match scheme {
-        "fifo" => both_ends(path).tried("open", path).map(Some),
+        "fifo" => {
+            std::fs::metadata(path).tried("open", path)?;
+            Ok(Output::Unread(path.into()))
+        }
         "file" => {
             let options = OpenOptions::new().create(true).append(true).mode(0o640).open(path);
-            options.tried("open", path).map(Some)
+            options.tried("open", path).map(Output::Open)
         }
         other => {
             let message = format!("{name}: this shim writes to fifo: and file:, not to {other}:");
@@ -124,11 +191,29 @@ mod tests {
     }
 
     #[test]
-    fn output_waits_for_nobody_and_breaks_for_nobody() {
+    fn output_breaks_for_nobody_once_it_was_read() {
         let (_dir, path) = fifo("out");
-        let mut file = open_output(&path).unwrap().unwrap();
-        drop(File::open(&path).unwrap());
+        let names = StreamNames { stdout: path.as_str().into(), ..StreamNames::default() };
+        let mut streams = open(&names).unwrap();
+        assert!(!streams.are_open(false).unwrap(), "nobody reads");
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).clone();
+        let mut reader = options.open(&path).unwrap();
+        assert!(streams.are_open(false).unwrap());
+        let mut file = streams.output.into_file().unwrap();
+        let early = reader.read(&mut [0]).unwrap_err();
+        assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock, "no end before anything is said");
+        drop(reader);
         file.write_all(b"said").unwrap();
+    }
+
+    #[test]
+    fn output_is_opened_without_a_reader_in_the_end() {
+        let (_dir, path) = fifo("out");
+        let names = StreamNames { stdout: path.as_str().into(), ..StreamNames::default() };
+        let mut streams = open_shown(&names).unwrap();
+        assert!(!streams.are_open(false).unwrap());
+        assert!(streams.are_open(true).unwrap());
+        assert!(streams.shown.into_file().is_some());
     }
 
     #[test]

@@ -23,11 +23,16 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal that the runtime has sent to `socket`, and what keeps its input open.
+    /// The terminal that the runtime has sent to `socket`, and what keeps its input open. What it
+    /// shows goes to `output`.
     ///
     /// # Errors
     /// None was sent, or a FIFO cannot be opened.
-    pub fn accept(socket: &UnixListener, names: &StreamNames) -> Result<(Self, Option<OwnedFd>)> {
+    pub fn accept(
+        socket: &UnixListener,
+        names: &StreamNames,
+        output: Option<File>,
+    ) -> Result<(Self, Option<OwnedFd>)> {
         use crate::error::Tried;
         let here = std::path::Path::new("--console-socket");
         socket.set_nonblocking(true).tried("use", here)?;
@@ -37,7 +42,6 @@ impl Terminal {
         let master =
             fds.into_iter().next().ok_or_else(none).tried("take the terminal from", here)?;
         let (input, keep) = stdio::open_input(&names.stdin)?.unzip();
-        let output = stdio::open_output(&names.stdout)?;
         let terminal = Self {
             master: master.into(),
             input,

@@ -1,11 +1,13 @@
 //! The shim as containerd meets it: `start`, calls on the socket, `delete`. Root is needed; pods
-//! are those without a process, so no OCI runtime is asked for anything but `delete`. The test of
-//! its memory alone has containers in them.
+//! are those without a process, so no OCI runtime is asked for anything but `delete`. The tests of
+//! its memory and of output alone have containers in them.
 //!
 //! Tier: test
 
 #[path = "service/memory.rs"]
 mod memory;
+#[path = "service/output.rs"]
+mod output;
 
 use std::fs;
 use std::io::{Read, Write};

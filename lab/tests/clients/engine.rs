@@ -8,6 +8,8 @@ const LIMIT: &str = "64m";
 const RAISED: (&str, u64) = ("128m", 128 << 20);
 const KILLED: i32 = 128 + 9;
 const TERMINATED: i32 = 128 + 15;
+/// What is not there, by name and by path, and a directory; with the engines' exit statuses.
+const NO_PROGRAMS: [(&str, i32); 3] = [("not-there", 127), ("/not/there", 127), ("/bin", 126)];
 
 /// An engine in a box.
 pub struct Engine<'a> {
@@ -78,6 +80,7 @@ impl Engine<'_> {
             let image = kind.reference();
             self.runs_and_reports_the_status(&image);
             self.serves(&image, kind);
+            self.tells_what_is_no_program(&image);
             self.has_a_terminal(&image);
             self.ends_with_exhausted_memory(&image);
             let left = self.done(&["ps", "--all", "--quiet"]);
@@ -154,8 +157,19 @@ impl Engine<'_> {
         let words = self.words(&["exec", "guest", "/guest", "exit", "6"]);
         let said = self.machine.run(&words);
         assert_eq!(said.code, 6, "the container's own program, once more: {said:?}");
-        let missing = self.call(&["exec", "guest", "/not/there"]);
-        assert!([126, 127].contains(&missing.code), "{missing:?}");
+        for (program, code) in NO_PROGRAMS {
+            let refused = self.call(&["exec", "guest", program]);
+            assert_eq!(refused.code, code, "{program}: {refused:?}");
+        }
+    }
+
+    /// The engine reads in the runtime's message why, and says it by its own exit status.
+    fn tells_what_is_no_program(&self, image: &str) {
+        for (program, code) in NO_PROGRAMS {
+            let flags = ["--rm", "--entrypoint", program];
+            let refused = self.machine.run(&self.run_words(&flags, image, &[]));
+            assert_eq!(refused.code, code, "{program}: {refused:?}");
+        }
     }
 
     fn is_healthy(&self) {

@@ -11,6 +11,7 @@ use crate::runtime_cli::Log;
 use crate::sandbox::{self, Pids, SandboxConfig};
 use crate::spec::{self, Config, Rewrite, Role, Spec};
 use crate::stdio::{self, StreamNames, Streams};
+use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -154,12 +155,13 @@ impl Tasks {
             return Ok((stdio::open(names)?, None));
         }
         // No two jobs have the same number of terminals and jobs before them.
-        let name = format!("terminal-{}-{}", self.next_terminal, self.jobs.len());
+        let jobs = self.jobs.len() + self.waiting.len();
+        let name = format!("terminal-{}-{jobs}", self.next_terminal);
         let path = self.shard.directory().join(name);
         drop(std::fs::remove_file(&path));
         let socket = UnixListener::bind(&path).tried("listen on", &path)?;
         command.arg("--console-socket").arg(&path);
-        Ok((stdio::none(), Some(Console { socket, path })))
+        Ok((stdio::open_shown(names)?, Some(Console { socket, path, output: None })))
     }
 }
 
@@ -168,6 +170,8 @@ impl Tasks {
 pub struct Console {
     /// It listens.
     pub socket: UnixListener,
+    /// Where it is shown.
+    pub output: Option<File>,
     path: PathBuf,
 }
 

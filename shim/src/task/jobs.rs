@@ -15,7 +15,7 @@ use crate::stdio::{self, Streams};
 use crate::terminal::Terminal;
 use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,10 +51,29 @@ pub struct Created {
     pub console: Option<Console>,
 }
 
+impl Job {
+    /// The terminal of the process that is made.
+    fn console(&mut self) -> Option<&mut Console> {
+        match self {
+            Self::Create { created, .. } | Self::Exec { created, .. } => created.console.as_mut(),
+            _ => None,
+        }
+    }
+}
+
 impl Tasks {
-    /// Starts a call of the runtime; `job` is done when it has ended.
-    pub(super) fn spawn(&mut self, mut command: Command, streams: Streams, job: Job) -> Result<()> {
-        command.stdin(streams.input).stdout(streams.output).stderr(streams.error);
+    /// Starts a call of the runtime, whose streams are open, for `job`: the child.
+    pub(super) fn launch(
+        &mut self,
+        mut command: Command,
+        streams: Streams,
+        job: &mut Job,
+    ) -> Result<i32> {
+        let Streams { input, output, error, shown, .. } = streams;
+        command.stdin(input).stdout(output.into_stdio()).stderr(error.into_stdio());
+        if let Some(console) = job.console() {
+            console.output = shown.into_file();
+        }
         self.open_files.restore_in(&mut command);
         // A child has the signals blocked that this process has. One that ends meanwhile is told
         // by nobody, so it is looked for afterwards.
@@ -65,8 +84,7 @@ impl Tasks {
         self.must_reap = true;
         let child = child.tried("run", self.runtime.program())?;
         // It is reaped with all other children.
-        self.jobs.insert(child.id() as i32, job);
-        Ok(())
+        Ok(child.id() as i32)
     }
 
     /// A child has ended for which there was a job.
@@ -217,8 +235,10 @@ impl Tasks {
 
     fn take_terminal(&mut self, id: &str, exec_id: &str, created: &Created) -> Result<()> {
         let Some(console) = &created.console else { return Ok(()) };
+        let output = console.output.as_ref().map(File::try_clone).transpose();
+        let output = output.tried("use", Path::new(&*id))?;
         let process = self.table.task_mut(id)?.process_mut(exec_id)?;
-        let (terminal, keep) = Terminal::accept(&console.socket, &process.stream_names)?;
+        let (terminal, keep) = Terminal::accept(&console.socket, &process.stream_names, output)?;
         process.keep_input = keep;
         let number = self.add_terminal(terminal);
         self.table.task_mut(id)?.process_mut(exec_id)?.terminal = number;

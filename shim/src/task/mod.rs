@@ -10,6 +10,7 @@ mod jobs;
 mod life;
 mod query;
 mod table;
+mod waiting;
 
 use crate::api::task::SERVICE;
 use crate::api::{Empty, rpc};
@@ -25,6 +26,7 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use table::{Exit, Task};
+use waiting::Waiting;
 
 /// Whom an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Tasks {
     table: BTreeMap<String, Task>,
     /// By process: children that are waited for.
     jobs: BTreeMap<i32, Job>,
+    /// Children that are to be.
+    waiting: Vec<Waiting>,
     /// Ends of processes that are not known yet, since the runtime that started them has not ended.
     early: BTreeMap<i32, Exit>,
     terminals: BTreeMap<u32, Terminal>,
@@ -71,6 +75,7 @@ impl Tasks {
             poll,
             table: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            waiting: Vec::new(),
             early: BTreeMap::new(),
             terminals: BTreeMap::new(),
             next_terminal: 0,
@@ -84,7 +89,7 @@ impl Tasks {
     /// True if there is nothing to serve. Events that containerd has not taken are no reason to
     /// stay: it may be gone for good.
     pub fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.jobs.is_empty()
+        self.table.is_empty() && self.jobs.is_empty() && self.waiting.is_empty()
     }
 
     /// Answers a call, now or later, by [`Tasks::replies`].

@@ -24,7 +24,7 @@ fn own_kb(pid: u32) -> u64 {
 }
 
 /// Answers every event, as containerd does: what is not answered is kept in memory.
-fn take_events(containerd: &Containerd) {
+pub fn take_events(containerd: &Containerd) {
     let listener = UnixListener::bind(containerd.dir.path().join("nobody")).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -117,13 +117,13 @@ fn config(pod: &str, shim_pid: u32) -> serde_json::Value {
 }
 
 /// The programs that are shipped: the shim, and the runtime beside it.
-fn shipped() -> Option<PathBuf> {
+pub fn shipped() -> Option<PathBuf> {
     let shim = PathBuf::from(std::env::var_os("WAMR_TEST_SHIM")?);
     shim.with_file_name("wamr-crun").is_file().then_some(shim)
 }
 
 /// What no container of this test is in any more.
-fn remove_groups() {
+pub fn remove_groups() {
     let name = format!("wamr-shim-test-{}", std::process::id());
     let tops = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
     for top in tops.chain(["/sys/fs/cgroup".into()]) {
