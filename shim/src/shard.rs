@@ -239,6 +239,17 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_never_came_is_left_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let shard = Home(dir.path().to_owned()).new_shard().unwrap();
+        shard.enter("given-up").unwrap();
+        shard.leave_stale(Duration::from_mins(1));
+        assert_eq!(shard.groups(), 1);
+        shard.leave_stale(Duration::ZERO);
+        assert_eq!(shard.groups(), 0);
+    }
+
+    #[test]
     fn a_held_lock_is_seen() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home(dir.path().to_owned());

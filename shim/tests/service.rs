@@ -4,6 +4,8 @@
 //!
 //! Tier: test
 
+#[path = "service/failures.rs"]
+mod failures;
 #[path = "service/memory.rs"]
 mod memory;
 #[path = "service/output.rs"]

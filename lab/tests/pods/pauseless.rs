@@ -140,6 +140,9 @@ fn the_shim_may_be_killed(node: &Node) {
         let anew = now.split(' ').all(|id| !old.contains(id));
         (all && anew && shims(node).len() == 1).then_some(())
     });
+    // What the CRI says of a container whose shim has gone; containerd's own events have 137.
+    let path = "jsonpath={.items[*].status.containerStatuses[*].lastState.terminated.exitCode}";
+    assert_eq!(node.kubectl(&["get", "pods", "-o", path]), "255 255 255 255 255");
     // Those of the pods in the node's namespaces, too.
     let names = node.process_names();
     let guests = names.iter().filter(|name| name.starts_with("guest"));

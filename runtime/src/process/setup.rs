@@ -21,7 +21,7 @@ use crate::workload::{self, Handler, WasmOptions};
 use crate::{intel_rdt, net_devices, sysctl, validate};
 use nix::mount::MsFlags;
 use oci_spec::runtime::{Hooks, Linux, Process, Spec};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The root file system and what is mounted in it.
@@ -328,11 +328,26 @@ pub fn program(spec: &Spec, process: &Process, inherited: &Inherited) -> Result<
     let size = process.console_size().map_or((0, 0), |size| (size.height(), size.width()));
     Ok(Invocation {
         args: process.args().clone().unwrap_or_default(),
-        env,
+        env: with_last_values(env),
         cwd: process.cwd().clone(),
         handler: workload::handler(annotations)?,
         wasm: workload::options(annotations)?,
         guest_directories: mounts::guest_directories(&destinations),
         terminal: (process.terminal() == Some(true)).then_some(size),
     })
+}
+
+/// The variables, of several with one name the last: a program may take the first. Pure.
+fn with_last_values(mut env: Vec<String>) -> Vec<String> {
+    let mut names = HashSet::new();
+    env.reverse();
+    env.retain(|entry| names.insert(entry.split('=').next().unwrap_or_default().to_owned()));
+    env.reverse();
+    env
+}
+
+#[test]
+fn of_equal_names_the_last_value_counts() {
+    let env = ["A=1", "B=2", "A", "A=3=4", "AB="].map(str::to_owned).to_vec();
+    assert_eq!(with_last_values(env), ["B=2", "A=3=4", "AB="]);
 }

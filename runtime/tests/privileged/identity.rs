@@ -25,9 +25,8 @@ fn user_groups_umask_and_cwd() {
 #[test]
 fn a_home_that_is_empty_is_none() {
     for (given, want) in [(None, "/root"), (Some("HOME="), "/root"), (Some("HOME=/h"), "/h")] {
-        let Some(mut container) = Container::shell("echo $HOME; env | grep -c ^HOME=") else {
-            return;
-        };
+        let script = "echo $HOME; env | grep -c ^HOME=";
+        let Some(mut container) = Container::shell(script) else { return };
         fs::create_dir(container.rootfs().join("etc")).unwrap();
         let passwd = "root:x:0:0::/root:/bin/sh\n";
         fs::write(container.rootfs().join("etc/passwd"), passwd).unwrap();
@@ -36,7 +35,27 @@ fn a_home_that_is_empty_is_none() {
         }
         let ran = container.run();
         assert_eq!(ran.stdout, format!("{want}\n1\n"), "{given:?}: {ran:?}");
+
+        let env = container.config["process"]["env"].clone();
+        container.set("/process/args", json!(["sleep", "1000"]));
+        container.create(&[]);
+        container.must(&["start"], &[]);
+        let ran = container.must(&["exec"], &["sh", "-c", script]);
+        assert_eq!(ran.stdout, format!("{want}\n1\n"), "exec by flags, {given:?}: {ran:?}");
+        let process = json!({"args": ["sh", "-c", script], "cwd": "/", "env": env});
+        let file = container.bundle.path().join("process.json");
+        fs::write(&file, process.to_string()).unwrap();
+        let ran = container.must(&["exec", "--process", file.to_str().unwrap()], &[]);
+        assert_eq!(ran.stdout, format!("{want}\n1\n"), "exec by file, {given:?}: {ran:?}");
     }
+}
+
+#[test]
+fn of_equal_names_the_last_value_counts() {
+    let Some(mut container) = Container::shell("env | grep ^A=; echo $A") else { return };
+    container.push("/process/env", json!("A=1"));
+    container.push("/process/env", json!("A=2"));
+    assert_eq!(container.run().stdout, "A=2\n2\n");
 }
 
 #[test]
@@ -229,6 +248,7 @@ fn without_a_user_a_process_is_roots() {
     container.create(&[]);
     container.must(&["start"], &[]);
     super::container::wait_until("it runs", || container.output("stdout") == "0\n0\n");
+    assert_eq!(container.must(&["exec"], &["id", "-u"]).stdout, "0\n");
     let file = container.bundle.path().join("process.json");
     for process in [
         json!({"args": ["id", "-u"], "cwd": "/", "env": ["PATH=/bin"]}),
