@@ -135,9 +135,12 @@ fn verbs_that_cannot_be_done() {
     }
     let mut wrong = Vec::new();
     for row in table().verb {
-        let Some(container) = sleeper() else { return };
-        container.write_config();
-        if row.state != "absent" {
+        let Some(mut container) = sleeper() else { return };
+        if row.state == "absent" {
+            // A runtime that does it all the same comes to an end.
+            container.set("/process/args", json!(["true"]));
+            container.write_config();
+        } else {
             begin(&container);
         }
         match row.state.as_str() {
@@ -154,7 +157,7 @@ fn verbs_that_cannot_be_done() {
                 words.splice(1..1, ["--bundle", container.bundle.path().to_str().unwrap()]);
             }
             let after: Vec<&str> = row.after.iter().map(String::as_str).collect();
-            let ran = container.verb(&words, &after);
+            let ran = container.verb_detached(&words, &after);
             wrong.extend(differs(&format!("{verb}, {}", row.what), &ran, row.status, &row.words));
             if row.state == "absent" {
                 // runc leaves something of a container that it could not create.

@@ -236,7 +236,7 @@ impl Tasks {
     fn take_terminal(&mut self, id: &str, exec_id: &str, created: &Created) -> Result<()> {
         let Some(console) = &created.console else { return Ok(()) };
         let output = console.output.as_ref().map(File::try_clone).transpose();
-        let output = output.tried("use", Path::new(&*id))?;
+        let output = output.tried("use", Path::new(id))?;
         let process = self.table.task_mut(id)?.process_mut(exec_id)?;
         let (terminal, keep) = Terminal::accept(&console.socket, &process.stream_names, output)?;
         process.keep_input = keep;
