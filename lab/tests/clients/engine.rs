@@ -159,6 +159,8 @@ impl Engine<'_> {
         assert_eq!(said.code, 6, "the container's own program, once more: {said:?}");
         for (program, code) in NO_PROGRAMS {
             let refused = self.call(&["exec", "guest", program]);
+            // Docker of these releases has one status for all that cannot be executed beside.
+            let code = if self.daemon { 126 } else { code };
             assert_eq!(refused.code, code, "{program}: {refused:?}");
         }
     }

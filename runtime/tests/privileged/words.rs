@@ -12,7 +12,7 @@ const TABLE: &str = include_str!("../../conformance/words.toml");
 #[derive(Deserialize)]
 struct Table {
     program: Vec<Program>,
-    verb: Vec<Verb>,
+    verb: Vec<Refusal>,
 }
 
 /// A program that cannot be run.
@@ -35,7 +35,7 @@ struct Program {
 
 /// Verbs that cannot be done.
 #[derive(Deserialize)]
-struct Verb {
+struct Refusal {
     what: String,
     state: String,
     verb: Vec<String>,
@@ -89,7 +89,9 @@ fn programs_that_cannot_be_run() {
             ("/process/cwd", row.cwd.as_ref().map(|cwd| json!(cwd))),
             ("/process/user/uid", row.user.map(|user| json!(user))),
         ] {
-            value.into_iter().for_each(|value| container.set(at, value));
+            if let Some(value) = value {
+                container.set(at, value);
+            }
         }
         if let Some([source, destination]) = &row.mount {
             let mount = json!({"source": source, "destination": destination, "type": "bind",

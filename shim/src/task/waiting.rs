@@ -59,7 +59,7 @@ impl Tasks {
             match open.and_then(|_| self.launch(command, streams, &mut job)) {
                 Ok(child) => drop(self.jobs.insert(child, job)),
                 Err(failure) => {
-                    eprintln!("containerd-shim-wamr-v1: {}", failure.message);
+                    eprintln!("containerd-shim-wamr-crun-v1: {}", failure.message);
                     self.finish(job, Exit { status: NOT_STARTED, at: Timestamp::now() });
                 }
             }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Table {
     program: Vec<Program>,
-    verb: Vec<Verb>,
+    verb: Vec<Refusal>,
 }
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ struct Program {
 }
 
 #[derive(Deserialize)]
-struct Verb {
+struct Refusal {
     what: String,
     verb: Vec<String>,
     words: String,
