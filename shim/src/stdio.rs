@@ -48,13 +48,13 @@ pub enum Output {
 }
 
 impl Output {
-    /// Opens a FIFO that is read by now; `anyway`: any.
-    fn open(&mut self, anyway: bool) -> Result<()> {
+    /// Opens a FIFO that is read by now.
+    fn open(&mut self) -> Result<()> {
         let Self::Unread(path) = self else { return Ok(()) };
         // Held until the other ends are open, or the reader would take it for the only writer.
         let writer = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&*path);
-        let is_read = writer.as_ref().err().and_then(std::io::Error::raw_os_error);
-        if anyway || is_read != Some(libc::ENXIO) {
+        let refusal = writer.as_ref().err().and_then(std::io::Error::raw_os_error);
+        if refusal != Some(libc::ENXIO) {
             *self = Self::Open(both_ends(path).tried("open", path)?);
         }
         Ok(())
@@ -78,13 +78,13 @@ impl Output {
 }
 
 impl Streams {
-    /// Opens what containerd reads by now, or with `anyway` all. True if nothing is to come.
+    /// Opens what containerd reads by now. True if nothing is to come.
     ///
     /// # Errors
     /// A FIFO is gone.
-    pub fn are_open(&mut self, anyway: bool) -> Result<bool> {
+    pub fn are_open(&mut self) -> Result<bool> {
         let mut outputs = [&mut self.output, &mut self.error, &mut self.shown];
-        outputs.iter_mut().try_for_each(|output| output.open(anyway))?;
+        outputs.iter_mut().try_for_each(|output| output.open())?;
         Ok(!outputs.iter().any(|output| matches!(output, Output::Unread(_))))
     }
 }
@@ -195,25 +195,15 @@ mod tests {
         let (_dir, path) = fifo("out");
         let names = StreamNames { stdout: path.as_str().into(), ..StreamNames::default() };
         let mut streams = open(&names).unwrap();
-        assert!(!streams.are_open(false).unwrap(), "nobody reads");
+        assert!(!streams.are_open().unwrap(), "nobody reads");
         let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).clone();
         let mut reader = options.open(&path).unwrap();
-        assert!(streams.are_open(false).unwrap());
+        assert!(streams.are_open().unwrap());
         let mut file = streams.output.into_file().unwrap();
         let early = reader.read(&mut [0]).unwrap_err();
         assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock, "no end before anything is said");
         drop(reader);
         file.write_all(b"said").unwrap();
-    }
-
-    #[test]
-    fn output_is_opened_without_a_reader_in_the_end() {
-        let (_dir, path) = fifo("out");
-        let names = StreamNames { stdout: path.as_str().into(), ..StreamNames::default() };
-        let mut streams = open_shown(&names).unwrap();
-        assert!(!streams.are_open(false).unwrap());
-        assert!(streams.are_open(true).unwrap());
-        assert!(streams.shown.into_file().is_some());
     }
 
     #[test]

@@ -87,11 +87,12 @@ impl Tasks {
         Ok(child.id() as i32)
     }
 
-    /// A child has ended for which there was a job.
-    pub(super) fn finish(&mut self, job: Job, exit: Exit) {
-        let failed = |log: &Log| match exit.status {
-            0 => Ok(()),
-            code => {
+    /// A child has ended for which there was a job, with this exit code, or was never started.
+    pub(super) fn finish(&mut self, job: Job, end: &Result<u32>) {
+        let failed = |log: &Log| match end {
+            Ok(0) => Ok(()),
+            Err(failure) => Err(failure.clone()),
+            Ok(code) => {
                 let said = log.last_error();
                 let message = said.unwrap_or_else(|| format!("wamr-crun has ended with {code}"));
                 Err(Failure::new(Code::Unknown, message))

@@ -5,9 +5,7 @@
 
 use super::Tasks;
 use super::jobs::Job;
-use super::table::Exit;
-use crate::api::Timestamp;
-use crate::error::Result;
+use crate::error::{Code, Failure, Result};
 use crate::stdio::Streams;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,11 +13,8 @@ use std::time::{Duration, Instant};
 /// Time between two looks: nobody tells when a FIFO is opened.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A reader that has not come after this time will not; the process is made without.
+/// A reader that has not come after this time will not; containerd's own shim has the same.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// As of a command that cannot be executed.
-const NOT_STARTED: u32 = 126;
 
 /// A call that has not been started.
 #[derive(Debug)]
@@ -38,7 +33,7 @@ impl Tasks {
         mut streams: Streams,
         mut job: Job,
     ) -> Result<()> {
-        if streams.are_open(false)? {
+        if streams.are_open()? {
             let child = self.launch(command, streams, &mut job)?;
             self.jobs.insert(child, job);
             return Ok(());
@@ -50,18 +45,21 @@ impl Tasks {
     /// Starts what need not wait any more.
     pub fn start_waiting(&mut self) {
         for mut waiting in std::mem::take(&mut self.waiting) {
-            let open = waiting.streams.are_open(waiting.since.elapsed() >= PATIENCE);
-            if matches!(open, Ok(false)) {
+            let open = match waiting.streams.are_open() {
+                Ok(false) if waiting.since.elapsed() >= PATIENCE => {
+                    let message = "nobody reads the output, and a process is not made before";
+                    Err(Failure::new(Code::Unknown, message))
+                }
+                other => other,
+            };
+            if open == Ok(false) {
                 self.waiting.push(waiting);
                 continue;
             }
             let Waiting { command, streams, mut job, .. } = waiting;
             match open.and_then(|_| self.launch(command, streams, &mut job)) {
                 Ok(child) => drop(self.jobs.insert(child, job)),
-                Err(failure) => {
-                    eprintln!("containerd-shim-wamr-crun-v1: {}", failure.message);
-                    self.finish(job, Exit { status: NOT_STARTED, at: Timestamp::now() });
-                }
+                Err(failure) => self.finish(job, &Err(failure)),
             }
         }
     }

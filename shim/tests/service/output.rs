@@ -162,3 +162,19 @@ fn output_waits_for_a_late_reader() {
     remove(&mut client, &containerd, "stays");
     remove_groups();
 }
+
+#[test]
+fn output_that_is_taken_away_fails_the_create() {
+    let Some(containerd) = Containerd::new("taken") else { return };
+    let mut client = Client::connect(&containerd.start("c"));
+    bundle(&containerd, "c", SAID, false);
+    let fifo = containerd.dir.path().join("out");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let stdout = fifo.display().to_string();
+    client.send("Create", &CreateTask { stdout, ..create(&containerd, "c") });
+    fs::remove_file(&fifo).unwrap();
+    let status = client.receive().1.status.unwrap();
+    assert!(status.message.contains("No such file"), "{}", status.message);
+    assert_eq!(client.call::<State>("State", &of("c")), Err(NOT_FOUND));
+    assert!(containerd.delete("c").status.success());
+}
