@@ -13,7 +13,7 @@
 //! | `org.wamr-crun.wasm.engine` | `interpreted`, `compiled`, `auto` | what runs the guest |
 //! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
 //! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
-//! | `org.wamr-crun.wasm.kernel-mounts` | `none`, `all` | mounts such as /proc; none |
+//! | `org.wamr-crun.wasm.kernel-mounts` | `none`, `all` | mounts such as /proc; none in pods |
 //! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
 //! | `org.wamr-crun.wasm.socket-names` | names with commas | host names to resolve; none |
 //!
@@ -24,7 +24,7 @@
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use wamr_engine_conventions::is_sandbox;
+use wamr_engine_conventions::{is_in_pod, is_sandbox};
 
 const HANDLER: &str = "run.oci.handler";
 const VARIANT: &str = "module.wasm.image/variant";
@@ -219,8 +219,11 @@ pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
         let reason = "is none of interpreted, compiled, auto";
         Engine::parse(name).ok_or_else(|| refuse(ENGINE, name, reason))
     });
-    let kernel_mounts = match annotations.get(KERNEL_MOUNTS).map(String::as_str) {
-        None | Some("none") => false,
+    let get = |name: &str| annotations.get(name).map(String::as_str);
+    let kernel_mounts = match get(KERNEL_MOUNTS) {
+        // Podman looks at a container through its own /proc; the kubelet does not.
+        None => !is_in_pod(get),
+        Some("none") => false,
         Some("all") => true,
         Some(value) => return Err(refuse(KERNEL_MOUNTS, value, "is none of none, all")),
     };

@@ -14,12 +14,20 @@ pub const CRIO_CONTAINER_TYPE: &str = "io.kubernetes.cri-o.ContainerType";
 /// Value of both for the pod's own container, the pause container.
 pub const SANDBOX: &str = "sandbox";
 
+/// Value of both for a container of a pod.
+pub const CONTAINER: &str = "container";
+
 /// The id of the pod's sandbox, from containerd.
 pub const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
 
 /// Whether a container is its pod's sandbox; `annotation` looks one up by its name.
 pub fn is_sandbox<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> bool {
     [CONTAINER_TYPE, CRIO_CONTAINER_TYPE].iter().any(|name| annotation(name) == Some(SANDBOX))
+}
+
+/// Whether a container is one of a pod's; `annotation` looks one up by its name.
+pub fn is_in_pod<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> bool {
+    [CONTAINER_TYPE, CRIO_CONTAINER_TYPE].iter().any(|name| annotation(name) == Some(CONTAINER))
 }
 
 /// `linux.cgroupsPath` in the form for systemd.
@@ -55,8 +63,9 @@ mod tests {
             (CONTAINER_TYPE, "container", false),
             (SANDBOX_ID, "sandbox", false),
         ] {
-            let got = is_sandbox(|asked| (asked == name).then_some(value));
-            assert_eq!(got, want, "{name} = {value}");
+            let annotation = |asked: &str| (asked == name).then_some(value);
+            assert_eq!(is_sandbox(annotation), want, "{name} = {value}");
+            assert_eq!(is_in_pod(annotation), value == "container", "{name} = {value}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 const KERNEL_MOUNTS: &str = "org.wamr-crun.wasm.kernel-mounts";
+const CONTAINER_TYPE: &str = "io.kubernetes.cri.container-type";
 
 // Numbers of wasi-libc's errno.
 const NOENT: i32 = 44;
@@ -37,12 +38,10 @@ fn mounted_types(pid: &Value) -> Vec<String> {
 }
 
 /// Adds what engines ask for, and starts the guest.
-fn guest_with(mounts: Option<&str>, hook: bool) -> Option<Container> {
+fn guest_with(annotations: &Value, hook: bool) -> Option<Container> {
     let mut container = acting(&["sleep"])?;
     container.add_busybox();
-    if let Some(mounts) = mounts {
-        container.set("/annotations", json!({KERNEL_MOUNTS: mounts}));
-    }
+    container.set("/annotations", annotations.clone());
     if hook {
         container.set("/hooks", json!({"createContainer": [{"path": "/bin/true"}]}));
     }
@@ -58,18 +57,19 @@ fn guest_with(mounts: Option<&str>, hook: bool) -> Option<Container> {
 }
 
 #[test]
-fn what_a_guest_cannot_see_is_not_mounted() {
+fn what_a_guest_of_a_pod_cannot_see_is_not_mounted() {
     let kernel = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
-    for (mounts, hook, left_out) in [
-        (None, false, true),
-        (Some("none"), false, true),
-        (Some("all"), false, false),
-        (None, true, false),
+    for (annotations, hook, left_out) in [
+        (json!({CONTAINER_TYPE: "container"}), false, true),
+        (json!({CONTAINER_TYPE: "container"}), true, false),
+        (json!({CONTAINER_TYPE: "container", KERNEL_MOUNTS: "all"}), false, false),
+        (json!({}), false, false),
+        (json!({KERNEL_MOUNTS: "none"}), false, true),
     ] {
-        let Some(container) = guest_with(mounts, hook) else { return };
+        let Some(container) = guest_with(&annotations, hook) else { return };
         let types = mounted_types(&container.state()["pid"]);
         let shown = types.iter().filter(|kind| kernel.contains(&kind.as_str())).count();
-        assert_eq!(shown == 0, left_out, "{mounts:?}, hook {hook}: {types:?}");
+        assert_eq!(shown == 0, left_out, "{annotations}, hook {hook}: {types:?}");
         if !left_out {
             let native = container.must(&["exec"], &["cat", "/proc/1/comm"]);
             assert_eq!(native.stdout, "guest.wasm\n");
@@ -92,6 +92,7 @@ fn a_volume_may_cover_the_module_by_a_program() {
     let source = program.to_str().unwrap();
     let bind = json!({"type": "bind", "source": source, "destination": "/guest.wasm"});
     container.push("/mounts", bind);
+    container.set("/annotations", json!({KERNEL_MOUNTS: "none"}));
     container.set("/linux/maskedPaths", json!(["/proc/keys"]));
     container.set("/process/args", json!(["/guest.wasm"]));
     let ran = container.run();
