@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 
 /// What the build of WAMR depends on besides its own sources.
-const CONFIGURATION: [&str; 2] = ["wamr.cmake", "copy.h"];
+const CONFIGURATION: [&str; 4] = ["wamr.cmake", "copy.h", "stack.h", "pages.h"];
 
 /// Functions of WAMR's WASI library that the files below src/sys answer.
 const INTERCEPTED: [&str; 26] = [

@@ -31,3 +31,13 @@ set_source_files_properties(
 set_source_files_properties(
   ${CMAKE_CURRENT_SOURCE_DIR}/core/iwasm/interpreter/wasm_interp_fast.c
   PROPERTIES COMPILE_OPTIONS "-O2;-include;${CMAKE_CURRENT_LIST_DIR}/copy.h")
+
+# The operand stack, which costs what the guest uses of it.
+set_source_files_properties(
+  ${CMAKE_CURRENT_SOURCE_DIR}/core/iwasm/common/wasm_exec_env.c
+  PROPERTIES COMPILE_OPTIONS "-include;${CMAKE_CURRENT_LIST_DIR}/stack.h")
+
+# Linear memory, which grows without a copy.
+set_source_files_properties(
+  ${CMAKE_CURRENT_SOURCE_DIR}/core/shared/platform/common/posix/posix_memmap.c
+  PROPERTIES COMPILE_OPTIONS "-include;${CMAKE_CURRENT_LIST_DIR}/pages.h")

@@ -11,7 +11,7 @@
 //! | | `compat-smart` | the entrypoint's first bytes decide |
 //! | | anything else | refused |
 //! | `org.wamr-crun.wasm.engine` | `interpreted`, `compiled`, `auto` | what runs the guest |
-//! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | WAMR's operand stack; 65536 |
+//! | `org.wamr-crun.wasm.stack-bytes` | 4096 to 2^30 | the guest's stack; 8388608 |
 //! | `org.wamr-crun.wasm.max-memory-pages` | 1 to 65536 | limit of the memory, in 64 KiB |
 //! | `org.wamr-crun.wasm.kernel-mounts` | `none`, `all` | mounts such as /proc; none in pods |
 //! | `org.wamr-crun.wasm.socket-networks` | CIDRs with commas | networks to use; none |
@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use wamr_engine_conventions::{is_in_pod, is_sandbox};
+use wamr_plan::DEFAULT_STACK_BYTES;
 
 const HANDLER: &str = "run.oci.handler";
 const VARIANT: &str = "module.wasm.image/variant";
@@ -34,9 +35,6 @@ const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const KERNEL_MOUNTS: &str = "org.wamr-crun.wasm.kernel-mounts";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
 const NAMES: &str = "org.wamr-crun.wasm.socket-names";
-
-/// WAMR's operand stack unless an annotation says otherwise.
-const STACK_BYTES: u32 = 64 * 1024;
 
 /// The handler that the annotations ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +97,7 @@ impl Engine {
 pub struct WasmOptions {
     /// What runs it; nothing: the node's default.
     pub engine: Option<Engine>,
-    /// WAMR's operand stack.
+    /// How much stack the guest's calls may use.
     pub stack_bytes: u32,
     /// Upper limit of the linear memory in 64 KiB pages; 0: the module's own.
     pub max_memory_pages: u32,
@@ -230,7 +228,7 @@ pub fn options(annotations: &Annotations) -> Result<WasmOptions> {
     Ok(WasmOptions {
         engine: engine.transpose()?,
         kernel_mounts,
-        stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(STACK_BYTES),
+        stack_bytes: number(STACK, 4096, 1 << 30)?.unwrap_or(DEFAULT_STACK_BYTES),
         max_memory_pages: number(PAGES, 1, 65536)?.unwrap_or(0),
         socket_networks,
         socket_names,
@@ -348,7 +346,7 @@ mod tests {
         assert_eq!(options(&annotations(&[])).unwrap().engine, None);
         assert_eq!(got.socket_networks, ["10.0.0.0/8", "::/0"]);
         // What docs/annotations.md promises.
-        assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, 65_536);
+        assert_eq!(options(&annotations(&[])).unwrap().stack_bytes, 8_388_608);
         for (stack, pages) in [("4096", "1"), ("1073741824", "65536")] {
             options(&annotations(&[(STACK, stack), (PAGES, pages)])).unwrap();
         }

@@ -3,7 +3,7 @@
 use crate::exit_code::ExitCode;
 use crate::sys;
 
-/// The guest was not run.
+/// The guest was not run, or not to an end of its own.
 #[derive(Debug)]
 pub enum Failure {
     /// The arguments are not those of `wamr-crun`.
@@ -15,6 +15,8 @@ pub enum Failure {
         /// Why it failed, in the words of the kernel, of the engine or of the plan.
         reason: String,
     },
+    /// The guest trapped, for this reason; further lines say where.
+    Trapped(String),
 }
 
 impl Failure {
@@ -40,6 +42,10 @@ impl Failure {
                 let reason = reason.trim_end();
                 sys::write_to_stderr(format!("{program}: {act}: {reason}\n").as_bytes());
                 ExitCode::CANNOT_RUN
+            }
+            Self::Trapped(text) => {
+                sys::write_to_stderr(format!("{program}: {text}\n").as_bytes());
+                ExitCode::TRAP
             }
         }
     }

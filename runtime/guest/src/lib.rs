@@ -14,6 +14,7 @@ pub mod nonblocking;
 pub mod poll;
 pub mod preopen;
 pub mod signals;
+pub mod stack;
 pub mod stdio;
 pub mod sys;
 pub mod working_directory;

@@ -9,7 +9,7 @@ pub fn forgo_huge_pages() {
 }
 
 /// Gives the kernel back what loading has used up: free heap pages, the heap pages that hold
-/// nothing but zeros (most of WAMR's operand stack), and the stack below this call.
+/// nothing but zeros, and the stack below this call.
 pub fn give_back(heap: Option<HeapStart>) {
     sys::trim_heap();
     if let Some(start) = heap {

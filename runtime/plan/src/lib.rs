@@ -12,6 +12,10 @@ mod bytes;
 pub use borrowed::{PlanRef, Preopens, Strings};
 pub use bytes::DecodeError;
 
+/// The guest's stack unless something else is asked for: as much as a native program has. What it
+/// does not use costs nothing.
+pub const DEFAULT_STACK_BYTES: u32 = 8 << 20;
+
 /// One Wasm process, as the runner starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -29,7 +33,7 @@ pub struct Plan {
     pub socket_networks: Vec<Vec<u8>>,
     /// Host names the guest may resolve; `*` at the start stands for anything. Empty: none.
     pub socket_names: Vec<Vec<u8>>,
-    /// WAMR's operand stack in bytes.
+    /// How much stack the guest's calls may use: WAMR's operand stack, or the native stack.
     pub stack_bytes: u32,
     /// WAMR's host-managed heap in bytes; WASI programs need none.
     pub heap_bytes: u32,

@@ -2,10 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use wamr_guest::sys::{usable_stack_bytes, write_to_stderr};
-use wamr_guest::{ExitCode, Failure};
+use wamr_guest::sys::{claim_stack, write_to_stderr};
+use wamr_guest::{ExitCode, Failure, stack};
 use wasmtime::{
-    Engine, Extern, ExternType, Func, ImportType, Instance, Module, Store, TypedFunc, WasmBacktrace,
+    Engine, Extern, ExternType, Func, ImportType, Instance, Module, Store, Trap, TypedFunc,
+    WasmBacktrace,
 };
 
 use crate::wasi::{self, Host};
@@ -15,36 +16,47 @@ const INSTANTIATE: &str = "instantiate the module";
 /// A module with its memory, ready to run.
 pub struct Guest {
     store: Store<Host>,
+    stack_bytes: usize,
     start: TypedFunc<(), ()>,
 }
 
 /// Maps the module and makes its one instance.
 ///
 /// # Errors
-/// Wasmtime's reason, or that it is no WASI command. A function that nobody provides is only warned
-/// about, and traps when it is called.
-pub fn instantiate(artifact: OwnedFd, host: Host) -> Result<Guest, Failure> {
-    let engine = wamr_engine::runner_config(usable_stack_bytes());
+/// Wasmtime's reason, a trap of the guest's start function, or that it is no WASI command. A
+/// function that nobody provides is only warned about, and traps when it is called.
+pub fn instantiate(artifact: OwnedFd, host: Host, stack_bytes: u32) -> Result<Guest, Failure> {
+    let stack_bytes = claim_stack(stack_bytes as usize);
+    let engine = wamr_engine::runner_config(stack_bytes);
     let engine = Engine::new(&engine).map_err(|error| failure("start Wasmtime", &error))?;
     let module = crate::sys::map_artifact(&engine, artifact.into())
         .map_err(|error| failure("load the compiled module", &error))?;
     let mut store = Store::new(&engine, host);
     store.limiter(|host| &mut host.limits);
-    let instance = link_and_instantiate(&mut store, &module)?;
+    let instance = link_and_instantiate(&mut store, &module, stack_bytes)?;
     let start = instance.get_func(&mut store, "_start").ok_or_else(|| {
         Failure::step(INSTANTIATE, "it exports no function _start, as a WASI command does")
     })?;
     let start = start.typed(&store).map_err(|error| failure(INSTANTIATE, &error))?;
     store.data_mut().memory = instance.get_memory(&mut store, "memory");
-    Ok(Guest { store, start })
+    Ok(Guest { store, stack_bytes, start })
 }
 
-fn link_and_instantiate(store: &mut Store<Host>, module: &Module) -> Result<Instance, Failure> {
+fn link_and_instantiate(
+    store: &mut Store<Host>,
+    module: &Module,
+    stack_bytes: usize,
+) -> Result<Instance, Failure> {
     let mut imports = Vec::with_capacity(module.imports().len());
     for import in module.imports() {
         imports.push(provide(store, &import)?);
     }
-    Instance::new(store, module, &imports).map_err(|error| failure(INSTANTIATE, &error))
+    Instance::new(store, module, &imports).map_err(|error| {
+        if error.is::<WasmBacktrace>() {
+            return Failure::Trapped(trap_text(&error, stack_bytes));
+        }
+        failure(INSTANTIATE, &error)
+    })
 }
 
 fn provide(store: &mut Store<Host>, import: &ImportType) -> Result<Extern, Failure> {
@@ -77,27 +89,27 @@ impl Guest {
     pub fn execute(mut self) -> ExitCode {
         match self.start.call(&mut self.store, ()) {
             Ok(()) => ExitCode::of_guest(0),
-            Err(error) => {
-                write_to_stderr(trap_text(&error).as_bytes());
-                ExitCode::TRAP
-            }
+            Err(error) => Failure::Trapped(trap_text(&error, self.stack_bytes)).report(crate::NAME),
         }
     }
 }
 
 /// The reason in one line, then the guest's functions, the innermost first.
-fn trap_text(error: &wasmtime::Error) -> String {
-    let reason = format!("{}: {}\n", crate::NAME, error.root_cause());
+fn trap_text(error: &wasmtime::Error, stack_bytes: usize) -> String {
+    let mut text = error.root_cause().to_string();
+    if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {
+        text = stack::overflow_text(&text, stack_bytes);
+    }
     let trace = error.downcast_ref::<WasmBacktrace>();
-    let frames = trace.map_or(&[][..], WasmBacktrace::frames).iter().map(|frame| {
-        let name = match frame.func_name() {
-            Some(name) => name.to_owned(),
-            None => format!("function {}", frame.func_index()),
-        };
-        match frame.module_offset() {
-            Some(offset) => format!("    at {name} (offset {offset:#x})\n"),
-            None => format!("    at {name}\n"),
+    for frame in trace.map_or(&[][..], WasmBacktrace::frames) {
+        text.push_str("\n    at ");
+        match frame.func_name() {
+            Some(name) => text.push_str(name),
+            None => text.push_str(&format!("function {}", frame.func_index())),
         }
-    });
-    std::iter::once(reason).chain(frames).collect()
+        if let Some(offset) = frame.module_offset() {
+            text.push_str(&format!(" (offset {offset:#x})"));
+        }
+    }
+    text
 }

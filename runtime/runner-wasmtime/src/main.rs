@@ -40,7 +40,7 @@ fn prepare_and_execute(argument: Option<&CStr>) -> Result<ExitCode, Failure> {
         stdio::fill_gaps()?;
         signals::name_process(plan.args().next());
         let host = wasi::Host::new(&plan)?;
-        engine::instantiate(artifact, host)?
+        engine::instantiate(artifact, host, plan.stack_bytes)?
     };
     drop(plan);
     memory::give_back(heap);

@@ -17,11 +17,14 @@ use std::ffi::CStr;
 use wamr_guest::sys::HeapStart;
 use wamr_guest::{ExitCode, Failure, handover, memory, signals, stdio};
 
+/// The program's name in its messages.
+pub const NAME: &str = "wamr-runner";
+
 /// Runs the module of the plan that `argument` names, and says what the process exits with.
 fn run(argument: Option<&CStr>) -> ExitCode {
     match prepare_and_execute(argument) {
         Ok(code) => code,
-        Err(failure) => failure.report("wamr-runner"),
+        Err(failure) => failure.report(NAME),
     }
 }
 

@@ -3,13 +3,17 @@
 
 use std::ffi::{CStr, c_char};
 
-use wamr_guest::sys::{Mapping, stack_boundary, write_to_stderr};
-use wamr_guest::{ExitCode, Failure};
+use wamr_guest::sys::{Mapping, claim_stack, stack_boundary};
+use wamr_guest::{ExitCode, Failure, stack};
 use wamr_plan::PlanRef;
 use wamrx_sys as c;
 
+use crate::NAME;
 use crate::sys;
 use crate::wasi::Strings;
+
+/// WAMR's texts of traps begin so.
+const TRAP: &str = "Exception: ";
 
 /// WAMR writes its reasons into a buffer of the caller.
 struct Reason([c_char; 256]);
@@ -23,12 +27,12 @@ impl Reason {
         self.0.len() as u32
     }
 
-    fn failure(&mut self, act: &str) -> Failure {
+    fn text(&mut self) -> String {
         // WAMR ends what it writes; this holds for whatever it did.
         self.0[255] = 0;
         // SAFETY: the array is NUL-terminated by the line above and outlives `text`.
         let text = unsafe { CStr::from_ptr(self.0.as_ptr()) };
-        Failure::step(act, text.to_string_lossy())
+        text.to_string_lossy().into_owned()
     }
 }
 
@@ -50,7 +54,30 @@ impl Limits {
 pub struct Module(c::wasm_module_t);
 
 /// A module with its memory, ready to run. Never torn down: the process ends with it.
-pub struct Instance(c::wasm_module_inst_t);
+pub struct Instance {
+    handle: c::wasm_module_inst_t,
+    stacks: Stacks,
+}
+
+/// The sizes of the guest's stacks: WAMR's own of operands, and the native one.
+#[derive(Clone, Copy)]
+struct Stacks {
+    operand_bytes: usize,
+    native_bytes: usize,
+}
+
+impl Stacks {
+    /// The text of a trap; where a stack was too small, with its size and what to do.
+    fn explain(self, text: &str) -> String {
+        if text.ends_with("wasm operand stack overflow") {
+            return stack::overflow_text(text, self.operand_bytes);
+        }
+        if text.ends_with("native stack overflow") {
+            return stack::overflow_text(text, self.native_bytes);
+        }
+        text.to_owned()
+    }
+}
 
 /// How the guest ended.
 pub enum Outcome {
@@ -108,7 +135,7 @@ pub fn load(bytes: Mapping) -> Result<Module, Failure> {
         )
     };
     if module.is_null() {
-        return Err(reason.failure(ACT));
+        return Err(Failure::step(ACT, reason.text()));
     }
     Ok(Module(module))
 }
@@ -116,8 +143,9 @@ pub fn load(bytes: Mapping) -> Result<Module, Failure> {
 /// Makes the one instance of `module`.
 ///
 /// # Errors
-/// WAMR's reason (memory, a directory, a network), or that it is no WASI command. An import that
-/// nobody provides is only warned about, and traps when it is called.
+/// WAMR's reason (memory, a directory, a network), a trap of the guest's start function, or that it
+/// is no WASI command. An import that nobody provides is only warned about, and traps when it is
+/// called.
 pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<Instance, Failure> {
     const ACT: &str = "instantiate the module";
     let mut arguments = std::ptr::null_mut();
@@ -140,8 +168,14 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
     };
     // SAFETY: created above, used by nobody any more.
     unsafe { c::wasm_runtime_instantiation_args_destroy(arguments) };
+    let stacks = Stacks {
+        operand_bytes: limits.stack_bytes as usize,
+        native_bytes: claim_stack(limits.stack_bytes as usize),
+    };
     if instance.is_null() {
-        return Err(reason.failure(ACT));
+        let reason = reason.text();
+        let trap = reason.find(TRAP).map(|begin| stacks.explain(&reason[begin..]));
+        return Err(trap.map_or_else(|| Failure::step(ACT, reason), Failure::Trapped));
     }
     // SAFETY: the instance is live.
     if unsafe { c::wasm_runtime_lookup_wasi_start_function(instance) }.is_null() {
@@ -155,9 +189,10 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
             return Err(Failure::step(ACT, "out of memory for the operand stack"));
         }
         // WAMR would ask pthread_getattr_np, which reads /proc and leaves its heap behind.
-        c::wasm_runtime_set_native_stack_boundary(environment, stack_boundary());
+        let boundary = stack_boundary(stacks.native_bytes);
+        c::wasm_runtime_set_native_stack_boundary(environment, boundary);
     }
-    Ok(Instance(instance))
+    Ok(Instance { handle: instance, stacks })
 }
 
 fn set_limits(arguments: *mut c::InstantiationArgs2, limits: &Limits) {
@@ -214,7 +249,7 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
 
 /// Runs `_start` to its end.
 pub fn execute(instance: &Instance) -> Outcome {
-    let instance = instance.0;
+    let &Instance { handle: instance, stacks } = instance;
     // SAFETY: the instance is live, as nothing here destroys it. The exception text belongs to it
     // and is copied at once.
     unsafe {
@@ -225,17 +260,17 @@ pub fn execute(instance: &Instance) -> Outcome {
         if text.is_null() {
             return Outcome::Trapped("no reason given".to_owned());
         }
-        Outcome::of_exception(&CStr::from_ptr(text).to_string_lossy())
+        Outcome::of_exception(&CStr::from_ptr(text).to_string_lossy(), stacks)
     }
 }
 
 impl Outcome {
     /// WAMR tells of `proc_raise` by the text of an exception, and of traps likewise.
-    fn of_exception(text: &str) -> Self {
+    fn of_exception(text: &str, stacks: Stacks) -> Self {
         let raised = text.strip_prefix("Exception: wasi proc raise ");
         match raised.and_then(|number| number.parse().ok()) {
             Some(signal) => Self::Raised(signal),
-            None => Self::Trapped(text.to_owned()),
+            None => Self::Trapped(stacks.explain(text)),
         }
     }
 
@@ -244,10 +279,7 @@ impl Outcome {
         match self {
             Self::Exited(status) => ExitCode::of_guest(status),
             Self::Raised(signal) => ExitCode::of_signal(signal),
-            Self::Trapped(text) => {
-                write_to_stderr(format!("wamr-runner: {text}\n").as_bytes());
-                ExitCode::TRAP
-            }
+            Self::Trapped(text) => Failure::Trapped(text).report(NAME),
         }
     }
 }

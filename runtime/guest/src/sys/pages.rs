@@ -88,19 +88,38 @@ pub fn drop_unused_stack() {
     unsafe { libc::madvise(start, USED_BYTES, libc::MADV_DONTNEED) };
 }
 
-/// How much of the native stack the guest's code may use: half of what the limit allows, so that
-/// arguments and environment above have room whatever their size.
-pub fn usable_stack_bytes() -> usize {
-    const MOST_BYTES: u64 = 8 << 20;
-    let mut limit = libc::rlimit { rlim_cur: MOST_BYTES, rlim_max: MOST_BYTES };
-    // SAFETY: `limit` is a valid place for the answer.
-    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) };
-    usize::try_from(limit.rlim_cur.min(MOST_BYTES) / 2).unwrap_or(0)
+/// Lets the guest's code use `wanted_bytes` of the native stack, and says how much it may use: less
+/// where the hard limit allows no more. The pages are there when they are touched.
+pub fn claim_stack(wanted_bytes: usize) -> usize {
+    const LEAST_BYTES: usize = 4 << 20;
+    // The kernel leaves 128 MiB for the stack between it and other mappings, whatever the limit.
+    const MOST_BYTES: usize = 64 << 20;
+    // The kernel puts at most 6 MiB of arguments and environment above, and host calls go below.
+    const OTHERS_BYTES: usize = 8 << 20;
+    let wanted_bytes = wanted_bytes.clamp(LEAST_BYTES, MOST_BYTES);
+    let limit_bytes = raise_stack_limit(wanted_bytes + OTHERS_BYTES);
+    // Under a low limit the kernel takes no more than a quarter for arguments and environment.
+    wanted_bytes.min(limit_bytes.saturating_sub(OTHERS_BYTES).max(limit_bytes / 2))
 }
 
-/// The address below which the guest's code must not use the stack.
-pub fn stack_boundary() -> *mut u8 {
-    let below = usable_stack_bytes();
-    let here = (&raw const below).addr();
-    std::ptr::without_provenance_mut(here.saturating_sub(below))
+/// Raises the limit of the stack to `least_bytes`, or as far as it goes, and says what it is.
+fn raise_stack_limit(least_bytes: usize) -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) };
+    let raised = (least_bytes as u64).min(limit.rlim_max);
+    if limit.rlim_cur < raised {
+        let new = libc::rlimit { rlim_cur: raised, rlim_max: limit.rlim_max };
+        // SAFETY: `new` is complete; it is read, and nothing else happens.
+        if unsafe { libc::setrlimit(libc::RLIMIT_STACK, &raw const new) } == 0 {
+            limit = new;
+        }
+    }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
+/// The address `usable_bytes` below this call, which the guest's code must not get to.
+pub fn stack_boundary(usable_bytes: usize) -> *mut u8 {
+    let here = (&raw const usable_bytes).addr();
+    std::ptr::without_provenance_mut(here.saturating_sub(usable_bytes))
 }

@@ -4,7 +4,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
-use wamr_plan::Plan;
+use wamr_plan::{DEFAULT_STACK_BYTES, Plan};
 
 use crate::engine;
 use crate::support::{error_text, plan, run_in};
@@ -45,7 +45,7 @@ fn deep_recursion_traps_on_any_stack() {
                 (memory (export "memory") 1) {more} {functions}
                 (func (export "_start") (call $f)))"#
         ));
-        for stack_bytes in [4096, 64 << 10, 32 << 20] {
+        for stack_bytes in [4096, 64 << 10, DEFAULT_STACK_BYTES, 32 << 20] {
             for native in ["--stack=131072", "--stack=8388608"] {
                 let case = format!("{case}, {stack_bytes} bytes, {native}");
                 let plan = Plan { stack_bytes, ..plan() };
@@ -53,8 +53,43 @@ fn deep_recursion_traps_on_any_stack() {
                 let text = error_text(&output);
                 assert_eq!(output.status.code(), Some(134), "{case}: {text}");
                 assert!(text.contains(engine::STACK_OVERFLOW), "{case}: {text}");
+                assert!(text.contains("org.wamr-crun.wasm.stack-bytes"), "{case}: {text}");
             }
         }
+    }
+}
+
+/// Nested data and recursive programs go this deep; C's own stack holds it.
+#[test]
+fn calls_go_as_deep_as_a_native_programs() {
+    let guest = wat(r#"(module (memory (export "memory") 1)
+        (func $sum (param $n i32) (result i32)
+            (if (result i32) (local.get $n)
+                (then (i32.add (i32.const 1) (call $sum (i32.sub (local.get $n) (i32.const 1)))))
+                (else (i32.const 0))))
+        (func (export "_start")
+            (if (i32.ne (call $sum (i32.const 50000)) (i32.const 50000)) (then unreachable))))"#);
+    let output = survive("50,000 calls", &guest, plan(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", error_text(&output));
+    // A compiled guest has at least 4 MiB: room enough for these.
+    let deeper = Plan { stack_bytes: 64 << 20, ..plan() };
+    let output = survive("a larger stack", &guest, deeper, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", error_text(&output));
+}
+
+/// What the guest does before `_start` ends as anything else that it does.
+#[test]
+fn a_trap_of_the_start_function_is_told_as_such() {
+    for (start, want) in [("unreachable", "unreachable"), ("(call $f)", engine::STACK_OVERFLOW)] {
+        let guest = wat(&format!(
+            r#"(module (memory (export "memory") 1)
+                (func $f {start}) (start $f) (func (export "_start")))"#
+        ));
+        let output = survive(start, &guest, plan(), &[]);
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(134), "{start}: {text}");
+        let reason = text.lines().next().unwrap_or_default();
+        assert!(reason.contains(want) && !reason.contains("instantiate"), "{start}: {text}");
     }
 }
 

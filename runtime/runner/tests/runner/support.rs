@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use wamr_plan::{Plan, Preopen};
+use wamr_plan::{DEFAULT_STACK_BYTES, Plan, Preopen};
 
 use crate::engine;
 
@@ -38,7 +38,7 @@ pub fn plan() -> Plan {
         preopens: vec![],
         socket_networks: vec![],
         socket_names: vec![],
-        stack_bytes: 64 << 10,
+        stack_bytes: DEFAULT_STACK_BYTES,
         heap_bytes: 0,
         max_memory_pages: 0,
     }
