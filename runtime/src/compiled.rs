@@ -7,7 +7,7 @@
 
 use crate::error::{Act, Error, Result, chain};
 use crate::log::{Format, Log};
-use crate::process::channel::{Channel, FromInit, ToInit};
+use crate::process::channel::{Channel, FromInit, Native, ToInit};
 use crate::self_exe;
 use crate::workload::Engine;
 use std::fs::File;
@@ -40,7 +40,19 @@ pub struct Compiled {
     pub artifact: OwnedFd,
 }
 
+/// What is found for a module.
+#[derive(Debug)]
+pub enum Answer {
+    /// Native code.
+    Compiled(Compiled),
+    /// None: the interpreter is wanted, or the module cannot run compiled.
+    Interpreted,
+    /// None yet, for nobody has compiled it.
+    Missing,
+}
+
 const INTERPRETED: &str = "interpreted";
+const MISSING: &str = "missing";
 const COMPILED: &str = "compiled";
 
 /// What the node's default is, where a container has no annotation.
@@ -63,30 +75,48 @@ pub fn cache() -> Cache {
     Cache::new(default_directory(nix::unistd::geteuid().is_root()))
 }
 
-/// Asks the runtime, from a container's process. Nothing: the interpreter runs it.
+/// Asks the runtime, from a container's process.
 ///
 /// # Errors
 /// The runtime is gone; it ends this process if the container cannot be created.
-pub fn ask(channel: &Channel, module: &OwnedFd) -> Result<Option<Compiled>> {
-    channel.tell(&FromInit::Module)?;
+pub fn ask(channel: &Channel, module: &File, native: Native) -> Result<Answer> {
+    channel.tell(&FromInit::Module(native))?;
     channel.hand_over(module)?;
     let ToInit::Continue(word) = channel.wait()?;
-    if word != COMPILED {
-        return Ok(None);
-    }
-    Ok(Some(Compiled { runner: channel.take_over()?, artifact: channel.take_over()? }))
+    Ok(match word.as_str() {
+        COMPILED => {
+            let (runner, artifact) = (channel.take_over()?, channel.take_over()?);
+            Answer::Compiled(Compiled { runner, artifact })
+        }
+        MISSING => Answer::Missing,
+        _ => Answer::Interpreted,
+    })
 }
 
 /// Answers [`ask`].
 ///
 /// # Errors
-/// [`Error::Workload`]: `compiled` is wanted, and cannot be.
-pub fn answer(channel: &Channel, engine: Option<Engine>, log: &Log) -> Result<()> {
+/// [`Error::Workload`]: `compiled` is wanted or required, and cannot be.
+pub fn answer(channel: &Channel, native: &Native, engine: Option<Engine>, log: &Log) -> Result<()> {
     let module = File::from(channel.take_over()?);
     let engine = engine.map_or_else(node_default, Ok)?;
-    match find(&module, engine, log)? {
-        None => channel.answer(&ToInit::Continue(INTERPRETED.to_owned())),
-        Some(Compiled { runner, artifact }) => {
+    let found = match native {
+        Native::Wanted => find(&module, engine, log)?,
+        Native::Required(reason) => {
+            let required = find(&module, Engine::Compiled, log);
+            required.map_err(|error| Error::Workload(format!("{reason}: {}", chain(&error))))?
+        }
+        Native::ForTheNext => {
+            if let Err(error) = compile_for_the_next(&module, log) {
+                log.warning(&format!("the module is not compiled: {}", chain(&error)));
+            }
+            Answer::Interpreted
+        }
+    };
+    match found {
+        Answer::Interpreted => channel.answer(&ToInit::Continue(INTERPRETED.to_owned())),
+        Answer::Missing => channel.answer(&ToInit::Continue(MISSING.to_owned())),
+        Answer::Compiled(Compiled { runner, artifact }) => {
             channel.answer(&ToInit::Continue(COMPILED.to_owned()))?;
             channel.hand_over(&runner)?;
             channel.hand_over(&artifact)
@@ -94,9 +124,9 @@ pub fn answer(channel: &Channel, engine: Option<Engine>, log: &Log) -> Result<()
     }
 }
 
-fn find(module: &File, engine: Engine, log: &Log) -> Result<Option<Compiled>> {
+fn find(module: &File, engine: Engine, log: &Log) -> Result<Answer> {
     if engine == Engine::Interpreted {
-        return Ok(None);
+        return Ok(Answer::Interpreted);
     }
     let waits = engine == Engine::Compiled;
     let digest = Digest::of(module).act(|| "read the module".to_owned())?;
@@ -109,7 +139,7 @@ fn find(module: &File, engine: Engine, log: &Log) -> Result<Option<Compiled>> {
         }
         Err(error) => {
             log.warning(&format!("compiled modules are not used: {error}"));
-            return Ok(None);
+            return Ok(Answer::Interpreted);
         }
     };
     let no_use = |reason: String| {
@@ -117,31 +147,26 @@ fn find(module: &File, engine: Engine, log: &Log) -> Result<Option<Compiled>> {
             return Err(Error::Workload(reason));
         }
         log.debug(|| format!("runs interpreted: {reason}"));
-        Ok(None)
+        Ok(Answer::Interpreted)
     };
     match known {
         Found::Compiled(path, _) => match open_both(&path) {
             Ok(compiled) => {
                 log.debug(|| format!("runs {} compiled", path.display()));
-                Ok(Some(compiled))
+                Ok(Answer::Compiled(compiled))
             }
             // Removed a moment ago, or half installed.
             Err(error) if !waits => {
                 log.warning(&format!("the module runs interpreted: {}", chain(&error)));
-                Ok(None)
+                Ok(Answer::Interpreted)
             }
             Err(error) => Err(error),
         },
         Found::Refused(reason) => no_use(format!("the module cannot run compiled: {reason}")),
-        Found::Missing => {
-            if cache.is_being_filled(&digest) {
-                return no_use(format!("{digest} is being compiled"));
-            }
-            if let Err(error) = compile_for_the_next(module, log) {
-                log.warning(&format!("the module is not compiled: {}", chain(&error)));
-            }
-            no_use(format!("{digest} is not compiled yet"))
+        Found::Missing if cache.is_being_filled(&digest) => {
+            no_use(format!("{digest} is being compiled"))
         }
+        Found::Missing => no_use(format!("{digest} is not compiled yet")).map(|_| Answer::Missing),
     }
 }
 

@@ -197,8 +197,8 @@ impl Attempt {
                 }
                 Some(FromInit::Listener) => tell_agent(init, setup, state)?,
                 Some(FromInit::Note(text)) => log.note(&text),
-                Some(FromInit::Module) => {
-                    compiled::answer(&init.channel, setup.program.wasm.engine, log)?;
+                Some(FromInit::Module(native)) => {
+                    compiled::answer(&init.channel, &native, setup.program.wasm.engine, log)?;
                 }
                 Some(FromInit::Ready) => return Ok(()),
                 Some(FromInit::Failed(text)) => return Err(Error::Init(text)),

@@ -21,6 +21,7 @@ pub mod foreground;
 pub mod hooks;
 pub mod id_maps;
 pub mod intel_rdt;
+pub mod interpretable;
 pub mod launch;
 pub mod log;
 pub mod lsm;

@@ -18,8 +18,8 @@
 //! | `org.wamr-crun.wasm.socket-names` | names with commas | host names to resolve; none |
 //!
 //! A pod's annotations also reach its sandbox container, hence the first rows. Without
-//! annotations the entrypoint's first bytes decide: `\0asm` and `\0aot` are Wasm, all else is
-//! left to the kernel.
+//! annotations the entrypoint's first bytes decide: `\0asm` is Wasm, all else is left to the
+//! kernel. What was compiled ahead of time is refused.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -35,6 +35,11 @@ const PAGES: &str = "org.wamr-crun.wasm.max-memory-pages";
 const KERNEL_MOUNTS: &str = "org.wamr-crun.wasm.kernel-mounts";
 const NETWORKS: &str = "org.wamr-crun.wasm.socket-networks";
 const NAMES: &str = "org.wamr-crun.wasm.socket-names";
+
+/// What Wasmtime writes into its ELF files in the place of an operating system.
+///
+/// Source: `ELFOSABI_WASMTIME` of the crate wasmtime-environ.
+const WASMTIME_OSABI: u8 = 200;
 
 /// The handler that the annotations ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,9 @@ pub enum Magic {
     Module,
     /// A module compiled ahead of time by wamrc.
     Aot,
-    /// A component of the component model, which WAMR does not run.
+    /// A module compiled by Wasmtime: an ELF file of a system of its own.
+    Cwasm,
+    /// A component of the component model, which no engine here runs.
     Component,
     /// Not Wasm.
     Other,
@@ -164,6 +171,7 @@ pub fn magic(head: &[u8]) -> Magic {
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Magic::Component,
         [0, b'a', b's', b'm', ..] => Magic::Module,
         [0, b'a', b'o', b't', ..] => Magic::Aot,
+        [0x7f, b'E', b'L', b'F', _, _, _, WASMTIME_OSABI, ..] => Magic::Cwasm,
         _ => Magic::Other,
     }
 }
@@ -175,9 +183,15 @@ pub fn magic(head: &[u8]) -> Magic {
 pub fn decide(handler: Handler, magic: Magic, program: &str) -> Result<Workload> {
     match (handler, magic) {
         (Handler::Native, _) | (Handler::ByMagic, Magic::Other) => Ok(Workload::Native),
-        (_, Magic::Module | Magic::Aot) => Ok(Workload::Wasm),
+        (_, Magic::Module) => Ok(Workload::Wasm),
+        (_, Magic::Aot | Magic::Cwasm) => Err(Error::Workload(format!(
+            "{program} is a WebAssembly module compiled ahead of time ({}), and native code of an \
+             image is not trusted: put the .wasm file into the image; this node compiles it where \
+             the annotation {ENGINE} is compiled or auto",
+            if magic == Magic::Aot { "by wamrc, .aot" } else { "by Wasmtime, .cwasm" }
+        ))),
         (_, Magic::Component) => Err(Error::Workload(format!(
-            "{program} is a WebAssembly component, and WAMR runs core modules: build it for \
+            "{program} is a WebAssembly component, and wamr-crun runs core modules: build it for \
              wasm32-wasip1, or take the core module out of it"
         ))),
         (Handler::Wasm, Magic::Other) => Err(Error::Workload(format!(
@@ -276,6 +290,7 @@ mod tests {
             (&b"\0asm\x01\0\0\0"[..], Magic::Module),
             (b"\0asm\x0d\0\x01\0", Magic::Component),
             (b"\0aot\x03\0\0\0", Magic::Aot),
+            (b"\x7fELF\x02\x01\x01\xc8", Magic::Cwasm),
             (b"\x7fELF\x02\x01\x01\0", Magic::Other),
             (b"#!/bin/sh", Magic::Other),
             (b"\0as", Magic::Other),
@@ -287,12 +302,14 @@ mod tests {
 
     #[test]
     fn the_table() {
-        use Magic::{Aot, Component, Module, Other};
+        use Magic::{Aot, Component, Cwasm, Module, Other};
         type Row<'a> = (&'a [(&'a str, &'a str)], Magic, std::result::Result<Workload, &'a str>);
         let sandbox = (CONTAINER_TYPE, "sandbox");
         let rows: &[Row] = &[
             (&[], Module, Ok(Workload::Wasm)),
-            (&[], Aot, Ok(Workload::Wasm)),
+            (&[], Aot, Err("ahead of time (by wamrc")),
+            (&[(VARIANT, "compat-smart")], Cwasm, Err("put the .wasm file into the image")),
+            (&[sandbox], Cwasm, Ok(Workload::Native)),
             (&[], Other, Ok(Workload::Native)),
             (&[], Component, Err("component")),
             (&[sandbox, (HANDLER, "wasm")], Other, Ok(Workload::Native)),
@@ -300,7 +317,7 @@ mod tests {
             (&[(CRIO_CONTAINER_TYPE, "sandbox"), (VARIANT, "compat")], Other, Ok(Workload::Native)),
             (&[(CONTAINER_TYPE, "container"), (HANDLER, "wasm")], Module, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasm")], Other, Err("no WebAssembly module")),
-            (&[(HANDLER, "wamr")], Aot, Ok(Workload::Wasm)),
+            (&[(HANDLER, "wamr")], Aot, Err("native code of an image is not trusted")),
             (&[(HANDLER, "wasm-smart")], Other, Ok(Workload::Native)),
             (&[(HANDLER, "wasm-smart")], Module, Ok(Workload::Wasm)),
             (&[(HANDLER, "wasmedge")], Module, Err("run.oci.handler = \"wasmedge\"")),

@@ -26,13 +26,43 @@ pub enum FromInit {
     /// The next packet carries the listener of the seccomp filter.
     Listener,
     /// The next packet carries the Wasm module: the answer says what runs it.
-    Module,
+    Module(Native),
     /// Everything is set up; the init waits at the gate.
     Ready,
     /// Something worth a line in the log.
     Note(String),
     /// A step failed: the whole chain of the error.
     Failed(String),
+}
+
+/// What is asked about native code of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Native {
+    /// Whether there is some, or is to be, as the container's engine says.
+    Wanted,
+    /// There has to be: the interpreter must not be given the module, for this reason.
+    Required(String),
+    /// This container goes without: some is to be made for the next one.
+    ForTheNext,
+}
+
+impl Native {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Wanted => b"w".to_vec(),
+            Self::Required(reason) => [b"r", reason.as_bytes()].concat(),
+            Self::ForTheNext => b"n".to_vec(),
+        }
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self> {
+        Some(match payload.split_first()? {
+            (b'w', []) => Self::Wanted,
+            (b'r', reason) => Self::Required(String::from_utf8_lossy(reason).into_owned()),
+            (b'n', []) => Self::ForTheNext,
+            _ => return None,
+        })
+    }
 }
 
 /// To the init.
@@ -101,7 +131,7 @@ impl Channel {
             FromInit::NeedMaps => self.send_packet(b'M', &[]),
             FromInit::RunHooks => self.send_packet(b'H', &[]),
             FromInit::Listener => self.send_packet(b'L', &[]),
-            FromInit::Module => self.send_packet(b'A', &[]),
+            FromInit::Module(native) => self.send_packet(b'A', &native.encode()),
             FromInit::Ready => self.send_packet(b'R', &[]),
             FromInit::Note(text) => self.send_packet(b'N', text.as_bytes()),
             FromInit::Failed(text) => self.send_packet(b'E', text.as_bytes()),
@@ -112,7 +142,7 @@ impl Channel {
     ///
     /// # Errors
     /// [`Error::Os`]: it is gone.
-    pub fn hand_over(&self, descriptor: &OwnedFd) -> Result<()> {
+    pub fn hand_over(&self, descriptor: &impl AsRawFd) -> Result<()> {
         let raw = [descriptor.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&raw)];
         let parts = [IoSlice::new(b"D")];
@@ -146,12 +176,13 @@ impl Channel {
         let Some((tag, payload)) = self.receive_packet()? else { return Ok(None) };
         let text = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
         let pid = || payload.as_slice().try_into().ok().map(i32::from_ne_bytes);
+        let native = || Native::decode(&payload).map(FromInit::Module);
         Ok(Some(match (tag, pid()) {
             (b'P', Some(pid)) => FromInit::Cloned(pid),
             (b'M', _) => FromInit::NeedMaps,
             (b'H', _) => FromInit::RunHooks,
             (b'L', _) => FromInit::Listener,
-            (b'A', _) => FromInit::Module,
+            (b'A', _) => native().ok_or_else(|| Error::Init("asked a bad question".to_owned()))?,
             (b'R', _) => FromInit::Ready,
             (b'N', _) => FromInit::Note(text(&payload)),
             (b'E', _) => FromInit::Failed(text(&payload)),
@@ -193,7 +224,9 @@ mod tests {
             FromInit::NeedMaps,
             FromInit::RunHooks,
             FromInit::Listener,
-            FromInit::Module,
+            FromInit::Module(Native::Wanted),
+            FromInit::Module(Native::Required("uses threads".into())),
+            FromInit::Module(Native::ForTheNext),
             FromInit::Ready,
             FromInit::Note("four".into()),
             FromInit::Failed("x".repeat(30_000)),

@@ -1,9 +1,10 @@
 //! Finds the entrypoint inside the container's root and says what it is.
 
-use super::channel::Channel;
+use super::channel::{Channel, Native};
 use super::setup::Invocation;
-use crate::compiled::{self, Compiled};
+use crate::compiled::{self, Answer, Compiled};
 use crate::error::{Act, Error, Result, said};
+use crate::interpretable;
 use crate::rootfs::in_root::Root;
 use crate::rootfs::mounts::clean;
 use crate::self_exe;
@@ -53,10 +54,12 @@ pub fn find(
     let workload = workload::decide(invocation.handler, magic, &path.to_string_lossy())?;
     let runner = match workload {
         Workload::Native => None,
-        Workload::Wasm => match compiled(root, &path, magic, invocation, channel)? {
-            Some(compiled) => Some(Runner::Compiled(compiled)),
-            None => Some(Runner::Interpreter(runner()?)),
-        },
+        Workload::Wasm => {
+            let module = root.open(&path, libc::O_RDONLY | libc::O_NOCTTY);
+            let module = module.act(|| format!("open the module {}", path.display()))?;
+            let engine = invocation.wasm.engine.map_or_else(compiled::node_default, Ok)?;
+            Some(choose(&File::from(module), &path, engine, channel, runner)?)
+        }
     };
     Ok(Entrypoint { path, runner })
 }
@@ -74,20 +77,55 @@ pub fn is_wasm_in_image(root: &Root, invocation: &Invocation) -> bool {
     }
 }
 
-/// The module at `path` as native code, if that is wanted and there.
-fn compiled(
-    root: &Root,
+/// Native code of `module` if that is wanted and there, else the interpreter if it runs the module.
+fn choose(
+    module: &File,
     path: &Path,
-    magic: Magic,
-    invocation: &Invocation,
+    engine: Engine,
     channel: &Channel,
-) -> Result<Option<Compiled>> {
-    let engine = invocation.wasm.engine.map_or_else(compiled::node_default, Ok)?;
-    if engine == Engine::Interpreted || magic != Magic::Module {
-        return Ok(None);
+    runner: impl FnOnce() -> Result<OwnedFd>,
+) -> Result<Runner> {
+    let ask = |native| compiled::ask(channel, module, native);
+    let answer =
+        if engine == Engine::Interpreted { Answer::Interpreted } else { ask(Native::Wanted)? };
+    if let Answer::Compiled(compiled) = answer {
+        return Ok(Runner::Compiled(compiled));
     }
-    let module = root.open(path, libc::O_RDONLY | libc::O_NOCTTY);
-    compiled::ask(channel, &module.act(|| format!("open the module {}", path.display()))?)
+    let runner = runner()?;
+    let Err(objection) = interpretable::check(&read(module, path)?) else {
+        if matches!(answer, Answer::Missing) {
+            ask(Native::ForTheNext)?;
+        }
+        return Ok(Runner::Interpreter(runner));
+    };
+    let mut reason = format!("{} {objection}", path.display());
+    if !objection.runs_compiled() {
+        return Err(Error::Workload(reason));
+    }
+    if engine == Engine::Interpreted {
+        reason.push_str("; set the annotation org.wamr-crun.wasm.engine to compiled or auto");
+        return Err(Error::Workload(reason));
+    }
+    match ask(Native::Required(reason.clone()))? {
+        Answer::Compiled(compiled) => Ok(Runner::Compiled(compiled)),
+        Answer::Interpreted | Answer::Missing => Err(Error::Workload(reason)),
+    }
+}
+
+/// The module's bytes, in this process's memory: that of the container.
+fn read(module: &File, path: &Path) -> Result<Vec<u8>> {
+    // The specification's limit for implementations.
+    const MOST_BYTES: u64 = 1 << 30;
+    let size = module.metadata().act(|| format!("look at the module {}", path.display()))?.len();
+    if size > MOST_BYTES {
+        return Err(Error::Workload(format!("{} is larger than 1 GiB", path.display())));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    module
+        .take(MOST_BYTES)
+        .read_to_end(&mut bytes)
+        .act(|| format!("read the module {}", path.display()))?;
+    Ok(bytes)
 }
 
 fn look_up(root: &Root, name: &str, invocation: &Invocation) -> Result<(PathBuf, Magic)> {

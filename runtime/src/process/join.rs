@@ -84,9 +84,9 @@ pub fn join(
             Ok(Some(FromInit::Ready)) => return Ok(spawned),
             Ok(Some(FromInit::Failed(text))) => return Err(reap(&spawned, Error::Init(text))),
             Ok(Some(FromInit::Note(text))) => log.note(&text),
-            Ok(Some(FromInit::Module)) => {
+            Ok(Some(FromInit::Module(native))) => {
                 let engine = entry.program.wasm.engine;
-                if let Err(error) = compiled::answer(&spawned.channel, engine, log) {
+                if let Err(error) = compiled::answer(&spawned.channel, &native, engine, log) {
                     drop(spawned.channel);
                     return Err(error);
                 }

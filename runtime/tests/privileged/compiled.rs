@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const ENGINE: &str = "org.wamr-crun.wasm.engine";
+pub const ENGINE: &str = "org.wamr-crun.wasm.engine";
 
 /// Puts the programs for compiled guests beside the runtime, and makes a cache of the test's own;
 /// nothing (and a line) if they are not named.
-fn prepare(container: Container, engine: &str) -> Option<Container> {
+pub fn prepare(container: Container, engine: &str) -> Option<Container> {
     let cache = container.bundle.path().join("compiled");
     with_cache(container, engine, &cache)
 }

@@ -43,5 +43,6 @@ mod wasm;
 mod wasm_files;
 mod wasm_guest;
 mod wasm_life;
+mod wasm_refused;
 mod wasm_sockets;
 mod words;

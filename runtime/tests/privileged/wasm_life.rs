@@ -1,7 +1,7 @@
 //! How a Wasm container ends: stop signals, limits, traps, and what was refused before.
 
 use super::container::{Container, by_systemd, has_controllers, is_v2, wait_until};
-use super::wasm_guest::{acting, container, workload};
+use super::wasm_guest::{acting, workload};
 use serde_json::json;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -91,23 +91,6 @@ fn the_annotation_limits_linear_memory() {
     let ran = container.run();
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.stderr.contains("no memory after"), "{ran:?}");
-}
-
-#[test]
-fn what_cannot_run_is_told_in_wamrs_words() {
-    for (module, status, want) in [
-        (&b"\0asm\x01\0\0\0\xff"[..], 126, "load the module"),
-        (b"\0asm\x01\0\0\0", 126, "_start"),
-        (b"\0aot\x05\0\0\0rest", 126, "AOT format 5"),
-    ] {
-        let Some(mut container) = container() else { return };
-        fs::write(container.rootfs().join("m.wasm"), module).unwrap();
-        container.set("/process/args", json!(["/m.wasm"]));
-        let ran = container.run();
-        assert_eq!(ran.status, status, "{ran:?}");
-        assert!(ran.stderr.contains(want), "{ran:?}");
-        container.assert_gone();
-    }
 }
 
 #[test]

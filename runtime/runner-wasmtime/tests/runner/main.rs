@@ -26,6 +26,8 @@ mod memory;
 mod poll;
 #[path = "../../../runner/tests/runner/preview1.rs"]
 mod preview1;
+#[path = "../../../runner/tests/runner/proposals.rs"]
+mod proposals;
 #[path = "../../../runner/tests/runner/signals.rs"]
 mod signals;
 #[path = "../../../runner/tests/runner/streams.rs"]

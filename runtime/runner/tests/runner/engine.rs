@@ -12,6 +12,14 @@ pub const HAS_CALL_STACK: bool = false;
 /// What docs/memory.md promises of an idle container, with room for other C libraries.
 pub const MOST_PRIVATE_KB: u64 = 210;
 
+/// Its column in docs/proposals.md.
+pub const COLUMN: &str = "interpreted";
+
+/// What the runner is given for a module, whether it can run it or not.
+pub fn try_prepare(module: &[u8]) -> Option<Vec<u8>> {
+    Some(prepare(module))
+}
+
 /// What the runner is given for a module: itself.
 pub fn prepare(module: &[u8]) -> Vec<u8> {
     module.to_vec()

@@ -17,6 +17,7 @@ mod loading;
 mod memory;
 mod poll;
 mod preview1;
+mod proposals;
 mod signals;
 mod sockets;
 mod streams;
