@@ -4,10 +4,12 @@ use std::env;
 use std::path::Path;
 
 /// What the build of WAMR depends on besides its own sources.
-const CONFIGURATION: [&str; 4] = ["wamr.cmake", "copy.h", "stack.h", "pages.h"];
+const CONFIGURATION: [&str; 5] = ["wamr.cmake", "copy.h", "stack.h", "pages.h", "frames.h"];
 
-/// Functions of WAMR's WASI library that the files below src/sys answer.
-const INTERCEPTED: [&str; 26] = [
+/// Functions of WAMR, but for the first of its WASI library, that the files below src/sys answer.
+const INTERCEPTED: [&str; 27] = [
+    // frames.rs
+    "wasm_set_exception",
     // intercept.rs
     "os_openat",
     "os_socket_create",

@@ -41,3 +41,8 @@ set_source_files_properties(
 set_source_files_properties(
   ${CMAKE_CURRENT_SOURCE_DIR}/core/shared/platform/common/posix/posix_memmap.c
   PROPERTIES COMPILE_OPTIONS "-include;${CMAKE_CURRENT_LIST_DIR}/pages.h")
+
+# What else the runner has to know of instances.
+set_source_files_properties(
+  ${CMAKE_CURRENT_SOURCE_DIR}/core/iwasm/interpreter/wasm_runtime.c
+  PROPERTIES COMPILE_OPTIONS "-include;${CMAKE_CURRENT_LIST_DIR}/frames.h")

@@ -31,12 +31,17 @@ pub fn instantiate(artifact: OwnedFd, host: Host, stack_bytes: u32) -> Result<Gu
     let engine = Engine::new(&engine).map_err(|error| failure("start Wasmtime", &error))?;
     let module = crate::sys::map_artifact(&engine, artifact.into())
         .map_err(|error| failure("load the compiled module", &error))?;
+    // Before the warnings about its imports.
+    if module.get_export("_start").is_none() {
+        let reason = "it exports no function _start, as a WASI command does";
+        return Err(Failure::step(INSTANTIATE, reason));
+    }
     let mut store = Store::new(&engine, host);
     store.limiter(|host| &mut host.limits);
     let instance = link_and_instantiate(&mut store, &module, stack_bytes)?;
-    let start = instance.get_func(&mut store, "_start").ok_or_else(|| {
-        Failure::step(INSTANTIATE, "it exports no function _start, as a WASI command does")
-    })?;
+    let start = instance
+        .get_func(&mut store, "_start")
+        .ok_or_else(|| Failure::step(INSTANTIATE, "what it exports as _start is no function"))?;
     let start = start.typed(&store).map_err(|error| failure(INSTANTIATE, &error))?;
     store.data_mut().memory = instance.get_memory(&mut store, "memory");
     Ok(Guest { store, stack_bytes, start })
@@ -102,14 +107,8 @@ fn trap_text(error: &wasmtime::Error, stack_bytes: usize) -> String {
     }
     let trace = error.downcast_ref::<WasmBacktrace>();
     for frame in trace.map_or(&[][..], WasmBacktrace::frames) {
-        text.push_str("\n    at ");
-        match frame.func_name() {
-            Some(name) => text.push_str(name),
-            None => text.push_str(&format!("function {}", frame.func_index())),
-        }
-        if let Some(offset) = frame.module_offset() {
-            text.push_str(&format!(" (offset {offset:#x})"));
-        }
+        let (name, index) = (frame.func_name(), frame.func_index());
+        text.push_str(&stack::frame_line(name, index, frame.module_offset()));
     }
     text
 }

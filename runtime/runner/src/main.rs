@@ -8,6 +8,7 @@
 //! The steps, in order, are in [`run`].
 #![cfg_attr(not(test), no_main)]
 
+mod binary;
 mod sys;
 mod wamr;
 mod wasi;

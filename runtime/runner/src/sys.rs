@@ -5,11 +5,13 @@ use std::ffi::{c_char, c_int, c_void};
 
 use wamr_guest::sys::{exit_now, first_argument};
 
+mod frames;
 mod intercept;
 mod paths;
 mod poll;
 mod streams;
 
+pub use frames::at_last_trap;
 pub use intercept::grant_sockets;
 pub use paths::{WorkingDirectory, set_working_directory};
 

@@ -9,8 +9,8 @@ use wamr_plan::PlanRef;
 use wamrx_sys as c;
 
 use crate::NAME;
-use crate::sys;
 use crate::wasi::Strings;
+use crate::{binary, sys};
 
 /// WAMR's texts of traps begin so.
 const TRAP: &str = "Exception: ";
@@ -51,12 +51,41 @@ impl Limits {
 }
 
 /// A loaded module. It points into the mapping, which therefore is never unmapped.
-pub struct Module(c::wasm_module_t);
+pub struct Module {
+    handle: c::wasm_module_t,
+    binary: Binary,
+}
+
+/// The bytes of the module, of which WAMR has edited some.
+#[derive(Clone, Copy)]
+struct Binary {
+    start: *const u8,
+    size_bytes: usize,
+}
+
+impl Binary {
+    /// The guest's functions at its last trap, a line each.
+    fn frames(self) -> String {
+        let (indices, more) = sys::at_last_trap();
+        // SAFETY: the mapping is never undone, and WAMR, which may edit it, does not run now.
+        let module = unsafe { std::slice::from_raw_parts(self.start, self.size_bytes) };
+        let line = |index| {
+            let name = binary::function_name(module, index);
+            stack::frame_line(name.as_deref(), index, None)
+        };
+        let mut text: String = indices.into_iter().map(line).collect();
+        if more > 0 {
+            text.push_str(&format!("\n    and {more} more"));
+        }
+        text
+    }
+}
 
 /// A module with its memory, ready to run. Never torn down: the process ends with it.
 pub struct Instance {
     handle: c::wasm_module_inst_t,
     stacks: Stacks,
+    binary: Binary,
 }
 
 /// The sizes of the guest's stacks: WAMR's own of operands, and the native one.
@@ -121,6 +150,8 @@ pub fn load(bytes: Mapping) -> Result<Module, Failure> {
         );
         return Err(Failure::step(ACT, reason));
     }
+    binary::hide_from_wamr(bytes);
+    let binary = Binary { start: bytes.as_ptr(), size_bytes: bytes.len() };
     let mut reason = Reason::new();
     let arguments = c::LoadArgs { name: c"".as_ptr().cast_mut(), ..c::LoadArgs::default() };
     // SAFETY: `bytes` is writable and never freed, as WAMR wants of a buffer that it may edit and
@@ -137,7 +168,7 @@ pub fn load(bytes: Mapping) -> Result<Module, Failure> {
     if module.is_null() {
         return Err(Failure::step(ACT, reason.text()));
     }
-    Ok(Module(module))
+    Ok(Module { handle: module, binary })
 }
 
 /// Makes the one instance of `module`.
@@ -160,7 +191,7 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
     // in `wasi`, and WAMR copies them before it returns.
     let instance = unsafe {
         c::wasm_runtime_instantiate_ex2(
-            module.0,
+            module.handle,
             arguments,
             reason.0.as_mut_ptr(),
             reason.size_bytes(),
@@ -174,8 +205,8 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
     };
     if instance.is_null() {
         let reason = reason.text();
-        let trap = reason.find(TRAP).map(|begin| stacks.explain(&reason[begin..]));
-        return Err(trap.map_or_else(|| Failure::step(ACT, reason), Failure::Trapped));
+        let Some(begin) = reason.find(TRAP) else { return Err(Failure::step(ACT, reason)) };
+        return Err(Failure::Trapped(stacks.explain(&reason[begin..]) + &module.binary.frames()));
     }
     // SAFETY: the instance is live.
     if unsafe { c::wasm_runtime_lookup_wasi_start_function(instance) }.is_null() {
@@ -192,7 +223,7 @@ pub fn instantiate(module: &Module, wasi: &Strings, limits: &Limits) -> Result<I
         let boundary = stack_boundary(stacks.native_bytes);
         c::wasm_runtime_set_native_stack_boundary(environment, boundary);
     }
-    Ok(Instance { handle: instance, stacks })
+    Ok(Instance { handle: instance, stacks, binary: module.binary })
 }
 
 fn set_limits(arguments: *mut c::InstantiationArgs2, limits: &Limits) {
@@ -249,7 +280,7 @@ fn set_wasi(arguments: *mut c::InstantiationArgs2, wasi: &Strings) {
 
 /// Runs `_start` to its end.
 pub fn execute(instance: &Instance) -> Outcome {
-    let &Instance { handle: instance, stacks } = instance;
+    let &Instance { handle: instance, stacks, binary } = instance;
     // SAFETY: the instance is live, as nothing here destroys it. The exception text belongs to it
     // and is copied at once.
     unsafe {
@@ -260,20 +291,20 @@ pub fn execute(instance: &Instance) -> Outcome {
         if text.is_null() {
             return Outcome::Trapped("no reason given".to_owned());
         }
-        Outcome::of_exception(&CStr::from_ptr(text).to_string_lossy(), stacks)
+        let text = CStr::from_ptr(text).to_string_lossy();
+        match raised_signal(&text) {
+            Some(signal) => Outcome::Raised(signal),
+            None => Outcome::Trapped(stacks.explain(&text) + &binary.frames()),
+        }
     }
 }
 
-impl Outcome {
-    /// WAMR tells of `proc_raise` by the text of an exception, and of traps likewise.
-    fn of_exception(text: &str, stacks: Stacks) -> Self {
-        let raised = text.strip_prefix("Exception: wasi proc raise ");
-        match raised.and_then(|number| number.parse().ok()) {
-            Some(signal) => Self::Raised(signal),
-            None => Self::Trapped(stacks.explain(text)),
-        }
-    }
+/// WAMR tells of `proc_raise` by the text of an exception, and of traps likewise.
+fn raised_signal(text: &str) -> Option<i32> {
+    text.strip_prefix("Exception: wasi proc raise ")?.parse().ok()
+}
 
+impl Outcome {
     /// The exit status; a trap's text goes to standard error.
     pub fn report(self) -> ExitCode {
         match self {

@@ -183,7 +183,7 @@ fn a_trap_is_134_with_its_text() {
     container.set("/process/args", json!(["/m.wasm"]));
     let ran = container.run();
     assert_eq!(ran.status, 134, "{ran:?}");
-    assert_eq!(ran.stderr, "wamr-runner: Exception: unreachable\n");
+    assert_eq!(ran.stderr, "wamr-runner: Exception: unreachable\n    at function 1\n");
     container.assert_gone();
 }
 

@@ -10,8 +10,6 @@ pub const VARIABLE: &str = "WASMTIME_RUNNER";
 pub const NAME: &str = "wasmtime-runner";
 /// What it says of a guest that calls too deep.
 pub const STACK_OVERFLOW: &str = "call stack exhausted";
-/// Behind a trap's reason come the guest's functions.
-pub const HAS_CALL_STACK: bool = true;
 /// What docs/engines.md promises of an idle container.
 pub const MOST_PRIVATE_KB: u64 = 160;
 

@@ -7,8 +7,6 @@ pub const VARIABLE: &str = "WAMR_RUNNER";
 pub const NAME: &str = "wamr-runner";
 /// What it says of a guest that calls too deep.
 pub const STACK_OVERFLOW: &str = "stack overflow";
-/// A trap is told in one line, without the guest's functions.
-pub const HAS_CALL_STACK: bool = false;
 /// What docs/memory.md promises of an idle container, with room for other C libraries.
 pub const MOST_PRIVATE_KB: u64 = 210;
 
