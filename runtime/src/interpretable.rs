@@ -131,14 +131,20 @@ pub fn check(module: &[u8]) -> Result<(), Objection> {
             }
             (Err(error), first_offset) => {
                 let Some(missing) = missing(module, features, &error) else {
-                    let reason = format!("{} (at byte {:#x})", error.message(), error.offset());
-                    return Err(Objection::Invalid(reason));
+                    return Err(invalid(&error));
                 };
                 features |= missing;
                 first = first_offset.or(Some(error.offset()));
             }
         }
     }
+}
+
+fn invalid(error: &BinaryReaderError) -> Objection {
+    // A message may hold names of the module's, and goes to terminals and logs.
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let message: String = error.message().chars().map(shown).take(200).collect();
+    Objection::Invalid(format!("{message} (at byte {:#x})", error.offset()))
 }
 
 fn proposals(used: WasmFeatures, offset: usize) -> Objection {
@@ -322,6 +328,9 @@ mod tests {
         }
         let text = of_text(r#"(module (func (export "_start") (result i32)))"#).unwrap_err();
         assert!(text.to_string().contains("(at byte 0x"), "{text}");
+        let twice = r#"(module (func) (export "\1b[2J" (func 0)) (export "\1b[2J" (func 0)))"#;
+        let text = of_text(twice).unwrap_err().to_string();
+        assert!(text.contains("[2J") && !text.contains('\x1b'), "{text}");
     }
 
     /// One below the limit, and one above it, by each kind of constant.

@@ -1,4 +1,4 @@
-//! What a module may import to run without the interpreter. Pure.
+//! What a module must export to be a guest, and may import to run without the interpreter. Pure.
 
 use wasmparser::{Parser, Payload, TypeRef};
 
@@ -7,22 +7,35 @@ const PREVIEW1: &str = "wasi_snapshot_preview1";
 /// Its functions whose names begin like WAMR's own.
 const SOCKETS: [&str; 4] = ["sock_accept", "sock_recv", "sock_send", "sock_shutdown"];
 
-/// Refuses what only the interpreter provides, and what nobody does. Imports of functions that
-/// nobody provides pass: they trap when they are called, as they do in the interpreter.
+const NO_START: &str = "it exports no function _start, where a container's guest begins: it is a \
+                        library; build it as a WASI command";
+
+/// Refuses what is no command, what only the interpreter provides, and what nobody does. Imports of
+/// functions that nobody provides pass: they trap when they are called, as they do in the
+/// interpreter.
 ///
 /// # Errors
 /// What it is, and what to do.
 pub fn check(module: &[u8]) -> Result<(), String> {
+    let mut is_command = false;
     for payload in Parser::new(0).parse_all(module) {
         // What is wrong with it the compiler says, with more words.
         let Ok(payload) = payload else { return Ok(()) };
-        let Payload::ImportSection(section) = payload else { continue };
-        for import in section.into_imports() {
-            let Ok(import) = import else { return Ok(()) };
-            check_import(import.module, import.name, &import.ty)?;
+        match payload {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let Ok(import) = import else { return Ok(()) };
+                    check_import(import.module, import.name, &import.ty)?;
+                }
+            }
+            Payload::ExportSection(section) => {
+                let names = section.into_iter().flatten().map(|export| export.name);
+                is_command = names.into_iter().any(|name| name == "_start");
+            }
+            _ => {}
         }
     }
-    Ok(())
+    if is_command { Ok(()) } else { Err(NO_START.to_owned()) }
 }
 
 fn check_import(module: &str, name: &str, ty: &TypeRef) -> Result<(), String> {
@@ -55,7 +68,8 @@ mod tests {
             (r#""env" "anything" (func)"#, None),
             (r#""env" "memory" (memory 1)"#, Some("(env, memory), which is no function")),
         ] {
-            let module = wat::parse_str(format!("(module (import {import}))")).unwrap();
+            let start = r#"(func (export "_start"))"#;
+            let module = wat::parse_str(format!("(module (import {import}) {start})")).unwrap();
             match (check(&module), want) {
                 (Ok(()), None) => {}
                 (Err(text), Some(want)) => assert!(text.contains(want), "{text}"),
@@ -63,5 +77,7 @@ mod tests {
             }
         }
         assert_eq!(check(b"no module"), Ok(()), "the compiler's to say");
+        let library = wat::parse_str(r#"(module (func (export "_initialize")))"#).unwrap();
+        assert_eq!(check(&library), Err(NO_START.to_owned()));
     }
 }

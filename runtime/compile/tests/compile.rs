@@ -65,7 +65,11 @@ fn what_is_not_compiled_is_told() {
     for (module, want) in [
         (b"no module".to_vec(), "compile the module: "),
         (b"".to_vec(), "compile the module: "),
-        (wat("(module (func (result i32) (i32.add)))"), "compile the module: "),
+        (
+            wat(r#"(module (func (export "_start") (result i32) (i32.add)))"#),
+            "compile the module: ",
+        ),
+        (wat(r#"(module (func (export "_initialize")))"#), "exports no function _start"),
         (with_import(r#""wasi_snapshot_preview1" "sock_open""#), "socket function sock_open"),
     ] {
         let (output, written) = compile(&module);

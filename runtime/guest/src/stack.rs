@@ -13,14 +13,14 @@ pub fn overflow_text(text: &str, bytes: usize) -> String {
 pub fn frame_line(name: Option<&str>, index: u32, offset: Option<usize>) -> String {
     // A module says what its functions are called, and this goes to terminals and logs.
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut line = match name {
-        Some(name) => format!("\n    at {}", name.chars().map(shown).collect::<String>()),
-        None => format!("\n    at function {index}"),
+    let function = match name {
+        Some(name) => name.chars().map(shown).collect(),
+        None => format!("function {index}"),
     };
-    if let Some(offset) = offset {
-        line.push_str(&format!(" (offset {offset:#x})"));
+    match offset {
+        Some(offset) => format!("\n    at {function} (offset {offset:#x})"),
+        None => format!("\n    at {function}"),
     }
-    line
 }
 
 #[cfg(test)]

@@ -73,11 +73,8 @@ impl Binary {
             let name = binary::function_name(module, index);
             stack::frame_line(name.as_deref(), index, None)
         };
-        let mut text: String = indices.into_iter().map(line).collect();
-        if more > 0 {
-            text.push_str(&format!("\n    and {more} more"));
-        }
-        text
+        let rest = (more > 0).then(|| format!("\n    and {more} more"));
+        indices.into_iter().map(line).chain(rest).collect()
     }
 }
 

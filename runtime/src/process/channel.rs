@@ -244,7 +244,7 @@ mod tests {
     fn a_descriptor_or_the_failure_instead() {
         let (runtime, init) = pair().unwrap();
         let file = tempfile::tempfile().unwrap();
-        init.hand_over(&file.into()).unwrap();
+        init.hand_over(&file).unwrap();
         let file = std::fs::File::from(runtime.take_over().unwrap());
         assert_eq!(file.metadata().unwrap().len(), 0);
         init.tell(&FromInit::Failed("why".into())).unwrap();

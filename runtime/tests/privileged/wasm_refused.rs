@@ -35,6 +35,21 @@ fn constants(count: usize) -> Vec<u8> {
     wat(&format!(r#"(module (memory (export "memory") 1) (func (export "_start") {body}))"#))
 }
 
+/// In WAMR's loader each of the 3,000 blocks takes more bytes in the second pass than in the first,
+/// for which its constant was one too many: `wamr-runner` given this module by hand ends with
+/// "malloc(): corrupted top size".
+fn overflows_wamr() -> Vec<u8> {
+    // The loader merges equal ones among the first ten constants only.
+    let different: Vec<_> = (0..12).map(|number| format!("(drop (i64.const {number}))")).collect();
+    let fill = different.concat() + &"(drop (i64.const 5))".repeat(16_388);
+    let blocks = "block (result i64 i32) i64.const 5 local.get 0 i32.eqz end drop drop ";
+    let blocks = blocks.repeat(3000);
+    wat(&format!(
+        r#"(module (memory (export "memory") 1)
+            (func (export "_start") (local i32) {fill} {blocks}))"#
+    ))
+}
+
 /// Each module, and what is said of it.
 fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
@@ -58,6 +73,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("WAMR's native code", b"\0aot\x05\0\0\0rest".to_vec(), "(by wamrc, .aot)"),
         ("Wasmtime's", b"\x7fELF\x02\x01\x01\xc8rest".to_vec(), "(by Wasmtime, .cwasm)"),
         ("too many constants", constants(16_383), "has too many constants in function 0"),
+        ("CVE-2026-54912", overflows_wamr(), "has too many constants in function 0 (at byte 0x"),
         ("wrong types", wat(&format!("(module {start} (func i32.add))")), "type mismatch"),
     ]
 }
@@ -100,7 +116,7 @@ fn what_runs_compiled_alone_is_compiled_first() {
         ("auto", wat(THROWS), 7),
         ("compiled", wat(THROWS), 7),
         ("auto", constants(16_383), 0),
-        ("compiled", constants(16_383), 0),
+        ("compiled", overflows_wamr(), 0),
     ] {
         let Some(container) = with_module(&module) else { return };
         let Some(mut container) = prepare(container, engine) else { return };

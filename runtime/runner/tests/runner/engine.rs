@@ -15,7 +15,7 @@ pub const COLUMN: &str = "interpreted";
 
 /// What the runner is given for a module, whether it can run it or not.
 pub fn try_prepare(module: &[u8]) -> Option<Vec<u8>> {
-    Some(prepare(module))
+    (!module.is_empty()).then(|| prepare(module))
 }
 
 /// What the runner is given for a module: itself.
