@@ -36,7 +36,9 @@ lib.nixosSystem {
         enable = true;
         inherit profile;
         runtimes = lib.attrNames there;
-        workloads = lib.unique (lib.concatMap (row: row.workloads) (lib.attrValues there));
+        workloads = lib.filter (name: tables.workloads ? ${name}) (
+          lib.unique (lib.concatMap (row: row.workloads) (lib.attrValues there))
+        );
       };
     }
   ];

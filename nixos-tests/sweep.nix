@@ -12,7 +12,9 @@ in
     services.wamr-lab.node = {
       enable = true;
       runtimes = lib.attrNames there;
-      workloads = lib.unique (lib.concatMap (row: row.workloads) (lib.attrValues there));
+      workloads = lib.filter (name: tables.workloads ? ${name}) (
+        lib.unique (lib.concatMap (row: row.workloads) (lib.attrValues there))
+      );
     };
     virtualisation = {
       cores = 8;

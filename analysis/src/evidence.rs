@@ -14,6 +14,9 @@ pub struct SystemEvidence {
     pub handlers: Vec<String>,
     /// `/proc/PID/exe` of its containers.
     pub executables: Vec<String>,
+    /// The files that run the guests, by name; none in runs that did not record them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<String>,
     /// Pods of the cells that left evidence.
     pub pods: u64,
     /// Containers that were looked at.
@@ -44,6 +47,7 @@ const MAX_FILES: usize = 200;
 pub fn system_evidence(records: &[&CellRecord]) -> Option<SystemEvidence> {
     let mut handlers = BTreeSet::new();
     let mut executables = BTreeSet::new();
+    let mut engines = BTreeSet::new();
     let mut files = BTreeSet::new();
     let (mut pods, mut containers, mut proven, mut placed, mut found) = (0, 0, 0, 0, false);
     for record in records {
@@ -66,6 +70,7 @@ pub fn system_evidence(records: &[&CellRecord]) -> Option<SystemEvidence> {
             placed += u64::from(container.cgroup_in_pod);
             if executables.len() < MAX_FILES {
                 executables.insert(clean(&container.exe));
+                engines.extend(container.engine.as_deref().map(clean));
             }
             file("running process", &container.exe, &container.exe_sha256);
         }
@@ -73,6 +78,7 @@ pub fn system_evidence(records: &[&CellRecord]) -> Option<SystemEvidence> {
     found.then(|| SystemEvidence {
         handlers: handlers.into_iter().collect(),
         executables: executables.into_iter().collect(),
+        engines: engines.into_iter().collect(),
         pods,
         containers,
         proven,

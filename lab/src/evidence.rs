@@ -94,6 +94,7 @@ fn container_evidence(
     let exe_sha256 = digests.of(File::open(node.proc.path(pid, "exe")).ok()?).ok()?;
     let mapped_programs = executable_files(&node.proc.text(pid, "maps")?);
     let engine_proven = proves(expected, &exe, &exe_sha256, &mapped_programs);
+    let engine = Some(engine(expected, &exe, &exe_sha256, &mapped_programs));
     let cgroup_in_pod = pod.cgroup.as_ref().is_some_and(|cgroup| is_in_pod(cgroup, &pod.uid));
     let pod = pod.name.clone();
     Some(ContainerEvidence {
@@ -102,6 +103,7 @@ fn container_evidence(
         exe,
         exe_sha256,
         mapped_programs,
+        engine,
         engine_proven,
         cgroup_in_pod,
     })
@@ -132,6 +134,27 @@ fn proves(
             mapped_programs.iter().any(|file| program_name_of(file).starts_with(begin))
         }
     }
+}
+
+/// The name of the file that runs the guest. Pure.
+///
+/// A mapped library of the row comes before the program that has mapped it: it is the engine.
+fn engine(
+    expected: &Expected<'_>,
+    exe: &str,
+    exe_sha256: &str,
+    mapped_programs: &[String],
+) -> String {
+    let named = |path: &str| program_name_of(path).to_owned();
+    if let EngineEvidence::Maps(begin) = expected.demanded
+        && let Some(file) =
+            mapped_programs.iter().find(|file| program_name_of(file).starts_with(begin))
+    {
+        return named(file);
+    }
+    let mut known = expected.programs.iter().chain([expected.workload]);
+    let listed = known.find(|program| program.sha256 == exe_sha256);
+    listed.map_or_else(|| named(exe), |program| named(&program.path))
 }
 
 /// Whether `cgroup` lies below the group of the pod `uid`. Pure.
@@ -169,8 +192,8 @@ impl Digests {
 mod tests {
     use super::*;
 
-    /// Name, what the table demands, exe, its digest, mappings, whether it is proven.
-    type Case<'a> = (&'a str, EngineEvidence, &'a str, &'a str, &'a [String], bool);
+    /// Name, what the table demands, exe, its digest, mappings, whether it is proven, the engine.
+    type Case<'a> = (&'a str, EngineEvidence, &'a str, &'a str, &'a [String], bool, &'a str);
 
     #[test]
     fn an_engine_is_proven_by_digest_name_or_mapping() {
@@ -182,20 +205,21 @@ mod tests {
         let maps = || EngineEvidence::Maps("libwasmedge.so".to_owned());
         let lib = ["/usr/lib/libwasmedge.so.0.1.1".to_owned()];
         let table: &[Case] = &[
-            ("listed, by digest", exe("wamr-runner"), "/", "bb", &[], true),
-            ("listed, another file", exe("wamr-runner"), "/x/wamr-runner", "cc", &[], false),
-            ("the runtime itself", exe("wamr-runner"), "/", "aa", &[], false),
-            ("unlisted, by name", exe("python3.13"), "/usr/bin/python3.13", "dd", &[], true),
-            ("unlisted, other name", exe("python3.13"), "/usr/bin/python3.11", "dd", &[], false),
-            ("mapped", maps(), "/usr/bin/crun", "ee", &lib, true),
-            ("not mapped", maps(), "/usr/bin/crun", "ee", &[], false),
-            ("the workload", EngineEvidence::Workload, "/", "ff", &[], true),
-            ("another program", EngineEvidence::Workload, "/app", "ee", &[], false),
+            ("by digest", exe("wamr-runner"), "/", "bb", &[], true, "wamr-runner"),
+            ("another file", exe("wamr-runner"), "/x/wamr-runner", "cc", &[], false, "wamr-runner"),
+            ("the runtime", exe("wamr-runner"), "/", "aa", &[], false, "wamr-crun"),
+            ("by name", exe("python3.13"), "/usr/bin/python3.13", "dd", &[], true, "python3.13"),
+            ("other", exe("python3.13"), "/usr/bin/python3.11", "dd", &[], false, "python3.11"),
+            ("mapped", maps(), "/usr/bin/crun", "ee", &lib, true, "libwasmedge.so.0.1.1"),
+            ("not mapped", maps(), "/usr/bin/crun", "ee", &[], false, "crun"),
+            ("the workload", EngineEvidence::Workload, "/", "ff", &[], true, "app"),
+            ("another program", EngineEvidence::Workload, "/app", "ee", &[], false, "app"),
         ];
         let workload = Program { path: "/app".into(), sha256: "ff".into() };
-        for (case, demanded, path, sha256, mapped, want) in table {
+        for (case, demanded, path, sha256, mapped, want, name) in table {
             let expected = Expected { demanded, programs: &programs, workload: &workload };
             assert_eq!(proves(&expected, path, sha256, mapped), *want, "{case}");
+            assert_eq!(engine(&expected, path, sha256, mapped), *name, "{case}");
         }
     }
 

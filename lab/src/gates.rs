@@ -247,6 +247,7 @@ mod tests {
             exe: "/".into(),
             exe_sha256: "aa".into(),
             mapped_programs: vec![],
+            engine: None,
             engine_proven: true,
             cgroup_in_pod: true,
         };

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use crate::record::lacking;
 
 /// The programs that a node runs.
-const RESIDENT: [&str; 3] = ["wamr-crun", "wamr-runner", "containerd-shim-wamr-crun-v1"];
+const RESIDENT: [&str; 5] =
+    ["wamr-crun", "wamr-runner", "wasmtime-runner", "wamr-compile", "containerd-shim-wamr-crun-v1"];
 
 /// The shipped program `name`, from the directory that `WAMR_TEST_PROGRAMS` names; `None`, as
 /// [`lacking`], without it.

@@ -41,4 +41,4 @@ result = compute(int(text))
 print(f"duration_ns={time.monotonic_ns() - begin}")
 print(f"checksum={result:016x}", flush=True)
 while "stay" in sys.argv[1:]:
-    signal.pause()
+    time.sleep(3600)

@@ -12,18 +12,26 @@ pub fn evidence(study: &Study) -> Table {
     let mut table = Table::new("evidence", "What really ran", note)
         .words("Runtime", "runtime")
         .words("Handler", "handler")
-        .words("Running process", "exe")
-        .words("Engine proven", "engine_proven")
-        .words("In place", "cgroup_in_pod");
+        .words("Running process", "exe");
+    let evidence = || study.systems.iter().filter_map(|system| system.evidence.as_ref());
+    let has_engines = evidence().any(|evidence| !evidence.engines.is_empty());
+    if has_engines {
+        table = table.words("Engine", "engine");
+    }
+    table = table.words("Engine proven", "engine_proven").words("In place", "cgroup_in_pod");
+    let columns = if has_engines { 6 } else { 5 };
     for system in &study.systems {
         let mut cells = vec![Cell::words(&system.title)];
         if let Some(evidence) = &system.evidence {
             cells.push(Cell::code(&evidence.handlers.join(" ")));
             cells.push(Cell::code(&shorten(&evidence.executables.join(" "), 120)));
+            if has_engines {
+                cells.push(Cell::code(&shorten(&evidence.engines.join(" "), 120)));
+            }
             cells.push(Cell::words(&format!("{} of {}", evidence.proven, evidence.pods)));
             cells.push(Cell::words(&format!("{} of {}", evidence.placed, evidence.pods)));
         } else {
-            cells.resize(5, Cell::words("no evidence"));
+            cells.resize(columns, Cell::words("no evidence"));
         }
         table.row(class(system), cells);
     }

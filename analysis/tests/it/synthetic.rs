@@ -458,6 +458,7 @@ impl CellWriter<'_> {
             exe: exe.clone(),
             exe_sha256: "ab".repeat(32),
             mapped_programs: vec![exe.clone()],
+            engine: Some(self.model.runtime.to_owned()),
             engine_proven: true,
             cgroup_in_pod: true,
         };

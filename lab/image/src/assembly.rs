@@ -13,7 +13,7 @@ use crate::cache::{Bench, Cache, Stage};
 use crate::debian::{self, Variant};
 use crate::recipes::Inputs;
 use crate::stack::{self, Built, Stack};
-use crate::workloads::{self, Workloads};
+use crate::workloads::{self, Workload, Workloads};
 use crate::{NodeImage, WorkloadImage, tool};
 
 /// Name of the root file system in its stage's folder.
@@ -54,10 +54,21 @@ impl Recipes {
     /// A recipe names a file that is not there.
     pub fn key(&self) -> Result<String> {
         let mut inputs = Inputs::new().value("root", &self.root_key()?);
-        for (name, workload) in &self.workloads {
+        for (name, workload) in self.always() {
             inputs = inputs.value(name, &workload.key(name, &self.debian.debian)?);
         }
         Ok(inputs.key())
+    }
+
+    /// The images that come with a node image.
+    fn always(&self) -> impl Iterator<Item = (&String, &Workload)> {
+        self.workloads.iter().filter(|(_, workload)| !workload.is_on_demand())
+    }
+
+    /// Those of `names` that are made on demand.
+    pub fn on_demand<'a>(&self, names: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+        let is_one = |name: &&str| self.workloads.get(*name).is_some_and(Workload::is_on_demand);
+        names.iter().copied().filter(is_one).collect()
     }
 
     fn debian_key(&self) -> String {
@@ -143,8 +154,7 @@ impl Recipes {
 
     fn images(&self, cache: &Cache, progress: &Progress) -> Result<Images> {
         let debian = &self.debian.debian;
-        self.workloads
-            .iter()
+        self.always()
             .map(|(name, row)| Ok((name.clone(), row.ensure(name, debian, cache, progress)?)))
             .collect()
     }
@@ -239,6 +249,11 @@ mod tests {
             change(&mut recipes);
             assert_ne!(key, recipes.key().unwrap(), "{case}");
         }
+        let mut fewer = Recipes::read().unwrap();
+        fewer.workloads.remove("python-wasm").unwrap();
+        assert_eq!(key, fewer.key().unwrap(), "what is made on demand is no part of it");
+        let asked = ["python-wasm", "microservice-wasm", "nothing"].into();
+        assert_eq!(Recipes::read().unwrap().on_demand(&asked), ["python-wasm"].into());
         let mut reworded = Recipes::read().unwrap();
         for package in &mut reworded.debian.node {
             package.why.clear();

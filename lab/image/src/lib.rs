@@ -28,6 +28,8 @@ mod recipes;
 pub mod requirements;
 mod stack;
 mod tool;
+pub mod wheel;
+mod workload_program;
 mod workloads;
 
 pub use cache::default_cache;
@@ -120,11 +122,48 @@ pub fn ensure_workloads(
     progress: &Progress,
 ) -> Result<NodeImage> {
     let recipes = assembly::Recipes::read()?;
-    if let Some(image) = finished(cache, &recipes.key()?) {
+    if let Some(mut image) = finished(cache, &recipes.key()?) {
+        add_on_demand(&mut image, cache, names, progress)?;
         return Ok(image);
     }
     let cache = std::path::absolute(cache).into_diagnostic()?;
     recipes.build_workloads(names, &cache::Cache::open(&cache, progress)?, progress)
+}
+
+/// Adds to `image` what it lacks of the workloads `names`, if they are made on demand. A name that
+/// is in no recipe is nobody's here: the experiment's reader refuses it.
+///
+/// # Errors
+/// As [`ensure_workloads`].
+pub fn add_on_demand(
+    image: &mut NodeImage,
+    cache: &Path,
+    names: &BTreeSet<&str>,
+    progress: &Progress,
+) -> Result<()> {
+    let recipes = assembly::Recipes::read()?;
+    let lacks = |name: &&str| !image.workloads.contains_key(*name);
+    let asked: BTreeSet<&str> = names.iter().copied().filter(lacks).collect();
+    let wanted = recipes.on_demand(&asked);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let cache = std::path::absolute(cache).into_diagnostic()?;
+    let cache = cache::Cache::open(&cache, progress)?;
+    let made = recipes.build_workloads(&wanted, &cache, progress)?;
+    image.versions.extend(made.versions);
+    image.workloads.extend(made.workloads);
+    Ok(())
+}
+
+/// The layer with Debian's Python that the Python images share, as a tar archive.
+///
+/// # Errors
+/// mmdebstrap or the interpreter fails, or the layer cannot be written.
+pub fn python_layer(cache: &Path, progress: &Progress) -> Result<PathBuf> {
+    let cache = cache::Cache::open(&std::path::absolute(cache).into_diagnostic()?, progress)?;
+    let debian = debian::Recipe::read()?.debian;
+    Ok(python::Interpreter::read()?.ensure(&debian, &cache, progress)?.file)
 }
 
 /// The image that `image.json` describes, if it is made from the same and its files are there.

@@ -46,7 +46,8 @@ pub struct Interpreter {
 /// The finished layer.
 #[derive(Debug, Clone)]
 pub struct Interpreted {
-    file: PathBuf,
+    /// Where it is.
+    pub file: PathBuf,
     /// The interpreter's path and digest.
     pub program: Program,
     /// Its version.

@@ -61,7 +61,9 @@ const RECIPES: &[(&str, &str)] = recipes![
     "workloads/microservice.py",
     "workloads/pause.c",
     "workloads/python.toml",
+    "workloads/service.go",
     "workloads/wamr_sockets.h",
+    "workloads/wheels.toml",
     "workloads/workloads.toml",
 ];
 

@@ -133,6 +133,12 @@ const FOR_PEERS: &[Requirement] = &[
     need("SIMDe", "libsimde-dev", "is SIMD of WAMR's interpreter", header("simde/wasm/simd128.h")),
 ];
 
+/// What fetching a module from PyPI uses.
+const FOR_WHEELS: &[Requirement] = &[
+    need("pip3", "python3-pip", "fetches packages from PyPI", Presence::Program),
+    need("python3", "python3", "unpacks them", Presence::Program),
+];
+
 /// A C header below `/usr/include`.
 const fn header(path: &'static str) -> Presence {
     Presence::Header(path)
@@ -171,6 +177,14 @@ pub fn require_for_peers() -> miette::Result<()> {
     refuse_without("peers", find_all(FOR_PEERS))
 }
 
+/// Refuses to begin fetching a package from PyPI that would fail halfway.
+///
+/// # Errors
+/// What is missing, and one command that installs it.
+pub fn require_for_wheels() -> miette::Result<()> {
+    refuse_without("images with modules from PyPI", find_all(FOR_WHEELS))
+}
+
 fn refuse_without(what: &str, findings: Vec<Finding>) -> miette::Result<()> {
     let missing: Vec<_> = findings.into_iter().filter(|finding| finding.result.is_err()).collect();
     if missing.is_empty() {
@@ -188,7 +202,7 @@ fn refuse_without(what: &str, findings: Vec<Finding>) -> miette::Result<()> {
 
 /// What to do when `program` is not installed.
 pub fn advice(program: &str) -> String {
-    let mut all = REQUIREMENTS.iter().chain(FOR_PEERS);
+    let mut all = REQUIREMENTS.iter().chain(FOR_PEERS).chain(FOR_WHEELS);
     let known = all.find(|requirement| requirement.name == program);
     known.map_or_else(
         || format!("install {program} and have it on PATH"),

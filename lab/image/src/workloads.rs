@@ -14,10 +14,12 @@ use crate::WorkloadImage;
 use crate::archive::{self, ImageConfig, Layer, LayerWriter};
 use crate::cache::{Bench, Cache, Stage};
 use crate::debian::{self, Debian};
+use crate::digest;
 use crate::layer::{self, Rules};
 use crate::python::{Interpreted, Interpreter};
 use crate::recipes::{self, Inputs};
-use crate::{digest, tool};
+use crate::wheel::{self, Wheel};
+use crate::workload_program::{Build, Fetched};
 
 const WORKLOADS: &str = "workloads/workloads.toml";
 
@@ -38,17 +40,14 @@ pub struct Workload {
     /// Files that the source includes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<String>,
+    /// Row of `wheels.toml` with the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wheel: Option<String>,
     program: String,
     entrypoint: Vec<String>,
-}
-
-/// How the source becomes the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Build {
-    Native,
-    Wasm,
-    Python,
+    /// Made when somebody asks for it, and not with the node image.
+    #[serde(default, skip_serializing)]
+    on_demand: bool,
 }
 
 /// What a stage says about the image that it made.
@@ -66,7 +65,14 @@ struct Made {
 /// It is not what this version understands.
 pub fn read() -> Result<Workloads> {
     let text = recipes::text(WORKLOADS)?;
-    toml::from_str(text).into_diagnostic().with_context(|| format!("cannot read {WORKLOADS}"))
+    let rows: Workloads = toml::from_str(text)
+        .into_diagnostic()
+        .with_context(|| format!("cannot read {WORKLOADS}"))?;
+    let odd = |row: &Workload| row.wheel.is_some() != (row.build == Build::Wheel);
+    match rows.iter().find(|(_, row)| odd(row)) {
+        Some((name, _)) => miette::bail!("{WORKLOADS}: {name}: `wheel` goes with that build alone"),
+        None => Ok(rows),
+    }
 }
 
 impl Workload {
@@ -74,6 +80,16 @@ impl Workload {
     #[cfg(test)]
     pub fn is_wasm(&self) -> bool {
         self.build == Build::Wasm
+    }
+
+    /// True if it is made only when somebody asks for it.
+    pub fn is_on_demand(&self) -> bool {
+        self.on_demand
+    }
+
+    fn wheel(&self) -> Result<Option<(&str, Wheel)>> {
+        let named = self.wheel.as_deref().map(|name| Ok((name, wheel::named(name)?)));
+        named.transpose()
     }
 
     /// The source and what it includes.
@@ -90,9 +106,13 @@ impl Workload {
         let inputs = Inputs::new().value(name, &row);
         let inputs = self.files().try_fold(inputs, |inputs, file| inputs.recipe(&recipe(file)))?;
         let epoch = debian.source_date_epoch.to_string();
-        Ok(match self.build {
-            Build::Python => inputs.value("layer", &Interpreter::read()?.key(debian)).key(),
-            Build::Native | Build::Wasm => inputs.value("epoch", &epoch).key(),
+        if self.build == Build::Python {
+            return Ok(inputs.value("layer", &Interpreter::read()?.key(debian)).key());
+        }
+        let inputs = inputs.value("epoch", &epoch);
+        Ok(match self.wheel()? {
+            Some((name, wheel)) => inputs.value("wheel", &wheel.key(name)).key(),
+            None => inputs.key(),
         })
     }
 
@@ -117,12 +137,10 @@ impl Workload {
             entrypoint: self.entrypoint.clone(),
             created_s: debian.source_date_epoch,
         };
-        let interpreter = match self.build {
-            Build::Python => Some(Interpreter::read()?.ensure(debian, cache, progress)?),
-            Build::Native | Build::Wasm => None,
-        };
-        let (folder, made) = cache
-            .stage(stage, progress, |bench| self.build(&config, interpreter.as_ref(), bench))?;
+        let base = self.base(debian, cache, progress)?;
+        let go = cache.go_folder();
+        let (folder, made) =
+            cache.stage(stage, progress, |bench| self.build(&config, &base, &go, bench))?;
         let image = WorkloadImage {
             archive: folder.join(ARCHIVE),
             reference,
@@ -132,10 +150,25 @@ impl Workload {
         Ok((image, made.versions))
     }
 
+    /// What the image is made with besides its source.
+    fn base(&self, debian: &Debian, cache: &Cache, progress: &Progress) -> Result<Base> {
+        if self.build == Build::Python {
+            return Ok(Base::Interpreter(Interpreter::read()?.ensure(debian, cache, progress)?));
+        }
+        Ok(match self.wheel()? {
+            Some((name, wheel)) => Base::Module(Fetched {
+                file: wheel.ensure(name, cache, progress)?,
+                versions: wheel.versions(),
+            }),
+            None => Base::Nothing,
+        })
+    }
+
     fn build(
         &self,
         config: &ImageConfig,
-        interpreter: Option<&Interpreted>,
+        base: &Base,
+        go: &Path,
         bench: &mut Bench<'_>,
     ) -> Result<Made> {
         for file in self.files() {
@@ -144,7 +177,7 @@ impl Workload {
         let source = bench.scratch.join(&self.source);
         let rules = Rules { mtime_s: config.created_s, excluded: &[] };
         let failed = || "cannot make the image's layer";
-        let (mut layers, program, versions) = if let Some(base) = interpreter {
+        let (mut layers, program, versions) = if let Base::Interpreter(base) = base {
             bench.step.set("writing the archive");
             let script = |to: &mut LayerWriter| {
                 layer::add_file(to, rules, &source, Path::new(&self.source), 0o644)
@@ -154,58 +187,41 @@ impl Workload {
         } else {
             let root = bench.scratch.join("root");
             fs::create_dir(&root).into_diagnostic()?;
-            self.compile(&source, &root, bench)?;
+            let program = debian::inside(&root, &self.program);
+            let versions = match base {
+                Base::Module(module) => {
+                    module.put(&program)?;
+                    fs::copy(&source, root.join(&self.source)).into_diagnostic()?;
+                    module.versions.clone()
+                }
+                Base::Nothing | Base::Interpreter(_) => {
+                    self.build.compile(&source, &program, go, bench)?
+                }
+            };
             bench.step.set("writing the archive");
             let tree = |to: &mut LayerWriter| layer::add_tree(to, rules, &root);
             let tree = Layer::build(tree).into_diagnostic().with_context(failed)?;
-            let sha256 = digest::of_file(&debian::inside(&root, &self.program))?;
+            let sha256 = digest::of_file(&program)?;
             let program = Program { path: self.program.clone(), sha256 };
-            (vec![tree], program, self.build.compiler()?)
+            (vec![tree], program, versions)
         };
         let to = bench.out.join(ARCHIVE);
         let file = File::create(&to).into_diagnostic().context("cannot make the archive")?;
         let manifest_digest = archive::write(&mut BufWriter::new(file), config, &mut layers)?;
         Ok(Made { manifest_digest, program, versions })
     }
+}
 
-    fn compile(&self, source: &Path, root: &Path, bench: &mut Bench<'_>) -> Result<()> {
-        let mut command = match self.build {
-            Build::Wasm => {
-                let mut clang = tool::command("clang");
-                // Only what every engine has understood from the start.
-                clang.args(["--target=wasm32-wasi", "-mcpu=mvp"]);
-                clang
-            }
-            Build::Native | Build::Python => {
-                let mut gcc = tool::command("gcc");
-                gcc.args(["-static", "-Wl,--build-id=none"]);
-                gcc
-            }
-        };
-        let program = debian::inside(root, &self.program);
-        command.args(["-Os", "-Wall", "-Wextra", "-Werror", "-s", "-o"]).arg(&program);
-        command.arg(source);
-        bench.log.run(command, |_| {})
-    }
+/// What an image is made with besides its source.
+enum Base {
+    Nothing,
+    Interpreter(Interpreted),
+    Module(Fetched),
 }
 
 /// The recipe of a file beside `workloads.toml`.
 fn recipe(file: &str) -> String {
     format!("workloads/{file}")
-}
-
-impl Build {
-    /// Name and version of the compiler.
-    fn compiler(self) -> Result<BTreeMap<String, String>> {
-        let (name, argument) = match self {
-            Self::Wasm => ("clang", "-dumpversion"),
-            Self::Native | Self::Python => ("gcc", "-dumpfullversion"),
-        };
-        let mut command = tool::command(name);
-        command.arg(argument);
-        let version = tool::output(command)?.trim().to_owned();
-        Ok(BTreeMap::from([(name.to_owned(), version)]))
-    }
 }
 
 #[cfg(test)]
@@ -226,8 +242,20 @@ mod tests {
             assert_eq!(workload.entrypoint[0], workload.program, "{name}");
             if workload.build == Build::Python {
                 assert_eq!(workload.program, python::INTERPRETER, "{name}");
+            }
+            // What other than the kernel reads the source.
+            if matches!(workload.build, Build::Python | Build::Wheel) {
                 assert_eq!(workload.entrypoint[1], format!("/{}", workload.source), "{name}");
             }
+        }
+    }
+
+    /// The claims speak of images with this name, and all of them come with the node image.
+    #[test]
+    fn a_wheel_is_fetched_on_demand_alone() {
+        for (name, workload) in read().unwrap() {
+            assert!(workload.on_demand || workload.wheel().unwrap().is_none(), "{name}");
+            assert!(!workload.on_demand || !name.starts_with("microservice"), "{name}");
         }
     }
 

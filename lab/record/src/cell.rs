@@ -277,6 +277,10 @@ pub struct ContainerEvidence {
     pub exe_sha256: String,
     /// Files mapped executable, by path.
     pub mapped_programs: Vec<String>,
+    /// The file that runs the guest, by its name: one of the runtime's programs or libraries, told
+    /// by digest or mapping, else the running program. Not in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// True if that is what the runtime's row in runtimes.toml demands.
     pub engine_proven: bool,
     /// True if the process's cgroup is below its pod's.

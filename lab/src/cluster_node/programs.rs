@@ -7,4 +7,5 @@ pub const SHIM_HANDLER: &str = "wamr";
 /// Handlers, and RuntimeClasses of the same names.
 pub const HANDLERS: [&str; 2] = [HANDLER, SHIM_HANDLER];
 /// What is installed.
-pub const PROGRAMS: [&str; 3] = [HANDLER, "wamr-runner", "containerd-shim-wamr-crun-v1"];
+pub const PROGRAMS: [&str; 5] =
+    [HANDLER, "wamr-runner", "wasmtime-runner", "wamr-compile", "containerd-shim-wamr-crun-v1"];

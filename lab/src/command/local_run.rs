@@ -44,7 +44,7 @@ pub fn measure(
     let interrupt = Interrupt::listen()?;
     let image = match &here {
         Some(node) => node.spec().image.clone(),
-        None => wamr_image::ensure(&context.cache, &context.progress)?,
+        None => node_config::image_of(context, experiment)?,
     };
     let journal = &session.journal;
     let cells = chosen_cells(experiment, session)?;

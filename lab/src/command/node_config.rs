@@ -8,6 +8,17 @@ use wamr_record::experiment::{ControlPlaneSpeed, Experiment};
 
 use super::Context;
 
+/// The node image, with the workloads of an experiment.
+///
+/// # Errors
+/// It cannot be built.
+pub fn image_of(context: &Context, experiment: &Experiment) -> Result<NodeImage> {
+    let mut image = wamr_image::ensure(&context.cache, &context.progress)?;
+    let names = experiment.series.iter().map(|series| series.workload.as_str()).collect();
+    wamr_image::add_on_demand(&mut image, &context.cache, &names, &context.progress)?;
+    Ok(image)
+}
+
 /// The node that an experiment wants.
 ///
 /// # Errors

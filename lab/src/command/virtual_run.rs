@@ -56,7 +56,7 @@ pub fn measure(
 
 /// The node that an experiment wants.
 fn config(context: &Context, experiment: &Experiment) -> Result<NodeConfig> {
-    let image = wamr_image::ensure(&context.cache, &context.progress)?;
+    let image = node_config::image_of(context, experiment)?;
     node_config::of_experiment(context, experiment, &image)
 }
 

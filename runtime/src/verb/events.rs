@@ -3,6 +3,7 @@
 use crate::cgroup::oom::Watch;
 use crate::cgroup::stats;
 use crate::cli::{Events, Global};
+use crate::compiled;
 use crate::container::{self, Container, Status};
 use crate::error::{Act, Error, Result};
 use crate::sys::process::pidfd_open;
@@ -24,8 +25,13 @@ pub fn events(global: &Global, flags: &Events) -> Result<()> {
         return Err(Error::NotRunning(container.id));
     }
     let print_stats = || {
-        let data = stats::read(&state.cgroup);
-        print(&json!({"type": "stats", "id": state.id, "data": data}))
+        let mut event =
+            json!({"type": "stats", "id": state.id, "data": stats::read(&state.cgroup)});
+        // Beside what runc prints; a native container has none.
+        if let Some(engine) = compiled::engine_of(state.pid) {
+            event["engine"] = json!(engine);
+        }
+        print(&event)
     };
     if flags.stats {
         return print_stats();

@@ -69,6 +69,8 @@ fn the_annotation_chooses_and_state_tells() {
         let pid = started(&container, "ready\n");
         assert_eq!(program(pid), exe);
         assert_eq!(container.state()["engine"], engine);
+        let event = container.must(&["events", "--stats"], &[]).stdout;
+        assert!(event.contains(&format!("\"engine\":\"{engine}\"")), "{event}");
         container.must(&["kill"], &["TERM"]);
         container.wait_stopped();
         assert!(container.state().get("engine").is_none());
