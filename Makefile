@@ -56,13 +56,16 @@ TOOLS := github.com/opencontainers/runtime-tools
 DRIVER = PYTHONPATH=nixos-tests PYTHONDONTWRITEBYTECODE=1 python3 -m driver --lab $(DIST)/wamr-lab
 BENCH := data/bench/lifecycle.csv
 ROUNDS := 200
+COMPUTE := data/compute
+COMPUTE_ROUNDS := 30
 
 .PHONY: help setup demo quick test test-full build resident lab image fuzz stress clean artifact
 .PHONY: reference reference-pack report-cost install uninstall manual deb clients tools
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
 .PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools generated
 .PHONY: nix-check nix-show nix-options gallery gallery-page
-.PHONY: bench bench-page peers conformance conformance-gate conformance-page validate
+.PHONY: bench bench-page bench-compute compute-page memory peers
+.PHONY: conformance conformance-gate conformance-page validate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -234,6 +237,22 @@ bench: build image $(TARGET)/debug/wamr-bench ## times and system calls of the v
 
 bench-page: $(TARGET)/debug/wamr-bench ## docs/benchmarks.md from the raw data in BENCH
 	@$(TARGET)/debug/wamr-bench speed-page $(BENCH) --out docs/benchmarks.md
+
+bench-compute: resident image $(TARGET)/debug/wamr-bench ## what programs take, by engine: COMPUTE
+	@$(TARGET)/debug/wamr-bench compute-build --out $(TARGET)/compute
+	@$(TARGET)/debug/wamr-bench compute --bin $(DIST) --made $(TARGET)/compute \
+		--rounds $(COMPUTE_ROUNDS) --out $(COMPUTE) $(ARGS)
+	@$(MAKE) compute-page
+
+compute-page: $(TARGET)/debug/wamr-bench ## docs/compute.md from the raw data in COMPUTE
+	@$(TARGET)/debug/wamr-bench compute-page $(COMPUTE) --out docs/compute.md
+
+memory: resident $(TARGET)/debug/wamr-bench ## what idle programs hold, by engine (as root)
+	@$(TARGET)/debug/wamr-bench compute-build --programs quickjs,go,cpython --out $(TARGET)/compute
+	@cargo build --locked --workspace --example memory-account --quiet
+	@$(TARGET)/debug/examples/memory-account engines $(DIST)/wamr-crun $(TARGET)/compute 5 \
+		>$(TARGET)/engines.csv
+	@cp $(TARGET)/engines.csv data/memory/engines.csv
 
 peers: setup build ## what wamr-crun is compared with, from source into the cache: NAMES, or all
 	@$(DIST)/wamr-lab peers build $(NAMES)

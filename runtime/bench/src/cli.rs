@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::arena::{self, Arena};
+use crate::compute;
+use crate::compute::cli::{BuildArgs, ComputeArgs, PageArgs};
 use crate::conformance::record::Results;
 use crate::conformance::{page, run, words};
 use crate::peers;
@@ -52,6 +54,12 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Make the programs of `compute`; needs gcc, clang for WASI, Go, cargo and pip.
+    ComputeBuild(BuildArgs),
+    /// Time programs, native and by several engines; needs root and the node image.
+    Compute(ComputeArgs),
+    /// Write the page of such a run.
+    ComputePage(PageArgs),
     /// Run a program, write the number of its system calls and its children's to a file.
     #[command(name = speed::count::COUNT)]
     Count {
@@ -108,8 +116,9 @@ struct SpeedArgs {
     out: PathBuf,
 }
 
+/// Where runtimes are compared.
 #[derive(Debug, Args)]
-struct ArenaArgs {
+pub struct ArenaArgs {
     /// The cache that holds the node image.
     #[arg(long, default_value_os_t = default_cache())]
     cache: PathBuf,
@@ -124,7 +133,8 @@ struct ArenaArgs {
     runtimes: Vec<String>,
 }
 
-fn default_cache() -> PathBuf {
+/// The lab's cache.
+pub fn default_cache() -> PathBuf {
     std::env::var_os("WAMR_LAB_CACHE").map_or("/var/cache/wamr-lab".into(), PathBuf::from)
 }
 
@@ -198,6 +208,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
             write(&out, &speed::page::render(data, [&sources[0], &sources[1]])?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::ComputeBuild(args) => compute::cli::build(&args),
+        Command::Compute(args) => compute::cli::compute(&args),
+        Command::ComputePage(args) => compute::cli::page(&args),
         Command::Count { out, words } => speed::count::count(&out, &words),
         Command::CountStage { words } => Err(speed::count::stage(&words)),
         Command::ConformancePage { results, reasons, out } => {
@@ -212,14 +225,22 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let call = || format!("read {}: make bench writes it", path.display());
+/// Reads a CSV file.
+///
+/// # Errors
+/// It is not there, or has other columns.
+pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let call = || format!("read {}: make bench and make bench-compute write them", path.display());
     let reader = csv::Reader::from_path(path).into_diagnostic().wrap_err_with(call)?;
     let rows: Result<Vec<T>, _> = reader.into_deserialize().collect();
     rows.into_diagnostic().wrap_err_with(call)
 }
 
-fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+/// Writes a CSV file.
+///
+/// # Errors
+/// Those of the system.
+pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
     let mut file = csv::Writer::from_path(path).into_diagnostic()?;
     rows.iter().try_for_each(|row| file.serialize(row)).into_diagnostic()?;
     file.flush().into_diagnostic()
@@ -234,7 +255,11 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_str(&read(path)?).into_diagnostic().wrap_err_with(call)
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes a file, with the directory that it is in.
+///
+/// # Errors
+/// Those of the system.
+pub fn write(path: &Path, text: &str) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(parent)
         .and_then(|()| fs::write(path, text))
@@ -243,7 +268,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// The arena with our programs and those of `more` in it.
-fn arena(args: &ArenaArgs, more: &[(&Path, &'static str)]) -> Result<Arena> {
+///
+/// # Errors
+/// A directory is not there.
+pub fn arena(args: &ArenaArgs, more: &[(&Path, &'static str)]) -> Result<Arena> {
     let absolute = |path: &Path| {
         let found = path.canonicalize().into_diagnostic();
         found.wrap_err_with(|| format!("find {}", path.display()))

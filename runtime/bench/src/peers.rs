@@ -63,17 +63,25 @@ impl Peer {
     /// # Errors
     /// It does not run.
     pub fn version(&self) -> Result<String> {
-        let output = Command::new(&self.program).arg("--version").output();
-        let output = output
-            .into_diagnostic()
-            .wrap_err_with(|| format!("run {} --version", self.program.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let words = text.split_whitespace();
-        let number = words
-            .map(|word| word.trim_end_matches(','))
-            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
-        number.map(str::to_owned).ok_or_else(|| miette!("{} tells no version", self.name))
+        version(&self.program)
     }
+}
+
+/// The number that a runtime's `--version` prints.
+///
+/// # Errors
+/// It does not run.
+pub fn version(program: &Path) -> Result<String> {
+    let output = Command::new(program).arg("--version").output();
+    let output = output
+        .into_diagnostic()
+        .wrap_err_with(|| format!("run {} --version", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words = text.split_whitespace();
+    let number = words
+        .map(|word| word.trim_end_matches(','))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
+    number.map(str::to_owned).ok_or_else(|| miette!("{} tells no version", program.display()))
 }
 
 #[derive(Deserialize)]

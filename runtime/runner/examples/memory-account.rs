@@ -3,6 +3,9 @@
 //!
 //! `memory-account RUNTIME MODULE COUNT`, as root; MODULE is a Wasm file or a C source. All sizes
 //! are in kB, which are KiB as in /proc.
+//!
+//! `memory-account engines RUNTIME MADE COUNT` prints what real programs hold by engine: MADE is
+//! what `wamr-bench compute-build` has made.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -28,30 +31,88 @@ struct Row {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [runtime, module, count] = arguments.as_slice() else {
-        return Err("usage: memory-account RUNTIME MODULE COUNT".into());
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let text = match words.as_slice() {
+        ["engines", runtime, made, count] => engines(runtime, Path::new(made), count.parse()?)?,
+        [runtime, module, count] => idle(runtime, Path::new(module), count.parse()?)?,
+        _ => return Err("usage: memory-account [engines] RUNTIME MODULE|MADE COUNT".into()),
     };
-    let directory = tempfile::tempdir()?;
-    let root = directory.path().join("rootfs");
-    fs::create_dir(&root)?;
-    provide(Path::new(module), &root.join("guest.wasm"))?;
-    let mut containers = Vec::new();
-    for number in 0..count.parse()? {
-        containers.push(Container::start(Path::new(runtime), directory.path(), number)?);
-    }
-    let mut text = "container,part,private_kb,pss_kb,rss_kb\n".to_owned();
-    // Only when all run is what they share shared by all.
-    for one in &containers {
-        one.wait_until_blocked()?;
-    }
-    for (number, one) in containers.iter().enumerate() {
-        for Row { part, private_kb, pss_kb, rss_kb } in one.account()? {
-            writeln!(text, "{number},{part},{private_kb},{pss_kb},{rss_kb}")?;
-        }
-    }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
+
+/// The account of one module's containers.
+fn idle(runtime: &str, module: &Path, count: u32) -> Result<String> {
+    let mut text = "container,part,private_kb,pss_kb,rss_kb\n".to_owned();
+    let guest = Guest { runtime: Path::new(runtime), module, arguments: &[], engine: ENGINES[0] };
+    for (number, rows) in guest.accounts(count)?.into_iter().enumerate() {
+        for Row { part, private_kb, pss_kb, rss_kb } in rows {
+            writeln!(text, "{number},{part},{private_kb},{pss_kb},{rss_kb}")?;
+        }
+    }
+    Ok(text)
+}
+
+const ENGINES: [&str; 2] = ["interpreted", "compiled"];
+
+/// Programs that do nothing, by their folder in MADE, and what they are told; the microservice is
+/// compiled here.
+const PROGRAMS: [(&str, &[&str]); 4] = [
+    ("microservice", &[]),
+    ("quickjs", &["--std", "-e", "os.sleep(100000000)"]),
+    ("go", &["stay", "0"]),
+    ("cpython", &["-c", "import time; time.sleep(100000)"]),
+];
+
+/// What each program's processes hold with each engine.
+fn engines(runtime: &str, made: &Path, count: u32) -> Result<String> {
+    let mut text = "program,engine,container,private_kb,pss_kb,rss_kb\n".to_owned();
+    for (program, arguments) in PROGRAMS {
+        for engine in ENGINES {
+            let module = match program {
+                "microservice" => PathBuf::from("vm-images/workloads/microservice.c"),
+                other => made.join(other).join("wasm/program.wasm"),
+            };
+            let guest = Guest { runtime: Path::new(runtime), module: &module, arguments, engine };
+            for (number, rows) in guest.accounts(count)?.iter().enumerate() {
+                let whole = rows.iter().find(|row| row.part == WHOLE);
+                let Row { private_kb, pss_kb, rss_kb, .. } = whole.ok_or("there is no sum")?;
+                writeln!(text, "{program},{engine},{number},{private_kb},{pss_kb},{rss_kb}")?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// What containers run.
+struct Guest<'a> {
+    runtime: &'a Path,
+    module: &'a Path,
+    arguments: &'a [&'a str],
+    engine: &'a str,
+}
+
+impl Guest<'_> {
+    /// The accounts of so many containers that run at once.
+    fn accounts(&self, count: u32) -> Result<Vec<Vec<Row>>> {
+        let directory = tempfile::tempdir()?;
+        let root = directory.path().join("rootfs");
+        fs::create_dir(&root)?;
+        provide(self.module, &root.join("guest.wasm"))?;
+        let mut containers = Vec::new();
+        for number in 0..count {
+            containers.push(Container::start(self, directory.path(), number)?);
+        }
+        // Only when all run is what they share shared by all.
+        for one in &containers {
+            one.wait_until_blocked()?;
+        }
+        containers.iter().map(Container::account).collect()
+    }
+}
+
+/// The row with the sum of a process.
+const WHOLE: &str = "process in all";
 
 /// Copies the module, or compiles it as the workloads are.
 fn provide(module: &Path, to: &Path) -> Result<()> {
@@ -73,14 +134,15 @@ struct Container {
 }
 
 impl Container {
-    fn start(runtime: &Path, directory: &Path, number: u32) -> Result<Self> {
+    fn start(guest: &Guest, directory: &Path, number: u32) -> Result<Self> {
         let id = format!("memory-account-{}-{number}", std::process::id());
         let bundle = directory.join(&id);
         fs::create_dir(&bundle)?;
-        fs::write(bundle.join("config.json"), config(&id))?;
+        fs::write(bundle.join("config.json"), config(&id, guest))?;
         let pid_file = bundle.join("pid");
         let state = directory.join("state");
-        let mut container = Self { runtime: runtime.to_owned(), state, id, pid: 0 };
+        let runtime = guest.runtime.to_owned();
+        let mut container = Self { runtime, state, id, pid: 0 };
         let pid_flag = ["--pid-file".as_ref(), pid_file.as_os_str()];
         let bundle_flag = ["--bundle".as_ref(), bundle.as_os_str()];
         let mut create = container.verb("create");
@@ -97,16 +159,20 @@ impl Container {
         command
     }
 
-    /// The guest waits in a call of its own: it is the runner already, and sleeps.
+    /// The guest waits in a call of its own: it is the runner already, and sleeps, whenever it is
+    /// looked at for a while. A large guest reads files at its beginning.
     fn wait_until_blocked(&self) -> Result<()> {
         let begin = Instant::now();
+        let mut asleep = 0;
         loop {
             let stat = self.read("stat")?;
             let (name, rest) = stat.rsplit_once(')').unwrap_or_default();
-            if name.ends_with("(guest.wasm") && rest.starts_with(" S") {
+            let sleeps = name.ends_with("(guest.wasm") && rest.starts_with(" S");
+            asleep = if sleeps { asleep + 1 } else { 0 };
+            if asleep == 50 {
                 return Ok(());
             }
-            if begin.elapsed() > Duration::from_secs(30) {
+            if begin.elapsed() > Duration::from_mins(5) {
                 return Err(format!("{} does not come to rest: {stat}", self.id).into());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -122,7 +188,7 @@ impl Container {
         let mut rows = by_mapping(&self.read("smaps")?);
         let total = |field: fn(&Row) -> u64| rows.iter().map(field).sum();
         let process = Row {
-            part: "process in all",
+            part: WHOLE,
             private_kb: total(|row| row.private_kb),
             pss_kb: total(|row| row.pss_kb),
             rss_kb: total(|row| row.rss_kb),
@@ -169,11 +235,14 @@ fn field(text: &str, name: &str) -> Option<u64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-fn config(id: &str) -> String {
+fn config(id: &str, guest: &Guest) -> String {
+    let words = [&[GUEST], guest.arguments].concat();
+    let engine = guest.engine;
     format!(
         r#"{{"ociVersion": "1.2.0", "root": {{"path": "../rootfs", "readonly": true}},
-        "process": {{"user": {{"uid": 0, "gid": 0}}, "args": ["/guest.wasm"], "cwd": "/",
+        "process": {{"user": {{"uid": 0, "gid": 0}}, "args": {words:?}, "cwd": "/",
             "env": ["PATH=/usr/bin:/bin", "HOSTNAME={id}"], "noNewPrivileges": true}},
+        "annotations": {{"org.wamr-crun.wasm.engine": {engine:?}}},
         "mounts": [
             {{"destination": "/proc", "type": "proc", "source": "proc"}},
             {{"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
@@ -273,6 +342,27 @@ mod tests {
         assert_eq!(got, want);
     }
 
+    /// Rows `| program | private | private | PSS |` of the document against the file's medians.
+    #[test]
+    fn the_document_says_what_the_file_of_engines_says() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |path: &str| fs::read_to_string(repository.join(path)).unwrap();
+        let (data, document) = (read("data/memory/engines.csv"), read("docs/memory.md"));
+        let median = |program: &str, engine: &str, column: usize| {
+            let lines = data.lines().map(|line| line.split(',').collect::<Vec<_>>());
+            let of = lines.filter(|words| words[..2] == [program, engine]);
+            let mut values: Vec<u64> = of.map(|words| words[column].parse().unwrap()).collect();
+            values.sort_unstable();
+            values[(values.len() - 1) / 2].to_string()
+        };
+        for (program, _) in PROGRAMS {
+            let [interpreted, compiled] = ENGINES.map(|engine| median(program, engine, 3));
+            let pss = median(program, "compiled", 4);
+            let row = format!("| {program} | {interpreted} | {compiled} | {pss} |");
+            assert!(document.contains(&row), "docs/memory.md should have: {row}");
+        }
+    }
+
     /// Rows `| part | private | PSS | … |` of the document against medians of the committed file.
     #[test]
     fn the_document_says_what_the_file_says() {
@@ -291,6 +381,10 @@ mod tests {
             let words: Vec<&str> = line.split(" | ").collect();
             let [part, private, pss, _] = words.as_slice() else { continue };
             let Ok(private) = private.parse() else { continue };
+            // The table of engines has numbers alone.
+            if words[3].trim_end_matches(" |").parse::<u64>().is_ok() {
+                continue;
+            }
             assert_eq!(median(part, 2), Some(private), "{part}: private");
             assert_eq!(median(part, 3), pss.parse().ok(), "{part}: PSS");
             compared += 1;

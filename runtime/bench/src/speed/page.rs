@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use miette::{Result, miette};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Count, Kind, Sample, VERBS, bundle};
+use crate::stats::{interval, median};
 
 /// The runtime that others are compared with.
 const BASE: &str = "crun";
-const RESAMPLES: usize = 2000;
-const SEED: u64 = 1;
 
 /// What a bench has written.
 #[derive(Debug, Clone, Copy)]
@@ -173,34 +170,6 @@ fn totals(samples: &[Sample]) -> Totals {
     totals
 }
 
-/// NaN where there are no values.
-fn median(values: &[f64]) -> f64 {
-    quantile(values, 0.5)
-}
-
-/// With linear interpolation between the two neighbours (type 7 of Hyndman and Fan).
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut ascending = values.to_vec();
-    ascending.sort_by(f64::total_cmp);
-    let Some(last) = ascending.len().checked_sub(1) else { return f64::NAN };
-    let place = share * last as f64;
-    let (below, above) = (ascending[place as usize], ascending[place.ceil() as usize]);
-    below + (above - below) * place.fract()
-}
-
-/// The 95 % percentile interval of the median.
-fn interval(values: &[f64]) -> (f64, f64) {
-    if values.is_empty() {
-        return (f64::NAN, f64::NAN);
-    }
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut draw = || values[random.next_u64() as usize % values.len()];
-    let medians: Vec<f64> = (0..RESAMPLES)
-        .map(|_| median(&(0..values.len()).map(|_| draw()).collect::<Vec<_>>()))
-        .collect();
-    (quantile(&medians, 0.025), quantile(&medians, 0.975))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,11 +231,5 @@ mod tests {
         let page = render(Data { samples: &all.concat(), counts: &[] }, ["y", "z"]).unwrap();
         assert!(page.contains("with WasmEdge takes 2.00 (2.00 to 2.00) times"), "{page}");
         assert!(page.contains("one of wamr-crun 0.50 (0.50 to 0.50) times"), "{page}");
-    }
-
-    #[test]
-    fn quantiles_of_few_values() {
-        assert!(quantile(&[], 0.5).is_nan());
-        assert_eq!((quantile(&[3.0], 0.9), quantile(&[1.0, 3.0], 0.5)), (3.0, 2.0));
     }
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use super::{Count, Kind, Sample, bundle, count};
 use crate::peers::Peer;
+use crate::stats::shuffled;
 
 /// How long a killed container may take to go.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -87,15 +88,6 @@ fn able(cells: Vec<Cell>) -> Result<Vec<Cell>> {
         }
     }
     Ok(able)
-}
-
-/// The numbers below `count` in an order drawn from `random` (Fisher and Yates).
-fn shuffled(count: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        order.swap(last, random.next_u64() as usize % (last + 1));
-    }
-    order
 }
 
 struct Cell<'a> {
@@ -233,19 +225,4 @@ fn wait_gone(pid_file: &Path) -> Result<()> {
         sleep(POLL);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_is_a_permutation_and_comes_from_the_seed() {
-        let order = |seed| shuffled(9, &mut ChaCha8Rng::seed_from_u64(seed));
-        let mut sorted = order(1);
-        assert_eq!(sorted, order(1));
-        assert_ne!(sorted, order(2));
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..9).collect::<Vec<_>>());
-    }
 }
