@@ -36,6 +36,10 @@ pub struct Arguments {
     pub bundle: Option<PathBuf>,
     /// For `serve`: the shard's directory.
     pub directory: Option<PathBuf>,
+    /// For `start`: where a new socket is to be.
+    pub socket_directory: Option<PathBuf>,
+    /// For `start`: containerd's socket for events, where TTRPC_ADDRESS does not name it.
+    pub events: Option<String>,
 }
 
 /// Flags that take nothing.
@@ -53,6 +57,8 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         id: String::new(),
         bundle: None,
         directory: None,
+        socket_directory: None,
+        events: None,
     };
     let mut words = words.into_iter();
     let mut action = None;
@@ -91,12 +97,20 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         }
     }
     arguments.action = action.ok_or("nothing to do: start, delete or -info")?;
-    if matches!(arguments.action, Action::Start | Action::Delete) {
-        for (flag, value) in [("namespace", &arguments.namespace), ("id", &arguments.id)] {
+    Ok(arguments)
+}
+
+impl Arguments {
+    /// Whether they name a container and containerd's namespace, by which files are called.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check_names(&self) -> Result<(), String> {
+        for (flag, value) in [("namespace", &self.namespace), ("id", &self.id)] {
             is_name(value).map_err(|reason| format!("-{flag} {value:?}: {reason}"))?;
         }
+        Ok(())
     }
-    Ok(arguments)
 }
 
 /// Whether it can be the name of a directory, and nothing else.
@@ -146,7 +160,11 @@ mod tests {
             ("-namespace a start", Err(())),
         ];
         for (line, want) in table {
-            let found = parse(words(line)).map(|found| found.action).map_err(|_| ());
+            let found = parse(words(line)).and_then(|found| match found.action {
+                Action::Start | Action::Delete => found.check_names().map(|()| found.action),
+                _ => Ok(found.action),
+            });
+            let found = found.map_err(|_| ());
             assert_eq!(found, *want, "{line}");
         }
     }

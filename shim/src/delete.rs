@@ -9,8 +9,13 @@ use crate::error::{Code, Failure, Result, Tried};
 use crate::mounts;
 use crate::runtime_cli::RuntimeCli;
 use crate::shard::Home;
+use crate::worker;
 use prost::Message;
 use std::path::Path;
+use std::time::Duration;
+
+/// For unmounting.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ends the container and unmounts its root file system. What is not there any more is no error.
 ///
@@ -30,7 +35,13 @@ pub fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::new(Code::Unknown, said.trim()));
     }
-    mounts::unmount(&bundle.join("rootfs"));
+    let root = bundle.join("rootfs");
+    let unmounting = worker::start(&[], || {
+        mounts::unmount(&root);
+        Ok(())
+    })?;
+    // What hangs is out of sight: its storage is dead, and is no reason to keep the container.
+    unmounting.ends_within(PATIENCE);
     let locked = home.lock()?;
     if let Some(shard) = home.shard_of(&arguments.id) {
         shard.leave(&arguments.id);

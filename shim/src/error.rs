@@ -45,6 +45,13 @@ impl Failure {
         Self::new(Code::NotFound, format!("{what} not found"))
     }
 
+    /// One that another process has told.
+    pub fn told(status: Status) -> Self {
+        let known = [Code::InvalidArgument, Code::Unimplemented];
+        let code = known.into_iter().find(|code| *code as i32 == status.code);
+        Self::new(code.unwrap_or(Code::Unknown), status.message)
+    }
+
     /// As the wire has it.
     pub fn status(&self) -> Status {
         Status { code: self.code as i32, message: self.message.clone() }

@@ -51,6 +51,11 @@ impl Publisher {
         }
     }
 
+    /// containerd's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Puts an event behind the others.
     pub fn publish<E: Event>(&mut self, event: &E) {
         let (topic, name) = E::KIND;

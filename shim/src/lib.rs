@@ -11,10 +11,14 @@
 
 pub mod api;
 pub mod arguments;
+pub mod bootstrap;
 pub mod delete;
 pub mod error;
 pub mod events;
+pub mod fifo_owner;
+pub mod id_maps;
 pub mod info;
+pub mod logger;
 pub mod mounts;
 pub mod open_files;
 pub mod poll;
@@ -30,3 +34,4 @@ pub mod sys;
 pub mod task;
 pub mod terminal;
 pub mod ttrpc;
+pub mod worker;

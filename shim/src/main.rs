@@ -23,7 +23,7 @@ files below /run/wamr-shim.
 ";
 
 fn main() -> ExitCode {
-    let done = arguments::parse(std::env::args().skip(1)).and_then(|arguments| act(&arguments));
+    let done = arguments::parse(std::env::args().skip(1)).and_then(act);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -33,11 +33,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(arguments: &Arguments) -> Result<(), String> {
+fn act(arguments: Arguments) -> Result<(), String> {
     let output = match arguments.action {
-        Action::Start => start::start(arguments).map_err(|failure| failure.message)?.into_bytes(),
-        Action::Delete => delete::delete(arguments).map_err(|failure| failure.message)?,
-        Action::Serve => return serve::serve(arguments).map_err(|failure| failure.message),
+        Action::Start => start::start(arguments).map_err(|failure| failure.message)?,
+        Action::Delete => {
+            arguments.check_names()?;
+            delete::delete(&arguments).map_err(|failure| failure.message)?
+        }
+        Action::Serve => return serve::serve(&arguments).map_err(|failure| failure.message),
         Action::Info => info::info(),
         Action::Version => {
             format!("containerd-shim-wamr-crun-v1 {}\n", env!("CARGO_PKG_VERSION")).into_bytes()

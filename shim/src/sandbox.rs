@@ -1,14 +1,15 @@
 //! A pod without a pause process: its namespaces are kept by descriptors of this process.
 //!
 //! Containers find them as `/proc/<shim>/fd/<number>`. There is nothing to unmount and nothing
-//! that a killed shim could leave. Pods that need a process, since they share their PID namespace
-//! or have a user namespace, get their pause container after all.
+//! that a killed shim could leave. Pods that need a process, since they share their PID namespace,
+//! get their pause container after all.
 
 use crate::error::{Code, Failure, Result};
-use crate::spec::Spec;
+use crate::id_maps;
+use crate::spec::{IdMapping, Spec};
 use crate::sys;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::unistd::{Pid, sethostname};
+use nix::unistd::{Gid, Pid, Uid, sethostname, setresgid, setresuid};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -23,8 +24,19 @@ pub struct Namespaces {
     pub uts: Option<OwnedFd>,
     /// Made and named by containerd.
     pub network: Option<Box<str>>,
+    /// Whose IDs its containers have, and who owns the other namespaces.
+    pub user: Option<UserNamespace>,
     /// Whose processes its containers see if they are to see each other's.
     pub pids: Pids,
+}
+
+/// The user namespace of a pod.
+#[derive(Debug)]
+pub enum UserNamespace {
+    /// Made and named by containerd, with the network namespace.
+    Named(Box<str>),
+    /// Made here: the network is the node's.
+    Held(OwnedFd),
 }
 
 /// The PID namespace of a pod.
@@ -65,6 +77,10 @@ impl Namespaces {
             ("ipc", _) => Ok(self.ipc.as_ref().map(held)),
             ("uts", _) => Ok(self.uts.as_ref().map(held)),
             ("network", _) => Ok(self.network.as_ref().map(ToString::to_string)),
+            ("user", _) if self.user.is_some() => Ok(self.user.as_ref().map(|user| match user {
+                UserNamespace::Named(path) => path.to_string(),
+                UserNamespace::Held(fd) => held(fd),
+            })),
             ("pid", Pids::Node) => Ok(None),
             ("pid", Pids::Of(pid)) => Ok(Some(format!("/proc/{pid}/ns/pid"))),
             _ => Err(format!("a pod of this shim has no {kind} namespace to share")),
@@ -77,9 +93,19 @@ impl Namespaces {
 pub struct SandboxConfig {
     new: CloneFlags,
     network: Option<String>,
+    user: Option<UserConfig>,
     pids: Pids,
     hostname: String,
     sysctl: BTreeMap<String, String>,
+}
+
+/// The user namespace of a pod to be made.
+#[derive(Debug, PartialEq, Eq)]
+enum UserConfig {
+    /// It is there.
+    Named(String),
+    /// It has these maps.
+    New { uids: String, gids: String },
 }
 
 impl SandboxConfig {
@@ -88,12 +114,23 @@ impl SandboxConfig {
     pub fn of(spec: &Spec) -> Option<Self> {
         let mut new = CloneFlags::empty();
         let mut network = None;
+        let mut user = None;
         let mut pids = Pids::Node;
         for namespace in &spec.linux.namespaces {
             match (namespace.kind.as_str(), namespace.path.as_str()) {
                 ("ipc", "") => new |= CloneFlags::CLONE_NEWIPC,
                 ("uts", "") => new |= CloneFlags::CLONE_NEWUTS,
                 ("network", path) if !path.is_empty() => network = Some(path.to_owned()),
+                ("user", "") => {
+                    let lines =
+                        |maps: Vec<IdMapping>| maps.iter().map(ToString::to_string).collect();
+                    let [uids, gids]: [String; 2] = spec.linux.id_maps().map(lines);
+                    if uids.is_empty() || gids.is_empty() {
+                        return None;
+                    }
+                    user = Some(UserConfig::New { uids, gids });
+                }
+                ("user", path) => user = Some(UserConfig::Named(path.to_owned())),
                 ("pid", "") => pids = Pids::Unused,
                 ("mount" | "cgroup", "") => {}
                 _ => return None,
@@ -104,23 +141,33 @@ impl SandboxConfig {
         } else {
             String::new()
         };
-        let config = Self { new, network, pids, hostname, sysctl: spec.linux.sysctl.clone() };
+        let sysctl = spec.linux.sysctl.clone();
+        let config = Self { new, network, user, pids, hostname, sysctl };
         config.sysctl.keys().all(|key| config.owns(key)).then_some(config)
     }
 
     /// Whether the parameter is one of the pod's namespaces and not of the node.
     fn owns(&self, key: &str) -> bool {
-        let dotted = key.replace('/', ".");
+        let dotted = dotted(key);
         let in_ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
         if dotted.contains("..") {
             false
-        } else if dotted.starts_with("net.") {
+        } else if is_of_network(key) {
             self.network.is_some()
         } else {
             self.new.contains(CloneFlags::CLONE_NEWIPC)
                 && in_ipc.iter().any(|prefix| dotted.starts_with(prefix))
         }
     }
+}
+
+/// The parameter's name as sysctl(8) writes it.
+fn dotted(key: &str) -> String {
+    key.replace('/', ".")
+}
+
+fn is_of_network(key: &str) -> bool {
+    dotted(key).starts_with("net.")
 }
 
 /// A process that makes the namespaces, and ends when they are on their way here.
@@ -130,6 +177,7 @@ pub struct Maker {
     pub pid: Pid,
     answer: UnixStream,
     network: Option<String>,
+    user: Option<UserConfig>,
     pids: Pids,
 }
 
@@ -141,15 +189,15 @@ pub fn make(config: SandboxConfig) -> Result<Maker> {
     let failed = |error: std::io::Error| Failure::new(Code::Unknown, format!("fork: {error}"));
     let (here, there) = UnixStream::pair().map_err(failed)?;
     let pid = sys::in_child(|| {
-        let said = match enter(&config).and_then(|()| hand_over(&config, &there)) {
+        let said = match enter(&config).and_then(|user| hand_over(&config, user, &there)) {
             Ok(()) => return 0,
             Err(message) => message,
         };
         drop(sys::send_with_fds(&there, said.as_bytes(), &[]));
         1
     });
-    let SandboxConfig { network, pids, .. } = config;
-    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network, pids })
+    let SandboxConfig { network, user, pids, .. } = config;
+    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network, user, pids })
 }
 
 impl Maker {
@@ -166,51 +214,92 @@ impl Maker {
             return Err(Failure::new(Code::Unknown, said));
         };
         let network = self.network.map(String::into_boxed_str);
-        let mut namespaces = Namespaces { network, pids: self.pids, ..Default::default() };
+        let user = match self.user {
+            Some(UserConfig::Named(path)) => Some(UserNamespace::Named(path.into())),
+            Some(UserConfig::New { .. }) | None => None,
+        };
+        let mut namespaces = Namespaces { network, user, pids: self.pids, ..Default::default() };
         for kind in kinds.split_whitespace() {
             match kind {
                 "ipc" => namespaces.ipc = fds.next(),
-                _ => namespaces.uts = fds.next(),
+                "uts" => namespaces.uts = fds.next(),
+                _ => namespaces.user = fds.next().map(UserNamespace::Held),
             }
         }
         Ok(namespaces)
     }
 }
 
-/// In the child: into the network namespace and the new ones.
-fn enter(config: &SandboxConfig) -> std::result::Result<(), String> {
-    let said = |what: String| move |error: &dyn std::fmt::Display| format!("pod: {what}: {error}");
+/// In the child: into the network namespace and the user namespace, which is returned, and into
+/// new ones that belong to it.
+fn enter(config: &SandboxConfig) -> std::result::Result<Option<File>, String> {
+    let user = match &config.user {
+        Some(UserConfig::Named(path)) => Some(open(path)?),
+        Some(UserConfig::New { uids, gids }) => {
+            Some(id_maps::namespace(uids, gids).map_err(|failure| failure.message)?)
+        }
+        None => None,
+    };
     if let Some(path) = &config.network {
-        let file = File::open(path).map_err(|error| said(format!("open {path}"))(&error))?;
-        setns(file, CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| said(format!("enter the network namespace {path}"))(&errno))?;
+        setns(open(path)?, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| format!("pod: enter the network namespace {path}: {errno}"))?;
     }
-    unshare(config.new).map_err(|errno| said("new namespaces".to_owned())(&errno))?;
+    let (of_network, others): (Vec<_>, Vec<_>) =
+        config.sysctl.iter().partition(|(key, _)| is_of_network(key));
+    write_sysctls(of_network)?;
+    if let Some(user) = &user {
+        become_root_of(user).map_err(|errno| format!("pod: enter the user namespace: {errno}"))?;
+    }
+    unshare(config.new).map_err(|errno| format!("pod: new namespaces: {errno}"))?;
     if !config.hostname.is_empty() {
         sethostname(&config.hostname)
-            .map_err(|errno| said(format!("host name {}", config.hostname))(&errno))?;
+            .map_err(|errno| format!("pod: host name {}: {errno}", config.hostname))?;
     }
-    for (key, value) in &config.sysctl {
+    write_sysctls(others)?;
+    Ok(user)
+}
+
+fn open(path: &str) -> std::result::Result<File, String> {
+    File::open(path).map_err(|error| format!("pod: open {path}: {error}"))
+}
+
+/// The kernel lets the root of a user namespace write the parameters of its namespaces, and not
+/// that of the node from within it.
+fn become_root_of(user: &File) -> nix::Result<()> {
+    setns(user, CloneFlags::CLONE_NEWUSER)?;
+    let (root, group) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(group, group, group)?;
+    setresuid(root, root, root)
+}
+
+fn write_sysctls(sysctls: Vec<(&String, &String)>) -> std::result::Result<(), String> {
+    for (key, value) in sysctls {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
         fs::write(&path, value)
-            .map_err(|error| said(format!("write {value} to {path}"))(&error))?;
+            .map_err(|error| format!("pod: write {value} to {path}: {error}"))?;
     }
     Ok(())
 }
 
 /// In the child: the descriptors go to the shim.
-fn hand_over(config: &SandboxConfig, socket: &UnixStream) -> std::result::Result<(), String> {
-    let mut text = "made".to_owned();
+fn hand_over(
+    config: &SandboxConfig,
+    user: Option<File>,
+    socket: &UnixStream,
+) -> std::result::Result<(), String> {
+    let mut text = "made ".to_owned();
     let mut files = Vec::new();
     for (flag, kind) in [(CloneFlags::CLONE_NEWIPC, "ipc"), (CloneFlags::CLONE_NEWUTS, "uts")] {
         if config.new.contains(flag) {
-            let path = format!("/proc/self/ns/{kind}");
-            files.push(File::open(&path).map_err(|error| format!("pod: open {path}: {error}"))?);
+            files.push(open(&format!("/proc/self/ns/{kind}"))?);
             text = format!("{text} {kind}");
         }
     }
+    if let (Some(UserConfig::New { .. }), Some(user)) = (&config.user, user) {
+        files.push(user);
+        text += " user";
+    }
     let fds: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-    let text = if files.is_empty() { "made ".to_owned() } else { text };
     sys::send_with_fds(socket, text.as_bytes(), &fds).map_err(|error| format!("pod: {error}"))
 }
 
@@ -229,10 +318,14 @@ mod tests {
     fn what_a_descriptor_can_keep() {
         let own = |kind: &str| json!({ "type": kind });
         let network = json!({"type": "network", "path": "/run/netns/x"});
+        let map = json!([{"containerID": 0, "hostID": 65536, "size": 65536}]);
         let table = [
             (json!({"namespaces": [own("pid"), own("ipc"), own("uts"), network]}), true),
             (json!({"namespaces": [own("pid"), own("mount")]}), true),
             (json!({"namespaces": [own("user")]}), false),
+            (json!({"namespaces": [own("user")], "uidMappings": map, "gidMappings": map}), true),
+            (json!({"namespaces": [own("user")], "uidMappings": map}), false),
+            (json!({"namespaces": [{"type": "user", "path": "/run/user"}, network]}), true),
             (json!({"namespaces": [own("network")]}), false),
             (json!({"namespaces": [network], "sysctl": {"net.ipv4.tcp_syncookies": "1"}}), true),
             (json!({"namespaces": [network], "sysctl": {"net/ipv4/conf/eth0.1/x": "1"}}), true),

@@ -62,6 +62,7 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
         }
         server.tasks.start_waiting();
         server.tasks.reap_missed();
+        server.tasks.give_up_late();
         server.answer();
         if server.is_over() {
             return Ok(());
@@ -201,7 +202,8 @@ impl Server {
     fn patience(&self) -> Option<Duration> {
         let events = self.tasks.publisher.patience();
         let idle = self.tasks.is_idle().then(|| IDLE.saturating_sub(self.idle_since.elapsed()));
-        events.into_iter().chain(idle).chain(self.tasks.patience()).min()
+        let (waiting, late) = (self.tasks.patience(), self.tasks.until_late());
+        events.into_iter().chain(idle).chain(waiting).chain(late).min()
     }
 
     /// Whether this process has nothing to do any more. Then its directory is gone, too.

@@ -3,19 +3,25 @@
 //! ```text
 //! /run/wamr-shim/<containerd's socket>/<namespace>/lock
 //! /run/wamr-shim/<containerd's socket>/<namespace>/containers    state of the OCI runtime
-//! /run/wamr-shim/<containerd's socket>/<namespace>/<shard>/socket
+//! /run/wamr-shim/<containerd's socket>/<namespace>/<shard>/socket     or a link to it
 //! /run/wamr-shim/<containerd's socket>/<namespace>/<shard>/groups/<pod or lone container>
 //! ```
 //!
 //! A group is entered by `start` before containerd is told of the shard's socket, and removed with
 //! its task. Who enters a group or ends a process holds the lock.
 
+use crate::api::rpc::Request;
 use crate::error::{Result, Tried};
+use crate::sys;
+use crate::ttrpc::frame;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, umask};
+use prost::Message;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixStream;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +33,33 @@ const SHARDS: usize = 1024;
 
 /// Where all shims of the machine have their files.
 const ROOT: &str = "/run/wamr-shim";
+
+/// How long a process may take for an answer. It needs less than a millisecond; containerd gives
+/// `delete`, which waits for the same lock, five seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A process that hangs is not asked again by every `start`: they wait for each other.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// What a shard's process is found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Answers,
+    /// It is there, and does not answer.
+    Hangs,
+    /// There is none.
+    Gone,
+}
+
+/// Where a new pod can go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// A shard that answers and has room.
+    pub shard: Option<Shard>,
+    /// Those that do not answer.
+    pub hanging: Vec<Shard>,
+}
 
 /// The shards of one containerd and one of its namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +109,20 @@ impl Home {
         self.shards().find(|shard| shard.group(group).exists())
     }
 
-    /// A shard that is there and has room.
-    pub fn shard_with_room(&self) -> Option<Shard> {
-        self.shards().find(|shard| shard.groups() < CAPACITY && shard.answers())
+    /// A shard that answers and has room.
+    pub fn shard_with_room(&self) -> Found {
+        let mut found = Found::default();
+        for shard in self.shards().filter(|shard| shard.groups() < CAPACITY) {
+            match shard.health() {
+                Health::Answers => {
+                    found.shard = Some(shard);
+                    break;
+                }
+                Health::Hangs => found.hanging.push(shard),
+                Health::Gone => {}
+            }
+        }
+        found
     }
 
     /// A place for a further shard.
@@ -88,7 +132,7 @@ impl Home {
     pub fn new_shard(&self) -> Result<Shard> {
         for number in 0..SHARDS {
             let shard = Shard(self.0.join(number.to_string()));
-            if shard.answers() {
+            if shard.health() != Health::Gone {
                 continue;
             }
             // What a process has left that was killed; its tasks are gone for containerd, too.
@@ -135,9 +179,82 @@ impl Shard {
         self.0.join("log")
     }
 
-    /// True if a process accepts connections there.
-    pub fn answers(&self) -> bool {
-        UnixStream::connect(self.socket()).is_ok()
+    /// Makes its socket: in `directory` if there is one, with a link here.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn listen(&self, directory: Option<&Path>) -> Result<UnixListener> {
+        let Some(directory) = directory else {
+            let socket = self.socket();
+            return UnixListener::bind(&socket).tried("listen on", &socket);
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o711).create(directory);
+        made.tried("make the directory", directory)?;
+        let mut name = DefaultHasher::new();
+        self.0.hash(&mut name);
+        let path = directory.join(format!("wamr-crun-{:016x}", name.finish()));
+        // Of a process that was killed: this shard has none.
+        drop(fs::remove_file(&path));
+        // Others may look into that directory. Who can open a socket commands the shim.
+        let mask = umask(Mode::from_bits_truncate(0o077));
+        let listener = UnixListener::bind(&path).tried("listen on", &path);
+        umask(mask);
+        let listener = listener?;
+        symlink(&path, self.socket()).tried("name a socket in", &self.0)?;
+        Ok(listener)
+    }
+
+    /// The path of its socket, for others.
+    pub fn address(&self) -> PathBuf {
+        fs::read_link(self.socket()).unwrap_or_else(|_| self.socket())
+    }
+
+    /// Asks its process something, unless it was found hanging a moment ago.
+    pub fn health(&self) -> Health {
+        let stream = match sys::connect_at_once(&self.socket()) {
+            Ok(stream) => stream,
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Health::Gone,
+                _ => return self.hangs(),
+            },
+        };
+        let marked = fs::metadata(self.hang_file()).and_then(|data| data.modified()).ok();
+        let age = marked.and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age < ASK_AGAIN) {
+            return Health::Hangs;
+        }
+        match ask(stream) {
+            Ok(0) => Health::Gone,
+            Ok(_) => {
+                drop(fs::remove_file(self.hang_file()));
+                Health::Answers
+            }
+            Err(_) => self.hangs(),
+        }
+    }
+
+    fn hangs(&self) -> Health {
+        drop(File::create(self.hang_file()));
+        Health::Hangs
+    }
+
+    fn hang_file(&self) -> PathBuf {
+        self.0.join("hangs")
+    }
+
+    /// Notes its process, for people.
+    pub fn note_process(&self, pid: u32) {
+        drop(fs::write(self.0.join("pid"), pid.to_string()));
+    }
+
+    /// What is to be said of it when it hangs.
+    pub fn complaint(&self) -> String {
+        let pid = fs::read_to_string(self.0.join("pid")).unwrap_or_else(|_| "unknown".to_owned());
+        format!(
+            "has not answered within {} seconds (process {pid}); its containers run on. If it \
+             does not come back, kill it: Kubernetes then starts its pods anew",
+            PATIENCE.as_secs()
+        )
     }
 
     /// Notes that it serves the group.
@@ -178,12 +295,27 @@ impl Shard {
 
     /// Its directory goes.
     pub fn remove(&self) {
+        if let Ok(socket) = fs::read_link(self.socket()) {
+            drop(fs::remove_file(socket));
+        }
         drop(fs::remove_dir_all(&self.0));
     }
 
     fn group(&self, name: &str) -> PathBuf {
         self.0.join("groups").join(name)
     }
+}
+
+/// Any answer is one: that it does not know the service comes from the loop that serves all pods.
+fn ask(mut stream: UnixStream) -> io::Result<usize> {
+    let service = "wamr-crun.shim".to_owned();
+    let question = Request { service, method: "Ask".to_owned(), ..Request::default() };
+    let mut bytes = Vec::new();
+    frame::put(&mut bytes, 1, frame::REQUEST, &question.encode_to_vec());
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&bytes)?;
+    stream.read(&mut [0])
 }
 
 /// `/run/containerd/containerd.sock` as the name of a directory, which no other address has.
@@ -198,7 +330,36 @@ fn file_name(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::fs::PermissionsExt;
+    use std::thread::{JoinHandle, spawn};
+
+    /// Stands for a shard's process: it answers what it is asked.
+    struct Process {
+        address: PathBuf,
+        thread: Option<JoinHandle<()>>,
+    }
+
+    impl Process {
+        fn serving(shard: &Shard, directory: Option<&Path>) -> Self {
+            let listener = shard.listen(directory).unwrap();
+            let serve = move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    // Nobody asks any more.
+                    let Ok(1..) = stream.read(&mut [0; 100]) else { return };
+                    stream.write_all(b"an answer").unwrap();
+                }
+            };
+            Self { address: shard.address(), thread: Some(spawn(serve)) }
+        }
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            drop(UnixStream::connect(&self.address));
+            self.thread.take().unwrap().join().unwrap();
+        }
+    }
 
     #[test]
     fn addresses_are_names_of_directories() {
@@ -219,21 +380,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home(dir.path().to_owned());
         let first = home.new_shard().unwrap();
-        let socket = UnixListener::bind(first.socket()).unwrap();
+        let process = Process::serving(&first, None);
         first.enter("pod").unwrap();
         assert_eq!(home.shard_of("pod"), Some(first.clone()));
-        assert_eq!(home.shard_with_room(), Some(first.clone()));
+        assert_eq!(home.shard_with_room().shard, Some(first.clone()));
         for number in 1..CAPACITY {
             first.enter(&number.to_string()).unwrap();
         }
-        assert_eq!(home.shard_with_room(), None, "it is full");
+        assert_eq!(home.shard_with_room(), Found::default(), "it is full");
         let second = home.new_shard().unwrap();
         assert_ne!(first, second);
         first.leave("pod");
         first.leave("pod");
-        assert_eq!(home.shard_with_room(), Some(first.clone()));
-        drop(socket);
-        assert_eq!(home.shard_with_room(), None, "its process is gone");
+        assert_eq!(home.shard_with_room().shard, Some(first.clone()));
+        drop(process);
+        assert_eq!(home.shard_with_room(), Found::default(), "its process is gone");
         let again = home.new_shard().unwrap();
         assert_eq!((again.groups(), again), (0, first));
     }
@@ -247,6 +408,35 @@ mod tests {
         assert_eq!(shard.groups(), 1);
         shard.leave_stale(Duration::ZERO);
         assert_eq!(shard.groups(), 0);
+    }
+
+    #[test]
+    fn one_that_hangs_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home(dir.path().join("home"));
+        let sockets = dir.path().join("sockets");
+        let first = home.new_shard().unwrap();
+        let listener = first.listen(Some(&sockets)).unwrap();
+        first.note_process(77);
+        assert!(first.address().starts_with(&sockets));
+        let mode = fs::metadata(first.address()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "its owner's alone");
+        let found = home.shard_with_room();
+        assert_eq!((found.shard, &found.hanging[..]), (None, &[first.clone()][..]));
+        assert!(first.complaint().contains("process 77"), "{}", first.complaint());
+        assert_ne!(home.new_shard().unwrap(), first, "its place is not taken");
+        // Those who come now do not wait, nor when its queue is full.
+        let full: Vec<_> =
+            (0..10_000).map_while(|_| sys::connect_at_once(&first.socket()).ok()).collect();
+        assert_eq!(first.health(), Health::Hangs);
+        drop((full, listener));
+        assert_eq!(first.health(), Health::Gone);
+        let address = first.address();
+        first.remove();
+        assert!(!address.exists() && !first.directory().exists());
+        let back = Process::serving(&home.new_shard().unwrap(), Some(&sockets));
+        assert_eq!(home.shard_with_room().shard, Some(first), "a new one in its place");
+        drop(back);
     }
 
     #[test]

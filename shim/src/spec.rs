@@ -51,8 +51,68 @@ pub struct Linux {
     pub namespaces: Vec<Namespace>,
     /// Kernel parameters.
     pub sysctl: BTreeMap<String, String>,
+    uid_mappings: Value,
+    gid_mappings: Value,
     /// A path, or `slice:prefix:name` for systemd.
     cgroups_path: String,
+}
+
+/// An entry of `linux.uidMappings`. It is shown as a line of /proc/PID/uid_map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdMapping {
+    /// The first within.
+    pub container_id: u32,
+    /// The first outside.
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+impl IdMapping {
+    /// What `id` is outside, if the entry has it.
+    pub fn outside(&self, id: u32) -> Option<u32> {
+        let offset = id.checked_sub(self.container_id).filter(|offset| *offset < self.size)?;
+        self.host_id.checked_add(offset)
+    }
+}
+
+impl std::fmt::Display for IdMapping {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{} {} {}", self.container_id, self.host_id, self.size)
+    }
+}
+
+/// A user and a group.
+#[derive(Debug, Clone, Copy)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+impl User {
+    /// That of a `process`; root where it says nothing.
+    pub fn of(process: Option<&Value>) -> Self {
+        let id = |key| process.and_then(|process| number(process.get("user")?, key)).unwrap_or(0);
+        Self { uid: id("uid"), gid: id("gid") }
+    }
+}
+
+// By hand: what serde would make of these three is 9 kB larger.
+fn number(object: &Value, key: &str) -> Option<u32> {
+    u32::try_from(object.get(key)?.as_u64()?).ok()
+}
+
+fn mappings(list: &Value) -> Vec<IdMapping> {
+    let entry = |entry: &Value| {
+        Some(IdMapping {
+            container_id: number(entry, "containerID")?,
+            host_id: number(entry, "hostID")?,
+            size: number(entry, "size")?,
+        })
+    };
+    list.as_array().into_iter().flatten().filter_map(entry).collect()
 }
 
 /// An entry of `linux.namespaces`.
@@ -64,6 +124,13 @@ pub struct Namespace {
     /// An existing one, or empty for a new one.
     #[serde(default)]
     pub path: String,
+}
+
+impl Linux {
+    /// Users and groups of a user namespace. The runtime says what is wrong with an entry.
+    pub fn id_maps(&self) -> [Vec<IdMapping>; 2] {
+        [mappings(&self.uid_mappings), mappings(&self.gid_mappings)]
+    }
 }
 
 impl Spec {
@@ -112,6 +179,11 @@ impl Config {
         let json: Value = serde_json::from_slice(&text).tried("read", &path)?;
         let spec = Spec::deserialize(&json).tried("read", &path)?;
         Ok(Self { path, json, spec })
+    }
+
+    /// Who its first process is, within.
+    pub fn user(&self) -> User {
+        User::of(self.json.get("process"))
     }
 
     /// Names the pod's namespaces in the file where containerd named those of the shim. Without
@@ -170,7 +242,7 @@ pub fn shares_pids(spec: &Spec, shim_pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::Pids;
+    use crate::sandbox::{Pids, UserNamespace};
     use serde_json::json;
     use wamr_engine_conventions::CONTAINER_TYPE;
 
@@ -203,6 +275,7 @@ mod tests {
             (vec![json!({"type": "mount"})], Ok(vec![json!({"type": "mount"})])),
             (given("/proc/7/ns/pid", "pid"), Err(Code::Unimplemented)),
             (given("/proc/7/ns/mnt", "mount"), Err(Code::Unimplemented)),
+            (given("/proc/7/ns/user", "user"), Err(Code::Unimplemented)),
             (given("/proc/71/ns/net", "network"), Err(Code::InvalidArgument)),
             (given("/proc/9/ns/pid", "pid"), Ok(given("/proc/9/ns/pid", "pid"))),
             (given("/proc/1/ns/net", "network"), Err(Code::InvalidArgument)),
@@ -212,6 +285,11 @@ mod tests {
             let found = rename(&mut entries, &rewrite).map_err(|failure| failure.code);
             assert_eq!(found.map(|()| entries), want, "{text}");
         }
+        let mut entries = given("/proc/7/ns/user", "user");
+        let user = Some(UserNamespace::Named("/run/pinned/user".into()));
+        let namespaces = Namespaces { user, ..Namespaces::default() };
+        rename(&mut entries, &Rewrite { namespaces: &namespaces, ..rewrite }).unwrap();
+        assert_eq!(entries, given("/run/pinned/user", "user"));
         let mut entries = given("/proc/7/ns/pid", "pid");
         let namespaces = Namespaces::default();
         rename(&mut entries, &Rewrite { namespaces: &namespaces, ..rewrite }).unwrap();

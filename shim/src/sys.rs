@@ -1,12 +1,17 @@
 //! The system calls for which there is no safe wrapper elsewhere.
 #![allow(unsafe_code)]
 
+pub mod mount;
+
 use crate::api::task::signalled;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::{ForkResult, Pid};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process;
+use std::time::{Duration, Instant};
 
 /// Runs `work` in a process of its own, which ends with the code that it returns.
 ///
@@ -17,6 +22,21 @@ pub fn in_child(work: impl FnOnce() -> i32) -> io::Result<Pid> {
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => process::exit(work()),
+    }
+}
+
+/// Closes all descriptors but the standard streams and `keep`. For a child, which does not touch
+/// what its parent had open.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    kept.sort_unstable();
+    let mut first: u32 = 3;
+    for fd in kept.into_iter().filter(|fd| *fd > 2).chain([u32::MAX]) {
+        if fd > first {
+            // SAFETY: no memory is touched; whoever owned the descriptors is in the parent.
+            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+        }
+        first = fd.saturating_add(1);
     }
 }
 
@@ -81,6 +101,80 @@ pub fn limit_open_files(command: &mut process::Command, soft: u64, hard: u64) {
     unsafe { command.pre_exec(limit) };
 }
 
+/// Has `command` start with `fds` as its descriptors 3, 4 and 5. What is returned has to be there
+/// until it has started.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn hand_over(
+    command: &mut process::Command,
+    fds: [BorrowedFd<'_>; 3],
+) -> io::Result<Vec<OwnedFd>> {
+    use nix::errno::Errno;
+    use std::os::unix::process::CommandExt;
+    // std's own descriptor, by which it hears of a failure, is not to be one of these.
+    let mut in_the_way = Vec::new();
+    while in_the_way.last().is_none_or(|last: &OwnedFd| last.as_raw_fd() <= 5) {
+        in_the_way.push(std::fs::File::open("/dev/null")?.into());
+    }
+    let fds = fds.map(|fd| fd.as_raw_fd());
+    let place = move || {
+        let mut apart = [0; 3];
+        for (apart, fd) in apart.iter_mut().zip(fds) {
+            // SAFETY: this makes a descriptor, and touches no memory.
+            *apart = Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) })?;
+        }
+        for (number, apart) in (3..).zip(apart) {
+            // SAFETY: whoever had that number is in the parent; no memory is touched.
+            Errno::result(unsafe { libc::dup2(apart, number) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes six system calls and allocates nothing.
+    unsafe { command.pre_exec(place) };
+    Ok(in_the_way)
+}
+
+/// Standard input, if it ends in time and is no longer than `limit_bytes`. A terminal is not read.
+pub fn read_stdin(limit_bytes: usize, patience: Duration) -> Option<Vec<u8>> {
+    use io::{IsTerminal, Read};
+    let mut input = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    if input.is_terminal() {
+        return None;
+    }
+    let begun = Instant::now();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let left = patience.saturating_sub(begun.elapsed()).as_millis() as i32;
+        let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+        // SAFETY: the kernel reads and writes one pollfd where `ready` is.
+        if unsafe { libc::poll(&raw mut ready, 1, left) } != 1 {
+            return None;
+        }
+        match input.read(&mut piece).ok()? {
+            0 => return Some(bytes),
+            count => bytes.extend_from_slice(&piece[..count]),
+        }
+        if bytes.len() > limit_bytes {
+            return None;
+        }
+    }
+}
+
+/// Connects to a socket without waiting for who listens there.
+///
+/// # Errors
+/// `EAGAIN`: it has not taken those that came before. `ECONNREFUSED`: nobody listens.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 /// Standard input, in whose place /dev/null then is.
 ///
 /// # Errors
@@ -115,7 +209,6 @@ pub fn resize_terminal(terminal: impl AsFd, columns: u16, rows: u16) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
 
     #[test]
     fn descriptors_arrive_with_their_message() {

@@ -4,8 +4,14 @@
 //!
 //! Tier: test
 
+#[path = "service/bootstrap.rs"]
+mod bootstrap;
 #[path = "service/failures.rs"]
 mod failures;
+#[path = "service/hangs.rs"]
+mod hangs;
+#[path = "service/loggers.rs"]
+mod loggers;
 #[path = "service/memory.rs"]
 mod memory;
 #[path = "service/output.rs"]
@@ -39,6 +45,7 @@ const KILLED: u32 = 137;
 struct Containerd {
     dir: tempfile::TempDir,
     address: String,
+    shim: PathBuf,
 }
 
 impl Containerd {
@@ -48,7 +55,8 @@ impl Containerd {
             return None;
         }
         let address = format!("/test-{test}-{}", std::process::id());
-        Some(Self { dir: tempfile::tempdir().unwrap(), address })
+        let shim = std::env::var_os("WAMR_TEST_SHIM").unwrap_or_else(|| SHIM.into()).into();
+        Some(Self { dir: tempfile::tempdir().unwrap(), address, shim })
     }
 
     /// A directory with a config.json: a pod's, unless there is one.
@@ -63,8 +71,7 @@ impl Containerd {
     }
 
     fn command(&self, id: &str, verb: &str) -> Command {
-        let program = std::env::var_os("WAMR_TEST_SHIM").unwrap_or_else(|| SHIM.into());
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.shim);
         command.args(["-namespace", "test", "-address", &self.address, "-publish-binary", "c"]);
         command.args(["-id", id, verb]).current_dir(self.bundle(id));
         command.env("TTRPC_ADDRESS", self.dir.path().join("nobody"));
@@ -110,7 +117,15 @@ impl Containerd {
 }
 
 impl Drop for Containerd {
+    /// After a failure a process may be there still, and may be stopped.
     fn drop(&mut self) {
+        for shard in fs::read_dir(self.home().join("test")).into_iter().flatten().flatten() {
+            let pid = fs::read_to_string(shard.path().join("pid")).unwrap_or_default();
+            if let Ok(pid) = pid.parse() {
+                let pid = nix::unistd::Pid::from_raw(pid);
+                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).ok();
+            }
+        }
         drop(fs::remove_dir_all(self.home()));
     }
 }
@@ -167,7 +182,10 @@ impl Client {
         assert_eq!(stream, sent);
         match response.status {
             None => Ok(A::decode(&*response.payload).unwrap()),
-            Some(status) => Err(status.code),
+            Some(status) => {
+                println!("{method}: {}", status.message);
+                Err(status.code)
+            }
         }
     }
 }
@@ -237,6 +255,27 @@ fn the_life_of_a_pod_without_a_process() {
     assert_eq!(client.call::<Deleted>("Delete", &of("p")), Err(NOT_FOUND));
     client.call::<()>("Shutdown", &of("p")).unwrap();
     eventually("the idle process ends", || !socket.exists());
+}
+
+#[test]
+fn a_pod_in_the_nodes_network_has_users_of_its_own() {
+    let Some(containerd) = Containerd::new("users") else { return };
+    let map = r#"[{"containerID": 0, "hostID": 70000, "size": 65536}]"#;
+    let linux = format!(r#""linux": {{"uidMappings": {map}, "gidMappings": {map}, "#);
+    let config = SANDBOX.replace(r#""linux": {"#, &linux);
+    let config = config.replace(r#"{"type": "pid"}"#, r#"{"type": "pid"}, {"type": "user"}"#);
+    fs::create_dir_all(containerd.dir.path().join("p")).unwrap();
+    fs::write(containerd.dir.path().join("p/config.json"), &config).unwrap();
+    let socket = containerd.start("p");
+    let mut client = Client::connect(&socket);
+    let made: Pid = client.call("Create", &create(&containerd, "p")).unwrap();
+    let own = fs::read_link("/proc/self/ns/user").unwrap();
+    let links = fs::read_dir(format!("/proc/{}/fd", made.pid)).unwrap().flatten();
+    let links: Vec<_> = links.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+    let held = links.iter().find(|link| link.to_string_lossy().starts_with("user:[")).unwrap();
+    assert_ne!(*held, own);
+    client.call::<()>("Kill", &kill("p", 9)).unwrap();
+    client.call::<Deleted>("Delete", &of("p")).unwrap();
 }
 
 #[test]

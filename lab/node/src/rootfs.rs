@@ -202,7 +202,19 @@ fn cover_tunables(root: &Path) -> Result<()> {
             .into_diagnostic()
             .wrap_err_with(call)?;
     }
-    Ok(())
+    show_all_of_proc(root)
+}
+
+/// Mounts procfs where nothing covers a part of it. The kernel lets a user namespace, as that of a
+/// pod with `hostUsers: false`, mount a new one only where all of one is to be seen.
+fn show_all_of_proc(root: &Path) -> Result<()> {
+    let target = root.join("run/wamr-lab/proc");
+    let call = || format!("mount -t proc proc {}", target.display());
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    fs::create_dir_all(&target).into_diagnostic().wrap_err_with(call)?;
+    mount(Some("proc"), &target, Some("proc"), flags, None::<&str>)
+        .into_diagnostic()
+        .wrap_err_with(call)
 }
 
 /// Makes `root` the root and forgets the old one. Source: pivot_root(2), the "." notation.

@@ -9,6 +9,7 @@ mod test_node;
 
 mod hybrid;
 mod many;
+mod mapped;
 mod memory;
 mod pauseless;
 
@@ -26,6 +27,7 @@ fn pods_on_one_node() {
     let scenarios = [
         ("memory", memory::scenario as fn(&Node)),
         ("hybrid", hybrid::scenario),
+        ("mapped", mapped::scenario),
         ("pauseless", pauseless::scenario),
     ];
     let failed: Vec<&str> = scenarios

@@ -1,16 +1,18 @@
 //! Create: a container, a pod's namespaces, or a pause process after all.
 
 use super::jobs::{Created, Job};
+use super::prepare::Next;
 use super::table::{Find, Sandbox, Task};
 use super::{Answer, ReplyTo, Tasks};
 use crate::api::task::{CreateTask, Status};
 use crate::arguments::is_name;
 use crate::error::{Code, Failure, Result, Tried};
-use crate::mounts;
+use crate::fifo_owner;
+use crate::logger::{Logger, Writers};
 use crate::runtime_cli::Log;
 use crate::sandbox::{self, Pids, SandboxConfig};
 use crate::spec::{self, Config, Rewrite, Role, Spec};
-use crate::stdio::{self, StreamNames, Streams};
+use crate::stdio::{self, Output, StreamNames, Streams};
 use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -47,7 +49,7 @@ impl Tasks {
             }
             Role::Alone => {}
         }
-        self.create_container(request, &config.spec, reply)
+        self.create_container(request, &config, reply)
     }
 
     /// A pod without a pause process.
@@ -84,14 +86,30 @@ impl Tasks {
         let bundle = self.table.task(sandbox)?.bundle.clone();
         let mut config = Config::read(&bundle)?;
         self.give_namespaces(sandbox, &mut config)?;
-        if let Some(pod) = &self.table.task(sandbox)?.sandbox {
-            mounts::mount_all(&pod.rootfs, &bundle.join("rootfs"))?;
+        let task = self.table.task_mut(sandbox)?;
+        task.is_for_systemd = config.spec.is_for_systemd();
+        let rootfs = task.sandbox.as_ref().map(|pod| pod.rootfs.clone()).unwrap_or_default();
+        task.is_mounted = !rootfs.is_empty();
+        let next = Next::Pause { sandbox: sandbox.to_owned(), request: Box::new(request) };
+        if rootfs.is_empty() {
+            return self.go_on(next, None, reply);
         }
-        let (mut command, log) = self.for_driver(&bundle, &config.spec);
-        command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&bundle));
-        command.arg("--bundle").arg(&*bundle).arg(sandbox);
-        let job =
-            Job::Pause { sandbox: sandbox.to_owned(), request: Box::new(request), log, reply };
+        self.prepare(&bundle, &rootfs, None, next, reply)?;
+        Ok(None)
+    }
+
+    /// As [`Tasks::create_pause`], when its root file system is there.
+    pub(super) fn run_pause(
+        &mut self,
+        sandbox: &str,
+        request: Box<CreateTask>,
+        reply: ReplyTo,
+    ) -> Answer {
+        let task = self.table.task(sandbox)?;
+        let (mut command, log) = self.for_driver(&task.bundle, task.is_for_systemd);
+        command.args(["run", "--detach", "--pid-file"]).arg(pid_file(&task.bundle));
+        command.arg("--bundle").arg(&*task.bundle).arg(sandbox);
+        let job = Job::Pause { sandbox: sandbox.to_owned(), request, log, reply };
         self.spawn(command, stdio::none(), job)?;
         if let Some(pod) = &mut self.table.task_mut(sandbox)?.sandbox {
             pod.is_container = true;
@@ -109,50 +127,78 @@ impl Tasks {
         config.rewrite(&Rewrite { shim_pid, namespaces: &pod.namespaces, members: &members })
     }
 
-    fn create_container(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Answer {
-        let root = Path::new(&request.bundle).join("rootfs");
-        mounts::mount_all(&request.rootfs, &root)?;
-        let id = request.id.clone();
-        let task = self.run_create(request, spec, reply);
-        self.table.insert(id, task.inspect_err(|_| mounts::unmount(&root))?);
-        Ok(None)
-    }
-
-    fn run_create(&mut self, request: CreateTask, spec: &Spec, reply: ReplyTo) -> Result<Task> {
-        let bundle = Path::new(&request.bundle);
+    fn create_container(&mut self, request: CreateTask, config: &Config, reply: ReplyTo) -> Answer {
+        let (spec, user) = (&config.spec, config.user());
         let mut task = Task::new(&request.bundle, stream_names(&request));
         task.has_own_pids = spec.has_own_pids();
+        task.is_for_systemd = spec.is_for_systemd();
+        task.is_mounted = !request.rootfs.is_empty();
+        task.id_maps = spec.linux.id_maps().map(Into::into);
+        fifo_owner::give(&task.init.stream_names, user, &task.id_maps);
         if let Role::Member { sandbox } = spec.role() {
             task.pod = Some(sandbox.into());
         }
-        let (mut command, log) = self.for_driver(bundle, spec);
+        let logger = Logger::of(&task.init.stream_names, &request.id, self.publisher.namespace())?;
+        let id = request.id.clone();
+        let bundle = task.bundle.clone();
+        let has_nothing_to_prepare = logger.is_none() && !task.is_mounted;
+        self.table.insert(id.clone(), task);
+        let begun = if has_nothing_to_prepare {
+            self.go_on(Next::Container(request), None, reply)
+        } else {
+            let rootfs = request.rootfs.clone();
+            let next = Next::Container(request);
+            self.prepare(&bundle, &rootfs, logger.as_ref(), next, reply).map(|()| None)
+        };
+        begun.inspect_err(|_| drop(self.table.remove(&id)))
+    }
+
+    /// As [`Tasks::create_container`], when its root file system and its logger are there.
+    pub(super) fn run_create(
+        &mut self,
+        request: CreateTask,
+        writers: Option<Writers>,
+        reply: ReplyTo,
+    ) -> Answer {
+        let id = request.id.clone();
+        let task = self.table.task(&id)?;
+        let bundle = &task.bundle;
+        let (mut command, log) = self.for_driver(bundle, task.is_for_systemd);
         command.args(["create", "--pid-file"]).arg(pid_file(bundle));
-        command.arg("--bundle").arg(bundle);
-        let (mut streams, console) = self.streams(&mut command, &task.init.stream_names)?;
-        task.init.keep_input = streams.keep_input.take();
-        command.arg(&request.id);
+        command.arg("--bundle").arg(&**bundle);
+        let (mut streams, console) =
+            self.streams(&mut command, &task.init.stream_names, writers)?;
+        let keep_input = streams.keep_input.take();
+        command.arg(&id);
         let created = Created { pid_file: pid_file(bundle), log, console };
         self.spawn(command, streams, Job::Create { request, created, reply })?;
-        Ok(task)
+        self.table.task_mut(&id)?.init.keep_input = keep_input;
+        Ok(None)
     }
 
     /// A call of the runtime with who makes the control groups.
-    fn for_driver(&self, bundle: &Path, spec: &Spec) -> (Command, Log) {
+    fn for_driver(&self, bundle: &Path, is_for_systemd: bool) -> (Command, Log) {
         let (mut command, log) = self.runtime.command_for(bundle);
-        if spec.is_for_systemd() {
+        if is_for_systemd {
             command.arg("--systemd-cgroup");
         }
         (command, log)
     }
 
-    /// The streams of what `command` makes, or a socket for its terminal.
+    /// The streams of what `command` makes, or a socket for its terminal. What it writes goes to
+    /// `writers` if there is a logger.
     pub(super) fn streams(
         &self,
         command: &mut Command,
         names: &StreamNames,
+        writers: Option<Writers>,
     ) -> Result<(Streams, Option<Console>)> {
         if !names.terminal {
-            return Ok((stdio::open(names)?, None));
+            let Some(writers) = writers else { return Ok((stdio::open(names)?, None)) };
+            let stdin = names.stdin.clone();
+            let streams = stdio::open(&StreamNames { stdin, ..StreamNames::default() })?;
+            let [output, error] = [writers.output, writers.error].map(|fd| Output::Open(fd.into()));
+            return Ok((Streams { output, error, ..streams }, None));
         }
         // No two jobs have the same number of terminals and jobs before them.
         let jobs = self.jobs.len() + self.waiting.len();
@@ -161,7 +207,13 @@ impl Tasks {
         drop(std::fs::remove_file(&path));
         let socket = UnixListener::bind(&path).tried("listen on", &path)?;
         command.arg("--console-socket").arg(&path);
-        Ok((stdio::open_shown(names)?, Some(Console { socket, path, output: None })))
+        let streams = match writers {
+            Some(writers) => {
+                Streams { shown: Output::Open(writers.output.into()), ..stdio::none() }
+            }
+            None => stdio::open_shown(names)?,
+        };
+        Ok((streams, Some(Console { socket, path, output: None })))
     }
 }
 

@@ -17,6 +17,7 @@ impl Tasks {
         while let Some((pid, status)) = sys::reap() {
             let exit = Exit { status, at: Timestamp::now() };
             if let Some(job) = self.jobs.remove(&pid) {
+                self.deadlines.retain(|(_, waited_for)| *waited_for != pid);
                 self.finish(job, &Ok(exit.status));
             } else if let Some((id, exec_id)) = self.process_of(pid as u32) {
                 self.ended(&id, &exec_id, exit);

@@ -1,18 +1,20 @@
 //! Children that are waited for: calls of the runtime, and makers of namespaces.
 
 use super::create::{Console, pid_file, stand_in};
+use super::prepare::{After, Next};
 use super::table::{Exit, Find, Sandbox};
 use super::{ReplyTo, Tasks};
 use crate::api::Empty;
 use crate::api::event::{Event, TaskCreate, TaskDelete, TaskExecStarted, TaskIo, TaskStart};
 use crate::api::task::{CreateTask, Deleted, Pid, Status};
 use crate::error::{Code, Failure, Result, Tried};
-use crate::mounts;
+use crate::logger::Writers;
 use crate::runtime_cli::Log;
 use crate::sandbox::{Maker, Pids};
 use crate::stats::Groups;
 use crate::stdio::{self, Streams};
 use crate::terminal::Terminal;
+use crate::worker::Worker;
 use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
 use std::fs::{self, File};
@@ -24,6 +26,12 @@ use std::process::Command;
 pub enum Job {
     /// A pod's namespaces are made.
     Sandbox { request: CreateTask, maker: Maker, reply: ReplyTo },
+    /// What a process needs is there: then it is made.
+    Prepare { next: Next, worker: Worker, writers: Option<Writers>, reply: ReplyTo },
+    /// The same, but nobody waits any more: what it has mounted goes.
+    Late { bundle: Box<Path> },
+    /// A root file system is unmounted.
+    Unmount { after: After, reply: ReplyTo },
     /// A pod's pause process is made; then the container that needs it.
     Pause { sandbox: String, request: Box<CreateTask>, log: Log, reply: ReplyTo },
     /// A container is made.
@@ -100,6 +108,12 @@ impl Tasks {
         };
         let (reply, answer) = match job {
             Job::Forgotten => return,
+            Job::Late { bundle } => return self.unmount_unheard(&bundle),
+            Job::Prepare { next, worker, writers, reply } => {
+                let outcome = end.clone().and_then(|status| worker.outcome(status));
+                return self.prepared(next, outcome, writers, reply);
+            }
+            Job::Unmount { after, reply } => (reply, self.unmounted(after)),
             Job::Sandbox { request, maker, reply } => (reply, self.sandbox_made(&request, maker)),
             Job::Pause { sandbox, request, log, reply } => {
                 let paused = failed(&log).and_then(|()| self.pause_made(&sandbox));
@@ -111,12 +125,10 @@ impl Tasks {
             }
             Job::Create { request, created, reply } => {
                 let done = failed(&created.log).and_then(|()| self.created(&request, &created));
-                if done.is_err() {
+                if let Err(failure) = done {
                     // The runtime may have made it, and something after that gone wrong.
                     self.forget(&["delete", "--force", &request.id]);
-                    mounts::unmount(&Path::new(&request.bundle).join("rootfs"));
-                    self.table.remove(&request.id);
-                    self.shard.leave(&request.id);
+                    return self.discard(&request.id, failure, reply);
                 }
                 (reply, done)
             }
@@ -134,7 +146,11 @@ impl Tasks {
                 (reply, done)
             }
             Job::Delete { id, log, reply } => {
-                (reply, failed(&log).and_then(|()| self.removed(&id)))
+                if let Err(failure) = failed(&log) {
+                    (reply, Err(failure))
+                } else {
+                    return self.unmount(After::Removed(id), reply);
+                }
             }
             Job::Change { id, status, log, reply } => {
                 (reply, failed(&log).map(|()| self.changed(&id, status)))
@@ -249,7 +265,6 @@ impl Tasks {
     /// The container is gone from the runtime; now from here.
     pub(super) fn removed(&mut self, id: &str) -> Result<Vec<u8>> {
         let task = self.table.remove(id).ok_or_else(|| Failure::not_found(id))?;
-        mounts::unmount(&task.bundle.join("rootfs"));
         self.shard.leave(id);
         // What was never started was killed.
         let exit = task.init.exit.unwrap_or_else(|| Exit::by(Signal::SIGKILL));

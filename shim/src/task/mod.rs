@@ -8,6 +8,7 @@ mod exec;
 mod exits;
 mod jobs;
 mod life;
+mod prepare;
 mod query;
 mod table;
 mod waiting;
@@ -25,6 +26,7 @@ use jobs::Job;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 use table::{Exit, Task};
 use waiting::Waiting;
 
@@ -52,6 +54,8 @@ pub struct Tasks {
     jobs: BTreeMap<i32, Job>,
     /// Children that are to be.
     waiting: Vec<Waiting>,
+    /// Until when one of them is waited for.
+    deadlines: Vec<(Instant, i32)>,
     /// Ends of processes that are not known yet, since the runtime that started them has not ended.
     early: BTreeMap<i32, Exit>,
     terminals: BTreeMap<u32, Terminal>,
@@ -76,6 +80,7 @@ impl Tasks {
             table: BTreeMap::new(),
             jobs: BTreeMap::new(),
             waiting: Vec::new(),
+            deadlines: Vec::new(),
             early: BTreeMap::new(),
             terminals: BTreeMap::new(),
             next_terminal: 0,

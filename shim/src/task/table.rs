@@ -6,6 +6,7 @@ use crate::api::Timestamp;
 use crate::api::task::{Exited, Mount, Status, signalled};
 use crate::error::{Failure, Result};
 use crate::sandbox::Namespaces;
+use crate::spec::IdMapping;
 use crate::stats::Groups;
 use crate::stdio::StreamNames;
 use nix::sys::signal::Signal;
@@ -30,6 +31,12 @@ pub struct Task {
     pub groups: Option<Groups>,
     /// Whether the kernel ends all its processes with the first.
     pub has_own_pids: bool,
+    /// Its users, as the node knows them; empty where they are the node's.
+    pub id_maps: [Box<[IdMapping]>; 2],
+    /// Whether systemd makes its control groups.
+    pub is_for_systemd: bool,
+    /// Whether this shim has mounted its root file system.
+    pub is_mounted: bool,
 }
 
 /// A pod without a pause process.
@@ -124,6 +131,9 @@ impl Task {
             execs: BTreeMap::new(),
             groups: None,
             has_own_pids: true,
+            id_maps: [[].into(), [].into()],
+            is_for_systemd: false,
+            is_mounted: false,
         }
     }
 
