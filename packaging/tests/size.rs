@@ -10,7 +10,7 @@ const MOST_BYTES: [(&str, u64); 4] = [
     ("wamr-crun", 5_800_000),
     ("wamr-runner", 1_600_000),
     ("wasmtime-runner", 1_750_000),
-    ("containerd-shim-wamr-crun-v1", 1_650_000),
+    ("containerd-shim-wamr-crun-v1", 1_700_000),
 ];
 /// PT_INTERP of the program headers: the dynamic linker.
 const INTERPRETER: u32 = 3;
