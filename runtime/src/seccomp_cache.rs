@@ -27,11 +27,15 @@ const DIGEST_BYTES: usize = 32;
 /// What the kernel takes: `BPF_MAXINSNS` instructions of 8 bytes.
 const MOST_BYTES: u64 = DIGEST_BYTES as u64 + 4096 * 8;
 
-/// The program of `profile`, built or found below `root`.
+/// The program of `profile`, built or found below `root`; a relative `root` keeps nothing.
 ///
 /// # Errors
 /// As [`seccomp::build`].
 pub fn program(root: &Path, profile: &LinuxSeccomp) -> Result<Program> {
+    // A plan that nobody carries out has no place of its own, and the working directory is none.
+    if !root.is_absolute() {
+        return seccomp::build(profile);
+    }
     let directory = root.join(DIRECTORY);
     let file = key(profile).map(|key| directory.join(key));
     let kept = file.as_deref().and_then(|file| read(&directory, file));
@@ -206,6 +210,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let missing = root.path().join("missing");
         assert!(program(&missing, &profile(1)).is_ok());
+        assert!(program(Path::new(""), &profile(1)).is_ok());
+        assert!(!Path::new(DIRECTORY).exists(), "in the working directory");
         fs::write(root.path().join(DIRECTORY), "a file").unwrap();
         assert!(program(root.path(), &profile(1)).is_ok());
     }
