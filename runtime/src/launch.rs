@@ -24,7 +24,7 @@ use oci_spec::runtime::{Hook, Spec};
 use state_file::State;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the command line says about a new container.
 #[derive(Debug)]
@@ -66,8 +66,8 @@ pub struct Launched {
 ///
 /// # Errors
 /// Those of every step; the init's arrive as [`Error::Init`] with their full text.
-pub fn launch(mut request: NewContainer, log: &Log) -> Result<Launched> {
-    let container = Container::new(&request.options.root, &request.id)?;
+pub fn launch(root: &Path, mut request: NewContainer, log: &Log) -> Result<Launched> {
+    let container = Container::new(root, &request.id)?;
     let mut bundle = Bundle::load(&request.bundle, request.config.as_deref())?;
     let notifies = notify::socket_of_host().is_some();
     if notifies {

@@ -9,33 +9,27 @@ use crate::error::Result;
 use crate::seccomp::{self, Program};
 use crate::state_file;
 use nix::sys::utsname::uname;
-use nix::unistd::geteuid;
 use oci_spec::runtime::LinuxSeccomp;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use wamr_cache::{Digest, is_own};
 
 /// Below `--root`; no container can have this name.
 pub const DIRECTORY: &str = "@seccomp";
 
 /// Nodes have a handful of profiles; more than that are somebody's experiments.
 const MOST_FILTERS: usize = 16;
-const DIGEST_BYTES: usize = 32;
 /// What the kernel takes: `BPF_MAXINSNS` instructions of 8 bytes.
-const MOST_BYTES: u64 = DIGEST_BYTES as u64 + 4096 * 8;
+const MOST_BYTES: u64 = Digest::DIGITS as u64 + 4096 * 8;
 
-/// The program of `profile`, built or found below `root`; a relative `root` keeps nothing.
+/// The program of `profile`, built or found below `root`; without one it is always built.
 ///
 /// # Errors
 /// As [`seccomp::build`].
-pub fn program(root: &Path, profile: &LinuxSeccomp) -> Result<Program> {
-    // A plan that nobody carries out has no place of its own, and the working directory is none.
-    if !root.is_absolute() {
-        return seccomp::build(profile);
-    }
+pub fn program(root: Option<&Path>, profile: &LinuxSeccomp) -> Result<Program> {
+    let Some(root) = root else { return seccomp::build(profile) };
     let directory = root.join(DIRECTORY);
     let file = key(profile).map(|key| directory.join(key));
     let kept = file.as_deref().and_then(|file| read(&directory, file));
@@ -53,22 +47,20 @@ pub fn program(root: &Path, profile: &LinuxSeccomp) -> Result<Program> {
 /// Digest of all that decides the instructions: the profile, the library, and the kernel, which the
 /// library asks what it can do.
 fn key(profile: &LinuxSeccomp) -> Option<String> {
-    let kernel = uname().ok()?;
-    let mut hash = Sha256::new();
-    for part in [
+    let digest = Digest::of_parts(&[
         seccomp::library_version().as_bytes(),
         std::env::consts::ARCH.as_bytes(),
-        kernel.release().as_encoded_bytes(),
+        uname().ok()?.release().as_encoded_bytes(),
         &serde_json::to_vec(profile).ok()?,
-    ] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let mut digits = String::with_capacity(2 * DIGEST_BYTES);
-    for byte in hash.finalize() {
-        write!(digits, "{byte:02x}").ok()?;
-    }
-    Some(digits)
+    ]);
+    Some(digest.to_string())
+}
+
+/// The file's content: the digest of the instructions, and they.
+fn sealed(instructions: &[u8]) -> Vec<u8> {
+    let mut bytes = Digest::of_parts(&[instructions]).to_string().into_bytes();
+    bytes.extend_from_slice(instructions);
+    bytes
 }
 
 /// The instructions in `file`, if they are what this user once kept.
@@ -84,14 +76,8 @@ fn read(directory: &Path, file: &Path) -> Option<Vec<u8>> {
     }
     let mut kept = Vec::with_capacity(found.len() as usize);
     File::read_to_end(&mut opened, &mut kept).ok()?;
-    let (digest, instructions) = kept.split_at_checked(DIGEST_BYTES)?;
-    let whole = !instructions.is_empty() && Sha256::digest(instructions).as_slice() == digest;
-    whole.then(|| instructions.to_vec())
-}
-
-/// Whether nobody else can have written it.
-fn is_own(found: &Metadata) -> bool {
-    found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0
+    let (_, instructions) = kept.split_at_checked(Digest::DIGITS)?;
+    (!instructions.is_empty() && sealed(instructions) == kept).then(|| instructions.to_vec())
 }
 
 fn keep(directory: &Path, file: &Path, instructions: &[u8]) -> io::Result<()> {
@@ -103,9 +89,7 @@ fn keep(directory: &Path, file: &Path, instructions: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     make_room(directory)?;
-    let mut kept = Sha256::digest(instructions).to_vec();
-    kept.extend_from_slice(instructions);
-    state_file::replace(file, &kept, 0o600).map_err(io::Error::other)
+    state_file::replace(file, &sealed(instructions), 0o600).map_err(io::Error::other)
 }
 
 /// Removes the oldest until there is room for one more.
@@ -143,23 +127,24 @@ mod tests {
     /// Marks the only filter that is kept, so that its use shows.
     fn mark(root: &Path) -> PathBuf {
         let [file] = kept(root).try_into().unwrap();
-        let marked = [7; 16];
-        let mut bytes = Sha256::digest(marked).to_vec();
-        bytes.extend_from_slice(&marked);
-        fs::write(&file, bytes).unwrap();
+        fs::write(&file, sealed(&[7; 16])).unwrap();
         file
     }
 
     #[test]
     fn a_filter_is_built_once() {
         let root = tempfile::tempdir().unwrap();
-        let built = program(root.path(), &profile(1)).unwrap();
+        let built = program(Some(root.path()), &profile(1)).unwrap();
         assert_eq!(built, seccomp::build(&profile(1)).unwrap());
-        assert_eq!(program(root.path(), &profile(1)).unwrap(), built);
+        assert_eq!(program(Some(root.path()), &profile(1)).unwrap(), built);
         mark(root.path());
-        let found = program(root.path(), &profile(1)).unwrap();
+        let found = program(Some(root.path()), &profile(1)).unwrap();
         assert_eq!((found.instructions, found.flags), (vec![7; 16], built.flags));
-        assert_ne!(program(root.path(), &profile(2)).unwrap().instructions, [7; 16], "another");
+        assert_ne!(
+            program(Some(root.path()), &profile(2)).unwrap().instructions,
+            [7; 16],
+            "another"
+        );
     }
 
     #[test]
@@ -173,7 +158,7 @@ mod tests {
             }),
             ("cut off", |_, file| fs::write(file, [1; 20]).unwrap()),
             ("nothing but its digest", |_, file| {
-                fs::write(file, Sha256::digest([])).unwrap();
+                fs::write(file, sealed(&[])).unwrap();
             }),
             ("others may write it", |_, file| {
                 fs::set_permissions(file, Permissions::from_mode(0o622)).unwrap();
@@ -189,10 +174,10 @@ mod tests {
         ];
         for (case, harm) in table {
             let root = tempfile::tempdir().unwrap();
-            let built = program(root.path(), &profile(1)).unwrap();
+            let built = program(Some(root.path()), &profile(1)).unwrap();
             let file = mark(root.path());
             harm(&root.path().join(DIRECTORY), &file);
-            assert_eq!(program(root.path(), &profile(1)).unwrap(), built, "{case}");
+            assert_eq!(program(Some(root.path()), &profile(1)).unwrap(), built, "{case}");
         }
     }
 
@@ -200,7 +185,7 @@ mod tests {
     fn a_few_are_kept() {
         let root = tempfile::tempdir().unwrap();
         for errno in 1..=20 {
-            program(root.path(), &profile(errno)).unwrap();
+            program(Some(root.path()), &profile(errno)).unwrap();
         }
         assert_eq!(kept(root.path()).len(), MOST_FILTERS);
     }
@@ -209,10 +194,10 @@ mod tests {
     fn no_place_is_no_failure() {
         let root = tempfile::tempdir().unwrap();
         let missing = root.path().join("missing");
-        assert!(program(&missing, &profile(1)).is_ok());
-        assert!(program(Path::new(""), &profile(1)).is_ok());
+        assert!(program(Some(&missing), &profile(1)).is_ok());
+        assert!(program(None, &profile(1)).is_ok());
         assert!(!Path::new(DIRECTORY).exists(), "in the working directory");
         fs::write(root.path().join(DIRECTORY), "a file").unwrap();
-        assert!(program(root.path(), &profile(1)).is_ok());
+        assert!(program(Some(root.path()), &profile(1)).is_ok());
     }
 }

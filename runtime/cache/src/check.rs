@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::digest::Digest;
 use crate::record::{self, Record};
-use crate::{Cache, own_uid};
+use crate::{Cache, is_own};
 
 /// Whether the artifact of `digest` is a file of this user's with the content of `record`.
 ///
@@ -24,7 +24,7 @@ pub fn is_sound(cache: &Cache, digest: &Digest, record: &Record) -> io::Result<b
         Err(error) => return Err(error),
     };
     let found = file.metadata()?;
-    let own = found.is_file() && found.uid() == own_uid() && found.mode() & 0o022 == 0;
+    let own = found.is_file() && is_own(&found);
     if !own || found.len() != record.artifact_bytes || found.len() == 0 {
         return Ok(false);
     }

@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest(String);
 
 impl Digest {
+    /// How many digits it has.
+    pub const DIGITS: usize = 64;
+
     /// Of all of `file`, wherever its cursor is.
     ///
     /// # Errors
@@ -31,17 +34,32 @@ impl Digest {
                 Err(error) => return Err(error),
             }
         }
-        let mut digits = String::with_capacity(64);
-        for byte in hash.finalize() {
-            write!(digits, "{byte:02x}").map_err(io::Error::other)?;
+        Ok(Self::end(hash))
+    }
+
+    /// Of `parts`, each with its length in front, so that none can be taken for a part of another.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
         }
-        Ok(Self(digits))
+        Self::end(hash)
+    }
+
+    fn end(hash: Sha256) -> Self {
+        let mut digits = String::with_capacity(Self::DIGITS);
+        for byte in hash.finalize() {
+            // A string takes whatever is written.
+            write!(digits, "{byte:02x}").ok();
+        }
+        Self(digits)
     }
 
     /// Reads what [`fmt::Display`] wrote; nothing if it is no such text.
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (text.len() == 64 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+        (text.len() == Self::DIGITS && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
     }
 }
 
@@ -55,6 +73,13 @@ impl fmt::Display for Digest {
 mod tests {
     use super::*;
     use std::io::Write as _;
+
+    #[test]
+    fn parts_are_told_apart() {
+        let [one, other] = [[&b"ab"[..], b"c"], [b"a", b"bc"]].map(|it| Digest::of_parts(&it));
+        assert_ne!(one, other);
+        assert_eq!(Digest::parse(&one.to_string()), Some(one));
+    }
 
     #[test]
     fn a_file_is_hashed_from_its_start() {

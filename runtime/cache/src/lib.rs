@@ -148,7 +148,7 @@ impl Cache {
 /// A directory that somebody else owns or may write could hold anything.
 fn check_owner(directory: &Path, found: &fs::Metadata) -> io::Result<()> {
     let own = own_uid();
-    if found.is_dir() && found.uid() == own && found.mode() & 0o022 == 0 {
+    if found.is_dir() && is_own(found) {
         return Ok(());
     }
     Err(io::Error::other(format!(
@@ -158,6 +158,11 @@ fn check_owner(directory: &Path, found: &fs::Metadata) -> io::Result<()> {
         found.uid(),
         found.mode() & 0o7777
     )))
+}
+
+/// Whether a file or directory is this user's, and nobody else may write it.
+pub fn is_own(found: &fs::Metadata) -> bool {
+    found.uid() == own_uid() && found.mode() & 0o022 == 0
 }
 
 fn own_uid() -> u32 {

@@ -213,8 +213,8 @@ impl Init<'_> {
     }
 
     fn mount_cgroups(&self, root: &Root) -> Result<()> {
-        let views = self.setup.root.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
-        views.into_iter().try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
+        let mut views = self.setup.root.mounts.iter().filter(|mount| mount.kind == Kind::Cgroup);
+        views.try_for_each(|view| cgroup_view::apply(root, view, self.cgroup))
     }
 
     /// What was left out for a guest, and what covers parts of it.

@@ -96,8 +96,8 @@ pub struct Invocation {
 /// Options of the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `--root`.
-    pub root: PathBuf,
+    /// Below which compiled seccomp filters are kept, if they are: `--root`.
+    pub filters: Option<PathBuf>,
     /// `--no-pivot`.
     pub no_pivot: bool,
     /// `--no-new-keyring`.
@@ -165,7 +165,7 @@ impl Setup {
             }
         }
         let maps = id_maps::from_spec(linux, namespaces.new & NEW_USER != 0)?;
-        let mut identity = identity(process, linux, &options.root)?;
+        let mut identity = identity(process, linux, options.filters.as_deref())?;
         let have = if namespaces.has(NEW_USER) { u64::MAX } else { capabilities::own()? };
         if !namespaces.has(NEW_USER) && !capabilities::may_administrate()? {
             let reason = "an ordinary user needs one of type user, and linux.uidMappings and \
@@ -278,11 +278,11 @@ fn root_plan(
     })
 }
 
-/// Who `process` is to be. Pure, but for the seccomp filter, which may be kept below `root`.
+/// Who `process` is to be. Pure, but for the seccomp filter, which may be kept below `filters`.
 ///
 /// # Errors
 /// [`Error::Config`]: what cannot be.
-pub fn identity(process: &Process, linux: &Linux, root: &Path) -> Result<Identity> {
+pub fn identity(process: &Process, linux: &Linux, filters: Option<&Path>) -> Result<Identity> {
     let user = process.user();
     let umask = user.umask().unwrap_or(0o022);
     if umask > 0o777 {
@@ -309,7 +309,7 @@ pub fn identity(process: &Process, linux: &Linux, root: &Path) -> Result<Identit
         seccomp: linux
             .seccomp()
             .as_ref()
-            .map(|profile| seccomp_cache::program(root, profile))
+            .map(|profile| seccomp_cache::program(filters, profile))
             .transpose()?,
     })
 }

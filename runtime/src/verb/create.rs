@@ -40,11 +40,11 @@ pub fn launch(
         driver: global.cgroup_driver(),
         rootless: global.rootless.applies(),
         options: Options {
-            root: global.root.clone(),
+            filters: Some(global.root.clone()),
             no_pivot: flags.no_pivot,
             no_new_keyring: flags.no_new_keyring,
             inherited,
         },
     };
-    launch::launch(request, &global.log())
+    launch::launch(&global.root, request, &global.log())
 }

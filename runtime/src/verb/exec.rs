@@ -103,7 +103,7 @@ fn entry(root: &Path, state: &State, flags: &Exec) -> Result<Entry> {
     let process = with_terminal(process, flags);
     validate::check_process(&process)?;
     let namespaces = namespaces::differing(state.pid)?;
-    let mut identity = setup::identity(&process, linux, root)?;
+    let mut identity = setup::identity(&process, linux, Some(root))?;
     let have = if namespaces & NEW_USER == 0 { capabilities::own()? } else { u64::MAX };
     let (granted, ungranted) = capabilities::granted(identity.capabilities, have);
     identity.capabilities = granted;
