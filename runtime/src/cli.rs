@@ -8,6 +8,7 @@ pub use exec::Exec;
 
 use crate::cgroup::Driver;
 use crate::log::{Format, Level, Log};
+use crate::namespaces::is_root_of_machine;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -15,22 +16,13 @@ use std::path::PathBuf;
 const DEFAULT_ROOT: &str = "/run/wamr-crun";
 
 fn default_root() -> PathBuf {
-    let user = nix::unistd::geteuid();
-    let uid_map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    if user.is_root()
-        && (maps_every_user(&uid_map) || std::env::var_os("XDG_RUNTIME_DIR").is_none())
-    {
+    if is_root_of_machine() {
         return DEFAULT_ROOT.into();
     }
+    let user = nix::unistd::geteuid();
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let directory = named.filter(|path| path.is_absolute());
     directory.unwrap_or_else(|| format!("/run/user/{user}").into()).join("wamr-crun")
-}
-
-/// Whether this is the map of the first user namespace: root of another, such as that of Podman
-/// without root, is an ordinary user outside. Source: user_namespaces(7).
-fn maps_every_user(uid_map: &str) -> bool {
-    uid_map.is_empty() || uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// An OCI runtime for WebAssembly containers, run by WAMR, and for native containers.
@@ -397,19 +389,6 @@ mod tests {
     #[test]
     fn flags_are_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn only_the_first_user_namespace_maps_every_user() {
-        let table = [
-            ("         0          0 4294967295\n", true),
-            ("         0       1000          1\n         1     100000      65536\n", false),
-            ("         0     100000      65536\n", false),
-            ("", true),
-        ];
-        for (uid_map, want) in table {
-            assert_eq!(maps_every_user(uid_map), want, "{uid_map:?}");
-        }
     }
 
     #[test]

@@ -5,31 +5,31 @@
 //! native code, each opened so that nobody in the container can write it. The cache itself is never
 //! in a container's view.
 
+use crate::compilation::{self, Awaited, Terms};
 use crate::error::{Act, Error, Result, chain};
-use crate::log::{Format, Log};
+use crate::installed::{self, COMPILER, RUNNER};
+use crate::namespaces::is_root_of_machine;
 use crate::process::channel::{Channel, FromInit, Native, ToInit};
+use crate::rlimits::Rlimit;
 use crate::self_exe;
-use crate::workload::Engine;
+use crate::workload::{Engine, WasmOptions};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
-use wamr_cache::{Cache, Compiler, Digest, Failure, Found, Urgency, default_directory};
-
-/// Runs compiled modules.
-pub const RUNNER: &str = "wasmtime-runner";
-/// Compiles them.
-pub const COMPILER: &str = "wamr-compile";
-/// Where both are when they are not beside the runtime.
-const INSTALLED: &str = "/usr/libexec/wamr-crun";
+use std::path::Path;
+use wamr_cache::{Cache, Digest, Found, default_directory};
 
 /// How a module without the annotation is run on this node.
 const ENGINE_VARIABLE: &str = "WAMR_CRUN_ENGINE";
 
-/// How long `create` waits for the compiler: less than a kubelet waits for `create`.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// A module of this size is compiled in the time that a container takes to be created, and `auto`
+/// waits for it (docs/engines.md has the measurement).
+const QUICK_MODULE_BYTES: u64 = 64 << 10;
+
+/// Of address space: what Wasmtime reserves for a memory and around it, and as much again.
+const LEAST_ADDRESS_SPACE_BYTES: u64 = 8 << 30;
+/// What a compiled guest's stack can be at most.
+const MOST_STACK_BYTES: u32 = 64 << 20;
 
 /// What runs a compiled module.
 #[derive(Debug)]
@@ -55,14 +55,25 @@ const INTERPRETED: &str = "interpreted";
 const MISSING: &str = "missing";
 const COMPILED: &str = "compiled";
 
-/// What the node's default is, where a container has no annotation.
+/// What a container asks for, and with what limits.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its annotations.
+    pub wasm: &'a WasmOptions,
+    /// Its resource limits.
+    pub rlimits: &'a [Rlimit],
+    /// What a compiler is told.
+    pub terms: Terms<'a>,
+}
+
+/// What the environment has for containers without an annotation.
 ///
 /// # Errors
 /// [`Error::Usage`]: the variable names no such engine.
-pub fn node_default() -> Result<Engine> {
-    let Some(named) = std::env::var_os(ENGINE_VARIABLE) else { return Ok(Engine::Interpreted) };
+fn node_default() -> Result<Option<Engine>> {
+    let Some(named) = std::env::var_os(ENGINE_VARIABLE) else { return Ok(None) };
     let known = named.to_str().and_then(Engine::parse);
-    known.ok_or_else(|| {
+    known.map(Some).ok_or_else(|| {
         Error::Usage(format!(
             "the environment says {ENGINE_VARIABLE}={}: set it to interpreted, compiled or auto",
             named.display()
@@ -72,7 +83,7 @@ pub fn node_default() -> Result<Engine> {
 
 /// The cache of this user.
 pub fn cache() -> Cache {
-    Cache::new(default_directory(nix::unistd::geteuid().is_root()))
+    Cache::new(default_directory(is_root_of_machine()))
 }
 
 /// Asks the runtime, from a container's process.
@@ -97,18 +108,29 @@ pub fn ask(channel: &Channel, module: &File, native: Native) -> Result<Answer> {
 ///
 /// # Errors
 /// [`Error::Workload`]: `compiled` is wanted or required, and cannot be.
-pub fn answer(channel: &Channel, native: &Native, engine: Option<Engine>, log: &Log) -> Result<()> {
+pub fn answer(channel: &Channel, native: &Native, asked: Asked) -> Result<()> {
     let module = File::from(channel.take_over()?);
-    let engine = engine.map_or_else(node_default, Ok)?;
+    let named = asked.wasm.engine.map_or_else(node_default, |engine| Ok(Some(engine)))?;
     let found = match native {
-        Native::Wanted => find(&module, engine, log)?,
+        Native::Wanted => match named {
+            Some(Engine::Interpreted) => Answer::Interpreted,
+            Some(Engine::Compiled) => Answer::Compiled(find(&module, asked)?),
+            Some(Engine::Auto) | None => find_if_any(&module, named.is_none(), asked)?,
+        },
+        Native::Required(reason) if named == Some(Engine::Interpreted) => {
+            return Err(Error::Workload(format!("{reason}; {REMEDY}")));
+        }
         Native::Required(reason) => {
-            let required = find(&module, Engine::Compiled, log);
-            required.map_err(|error| Error::Workload(format!("{reason}: {}", chain(&error))))?
+            let required = find(&module, asked);
+            Answer::Compiled(
+                required
+                    .map_err(|error| Error::Workload(format!("{reason}: {}", chain(&error))))?,
+            )
         }
         Native::ForTheNext => {
-            if let Err(error) = compile_for_the_next(&module, log) {
-                log.warning(&format!("the module is not compiled: {}", chain(&error)));
+            if let Err(error) = compilation::for_the_next(&module, asked.terms) {
+                let text = format!("the module is not compiled: {}", chain(&error));
+                asked.terms.log.note(&text);
             }
             Answer::Interpreted
         }
@@ -124,91 +146,107 @@ pub fn answer(channel: &Channel, native: &Native, engine: Option<Engine>, log: &
     }
 }
 
-fn find(module: &File, engine: Engine, log: &Log) -> Result<Answer> {
-    if engine == Engine::Interpreted {
-        return Ok(Answer::Interpreted);
-    }
-    let waits = engine == Engine::Compiled;
+/// What to do where the interpreter was chosen for a module that it does not run.
+pub const REMEDY: &str = "set the annotation org.wamr-crun.wasm.engine to compiled or auto";
+
+/// Native code for a container that runs with it or not at all.
+fn find(module: &File, asked: Asked) -> Result<Compiled> {
     let digest = Digest::of(module).act(|| "read the module".to_owned())?;
     let cache = cache();
-    let known = match cache.look_up(&digest) {
-        Ok(Found::Missing) if waits => fill(&cache, module, &digest, Urgency::Waiting(PATIENCE))?,
-        Ok(known) => known,
-        Err(error) if waits => {
-            return Err(error).act(|| format!("look {digest} up in {}", cache.top().display()));
+    let found = cache.look_up(&digest);
+    let found = match found.act(|| format!("look {digest} up in {}", cache.top().display()))? {
+        Found::Missing => {
+            compilation::for_this_one(&cache, module, &digest, Awaited::Needed, asked.terms)?
         }
-        Err(error) => {
-            log.warning(&format!("compiled modules are not used: {error}"));
-            return Ok(Answer::Interpreted);
-        }
+        found => found,
     };
-    let no_use = |reason: String| {
-        if waits {
-            return Err(Error::Workload(reason));
+    let refuse = |reason: String| Err(Error::Workload(reason));
+    match found {
+        Found::Compiled(path, _) => {
+            asked.terms.log.debug(|| format!("runs {} compiled", path.display()));
+            open_both(&path)
         }
+        Found::Refused(reason) => refuse(format!("the module cannot run compiled: {reason}")),
+        Found::Missing => refuse(
+            "compile the module: it takes longer than a container may wait, and goes on: try again"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Native code for a container that runs without as well: what goes wrong is for the log.
+fn find_if_any(module: &File, is_default: bool, asked: Asked) -> Result<Answer> {
+    let log = asked.terms.log;
+    let without = |reason: &str| {
         log.debug(|| format!("runs interpreted: {reason}"));
         Ok(Answer::Interpreted)
     };
-    match known {
-        Found::Compiled(path, _) => match open_both(&path) {
+    // Nobody has asked for it, so nothing is missing.
+    if is_default && (installed::find(RUNNER).is_err() || installed::find(COMPILER).is_err()) {
+        return without("this node has no compiler");
+    }
+    if let Some(reason) = unfit(asked.wasm.stack_bytes, asked.rlimits) {
+        return without(reason);
+    }
+    let digest = Digest::of(module).act(|| "read the module".to_owned())?;
+    let cache = cache();
+    match look_up_or_wait(&cache, module, &digest, asked) {
+        Ok(Found::Compiled(path, _)) => match open_both(&path) {
             Ok(compiled) => {
                 log.debug(|| format!("runs {} compiled", path.display()));
                 Ok(Answer::Compiled(compiled))
             }
             // Removed a moment ago, or half installed.
-            Err(error) if !waits => {
-                log.warning(&format!("the module runs interpreted: {}", chain(&error)));
+            Err(error) => {
+                log.note(&format!("the module runs interpreted: {}", chain(&error)));
                 Ok(Answer::Interpreted)
             }
-            Err(error) => Err(error),
         },
-        Found::Refused(reason) => no_use(format!("the module cannot run compiled: {reason}")),
-        Found::Missing if cache.is_being_filled(&digest) => {
-            no_use(format!("{digest} is being compiled"))
+        Ok(Found::Refused(reason)) => without(&format!("it cannot run compiled: {reason}")),
+        Ok(Found::Missing) => {
+            if let Some(reason) = cache.failed_lately(&digest) {
+                return without(&format!("compiling it has failed: {reason}"));
+            }
+            if cache.is_being_filled(&digest) {
+                return without(&format!("{digest} is being compiled"));
+            }
+            without(&format!("{digest} is not compiled yet")).map(|_| Answer::Missing)
         }
-        Found::Missing => no_use(format!("{digest} is not compiled yet")).map(|_| Answer::Missing),
+        Err(error) => {
+            log.note(&format!("compiled modules are not used: {}", chain(&error)));
+            Ok(Answer::Interpreted)
+        }
     }
 }
 
-/// Compiles what is missing.
-///
-/// # Errors
-/// [`Error::Workload`], [`Error::Os`]: nothing of it is in the cache.
-pub fn fill(cache: &Cache, module: &File, digest: &Digest, urgency: Urgency) -> Result<Found> {
-    let compiler = Compiler(find_program(COMPILER)?);
-    let filled = cache.fill(module, digest, &compiler, urgency);
-    filled.map_err(|failure| match failure {
-        Failure::Os { act, source } => Error::Os { act, source },
-        other @ Failure::Compiler { .. } => Error::Workload(format!("compile the module: {other}")),
-    })
+/// What the cache has; if nothing, and the module is small, what it has in a moment.
+fn look_up_or_wait(cache: &Cache, module: &File, digest: &Digest, asked: Asked) -> Result<Found> {
+    let act = || format!("look {digest} up in {}", cache.top().display());
+    let found = cache.look_up(digest).act(act)?;
+    if !matches!(found, Found::Missing) {
+        return Ok(found);
+    }
+    cache.may_be_filled().act(|| format!("write to {}", cache.top().display()))?;
+    let is_quick = module.metadata().is_ok_and(|found| found.len() <= QUICK_MODULE_BYTES);
+    if !is_quick || cache.failed_lately(digest).is_some() {
+        return Ok(found);
+    }
+    compilation::for_this_one(cache, module, digest, Awaited::Quick, asked.terms)
 }
 
-/// Starts a process that compiles `module` and that nobody waits for. What it has to say goes to
-/// the file of `log`, if there is one: the caller's standard error is not kept open for it.
-fn compile_for_the_next(module: &File, log: &Log) -> Result<()> {
-    find_program(COMPILER)?;
-    let module = module.try_clone().act(|| "hand the module to the compiler".to_owned())?;
-    let mut command = Command::new("/proc/self/exe");
-    // It finds the other programs as this one did: self_exe.rs leaves the place in the environment.
-    if let Some(file) = &log.file {
-        let file = std::path::absolute(file).act(|| format!("log to {}", file.display()))?;
-        let format = if log.format == Format::Json { "json" } else { "text" };
-        command.arg("--log").arg(file).args(["--log-format", format]);
+/// Why a container's limits fit the interpreter only. Pure.
+fn unfit(stack_bytes: u32, rlimits: &[Rlimit]) -> Option<&'static str> {
+    let mut limits = rlimits.iter().filter(|limit| limit.resource == libc::RLIMIT_AS);
+    if limits.any(|limit| limit.soft < LEAST_ADDRESS_SPACE_BYTES) {
+        return Some("RLIMIT_AS is less than native code reserves");
     }
-    command
-        .args(["cache", "fill"])
-        .current_dir("/")
-        .stdin(module)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // It goes on in a child of its own, and ends at once.
-    command.status().map(drop).act(|| "start the compilation".to_owned())
+    (stack_bytes > MOST_STACK_BYTES).then_some("no compiled guest can have such a stack")
 }
 
 fn open_both(path: &Path) -> Result<Compiled> {
     let artifact = open_artifact(path);
     let artifact = artifact.act(|| format!("open the compiled module {}", path.display()))?;
-    Ok(Compiled { runner: open_program(RUNNER)?, artifact })
+    Ok(Compiled { runner: installed::open(RUNNER)?, artifact })
 }
 
 /// Opens native code for reading, so that nobody in a container can write it.
@@ -216,38 +254,6 @@ fn open_artifact(path: &Path) -> io::Result<OwnedFd> {
     // A mount's descriptor can be executed, but not mapped.
     let mount = self_exe::read_only(path)?;
     File::open(format!("/proc/self/fd/{}", mount.as_raw_fd())).map(OwnedFd::from)
-}
-
-/// Opens a program of ours so that nobody in a container can write it.
-fn open_program(name: &str) -> Result<OwnedFd> {
-    let path = find_program(name)?;
-    self_exe::read_only(&path).act(|| format!("open {}", path.display()))
-}
-
-/// Finds a program of ours: beside the runtime, else where packages put it.
-fn find_program(name: &str) -> Result<PathBuf> {
-    let own = self_exe::path();
-    let directory = own.parent().unwrap_or(Path::new("/"));
-    let places = [
-        directory.join(name),
-        directory.join("../libexec/wamr-crun").join(name),
-        Path::new(INSTALLED).join(name),
-    ];
-    for place in &places {
-        match place.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            found => {
-                found.act(|| format!("look at {}", place.display()))?;
-                return Ok(place.clone());
-            }
-        }
-    }
-    let tried: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-    Err(Error::Workload(format!(
-        "{name} is not installed, so no module runs compiled: put it beside {} (tried {})",
-        own.display(),
-        tried.join(", ")
-    )))
 }
 
 /// Which engine runs a Wasm container whose first process is `pid`, as the process itself shows; a
@@ -263,5 +269,26 @@ pub fn engine_of(pid: i32) -> Option<&'static str> {
         b"wasmtime-runner" => Some(COMPILED),
         b"wamr-runner" => Some(INTERPRETED),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_native_code_does_not_fit_are_the_interpreters() {
+        let limit = |resource, soft| Rlimit { resource, soft, hard: u64::MAX };
+        for (stack_bytes, rlimits, fits) in [
+            (8 << 20, vec![], true),
+            (8 << 20, vec![limit(libc::RLIMIT_AS, u64::MAX)], true),
+            (8 << 20, vec![limit(libc::RLIMIT_DATA, 1)], true),
+            (8 << 20, vec![limit(libc::RLIMIT_AS, 4 << 30)], false),
+            (MOST_STACK_BYTES, vec![], true),
+            (MOST_STACK_BYTES + 1, vec![], false),
+        ] {
+            let got = unfit(stack_bytes, &rlimits);
+            assert_eq!(got.is_none(), fits, "{stack_bytes} {rlimits:?}: {got:?}");
+        }
     }
 }

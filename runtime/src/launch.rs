@@ -2,6 +2,8 @@
 
 use crate::bundle::{Bundle, for_exec};
 use crate::cgroup::{self, Cgroup, Driver, Request, no_groups};
+use crate::compilation::Terms;
+use crate::compiled::Asked;
 use crate::console::{self, Console};
 use crate::container::{self, Container, Lock, REPORT, SETUP_GATE, Status};
 use crate::error::{Act, Error, Result};
@@ -198,7 +200,9 @@ impl Attempt {
                 Some(FromInit::Listener) => tell_agent(init, setup, state)?,
                 Some(FromInit::Note(text)) => log.note(&text),
                 Some(FromInit::Module(native)) => {
-                    compiled::answer(&init.channel, &native, setup.program.wasm.engine, log)?;
+                    let (wasm, rlimits) = (&setup.program.wasm, &*setup.identity.rlimits);
+                    let terms = Terms { driver: state.cgroup_driver, log };
+                    compiled::answer(&init.channel, &native, Asked { wasm, rlimits, terms })?;
                 }
                 Some(FromInit::Ready) => return Ok(()),
                 Some(FromInit::Failed(text)) => return Err(Error::Init(text)),

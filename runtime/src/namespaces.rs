@@ -51,6 +51,20 @@ pub const NEW_CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
 /// The kinds as config.json calls them, for `features`.
 pub const KINDS: [&str; 8] = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
 
+/// Whether this process is root of the machine, or of a user namespace that passes for one: root of
+/// another, such as that of Podman without root, is an ordinary user outside and has a directory
+/// of their own.
+pub fn is_root_of_machine() -> bool {
+    let uid_map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    nix::unistd::geteuid().is_root()
+        && (maps_every_user(&uid_map) || std::env::var_os("XDG_RUNTIME_DIR").is_none())
+}
+
+/// Whether this is the map of the first user namespace. Source: user_namespaces(7).
+fn maps_every_user(uid_map: &str) -> bool {
+    uid_map.is_empty() || uid_map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// The `CLONE_NEW*` flag of a kind.
 fn flag(kind: Kind) -> u64 {
     (match kind {
@@ -265,6 +279,19 @@ mod tests {
         let order: Vec<_> = got.join.iter().map(|join| name(join.flag)).collect();
         assert_eq!(order, ["network", "user"]);
         assert!(got.needs_stage() && got.has(NEW_USER) && !got.has(NEW_TIME));
+    }
+
+    #[test]
+    fn only_the_first_user_namespace_maps_every_user() {
+        let table = [
+            ("         0          0 4294967295\n", true),
+            ("         0       1000          1\n         1     100000      65536\n", false),
+            ("         0     100000      65536\n", false),
+            ("", true),
+        ];
+        for (uid_map, want) in table {
+            assert_eq!(maps_every_user(uid_map), want, "{uid_map:?}");
+        }
     }
 
     #[test]

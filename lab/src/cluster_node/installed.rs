@@ -14,6 +14,9 @@ const PROGRAM_DIR: &str = "/usr/local/bin";
 /// What was done to the host. It is written before anything else, so that a half-done installation
 /// can be undone.
 const RECORD: &str = "/var/lib/wamr-crun/installed.json";
+/// Where the runtime keeps its state, and in it native code that is of no use to anybody else.
+const STATE: &str = "/var/lib/wamr-crun";
+const COMPILED: &str = "/var/lib/wamr-crun/compiled";
 
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +117,14 @@ pub fn uninstall(root: &Path) -> Result<bool> {
     }
     for path in &installed.programs {
         remove(&below(root, path))?;
+    }
+    if installed.directories.iter().any(|directory| directory == STATE) {
+        match fs::remove_dir_all(below(root, COMPILED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).into_diagnostic().wrap_err_with(|| format!("remove {COMPILED}"));
+            }
+            _ => {}
+        }
     }
     remove(&below(root, RECORD))?;
     for directory in installed.directories.iter().rev() {
@@ -249,6 +260,10 @@ mod tests {
             told.parse::<toml::Table>().unwrap();
             let again = install(root, programs(root), &containerd()).unwrap_err();
             assert!(again.to_string().contains("already"), "{again}");
+            // What the runtime does meanwhile.
+            let compiled = below(root, COMPILED).join("x86-64-v2-1");
+            fs::create_dir_all(&compiled).unwrap();
+            fs::write(compiled.join("1.json"), "{}").unwrap();
             assert!(uninstall(root).unwrap());
             assert_eq!(files(root), before, "{config:?}");
             assert!(!uninstall(root).unwrap());

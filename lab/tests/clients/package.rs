@@ -45,7 +45,10 @@ pub fn scenario(machine: &Machine) {
             assert_eq!((said.code, said.out.as_str()), (7, "hello Debian\n"), "{said:?}");
         }
     }
+    // The guests ran compiled, which is the default; what was made for them goes with the package.
+    machine.done(&["test", "-d", "/var/lib/wamr-crun/compiled"]);
     machine.done(&["dpkg", "--purge", "wamr-crun"]);
+    assert_ne!(machine.run(&["test", "-e", "/var/lib/wamr-crun"]).code, 0);
     for path in INSTALLED {
         assert_ne!(machine.run(&["test", "-e", path]).code, 0, "{path} is left");
     }

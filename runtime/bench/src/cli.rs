@@ -111,6 +111,9 @@ struct SpeedArgs {
     /// Of the order in each round.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What runs wamr-crun's Wasm containers: interpreted, compiled or auto.
+    #[arg(long, default_value = "interpreted")]
+    engine: String,
     /// The raw data, as CSV; syscalls.csv comes beside it.
     #[arg(long)]
     out: PathBuf,
@@ -354,8 +357,8 @@ fn speed(args: &SpeedArgs) -> Result<ExitCode> {
     let place = arena(&args.arena, &more)?;
     let name = args.out.file_name().unwrap_or_default();
     arena::within(&place, || {
-        let SpeedArgs { rounds, warm_up, counted, seed, .. } = *args;
-        let plan = speed::run::Plan { rounds, warm_up, counted, seed };
+        let SpeedArgs { rounds, warm_up, counted, seed, ref engine, .. } = *args;
+        let plan = speed::run::Plan { rounds, warm_up, counted, seed, engine };
         let peers = peers::named(&args.arena.runtimes)?;
         let (samples, counts) = speed::run::run(&peers, plan, &busybox)?;
         write_csv(&Path::new(OUT).join(name), &samples)?;

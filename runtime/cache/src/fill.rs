@@ -1,11 +1,12 @@
 //! Compiling what is missing, one process for each module whoever asks.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -54,6 +55,9 @@ fn os(act: String) -> impl FnOnce(io::Error) -> Failure {
     |source| Failure::Os { act, source }
 }
 
+/// How long a failure keeps a module from being compiled for the next container.
+const FAILURE_COUNTS: Duration = Duration::from_hours(1);
+
 /// No compiler lives longer: its limit of processor time ends it sooner.
 const LONGEST: Duration = Duration::from_hours(1);
 
@@ -85,13 +89,17 @@ enum Verdict {
 
 impl Cache {
     /// Compiles `module`, whose digest is `digest`, unless that was done; if somebody waits, waits
-    /// for another process that does it.
+    /// for another process that does it. Where nobody does, it takes its turn: one module at a
+    /// time, so that a node that begins with many has one compiler at work.
+    ///
+    /// `module` is closed before any of that takes long: it may be a file of a container, whose
+    /// file system could not be taken away before.
     ///
     /// # Errors
-    /// [`Failure`]: nothing of it is left in the cache.
+    /// [`Failure`]: nothing of it is left in the cache but that it failed.
     pub fn fill(
         &self,
-        module: &File,
+        module: File,
         digest: &Digest,
         compiler: &Compiler,
         urgency: Urgency,
@@ -105,12 +113,43 @@ impl Cache {
         if !matches!(found, Found::Missing) {
             return Ok(found);
         }
+        let copied = copy(&module, digest)?;
+        drop(module);
+        let _turn = if terms.deadline.is_none() { Some(self.turn()?) } else { None };
         let new = self.file(digest, ".new");
-        let filled = self.compile(module, digest, compiler, &new, terms);
+        let filled = self.compile(&copied, digest, compiler, &new, terms);
         // It is there after a failure only.
         fs::remove_file(&new).ok();
+        let failed = self.file(digest, ".failed");
+        // Best effort: without it the next container tries again.
+        if let Err(failure @ Failure::Compiler { .. }) = &filled {
+            record::write(&failed, &failure.to_string()).ok();
+        }
         filled?;
-        self.look_up(digest).map_err(os(act()))
+        let found = self.look_up(digest).map_err(os(act()))?;
+        if matches!(found, Found::Missing) {
+            // It would be compiled for each container.
+            record::write(&failed, "the cache may hold less than its native code").ok();
+        } else {
+            fs::remove_file(&failed).ok();
+        }
+        Ok(found)
+    }
+
+    /// Why compiling the module with `digest` failed, if that was less than an hour ago: a module
+    /// that the compiler cannot finish would else occupy it at each start of a container.
+    pub fn failed_lately(&self, digest: &Digest) -> Option<String> {
+        let path = self.file(digest, ".failed");
+        let since = fs::metadata(&path).ok()?.modified().ok()?.elapsed().ok()?;
+        if since > FAILURE_COUNTS { None } else { record::read_text(&path).ok()? }
+    }
+
+    /// The right to compile a module for nobody who waits.
+    fn turn(&self) -> Result<Flock<File>, Failure> {
+        let path = self.directory.join("background.lock");
+        let act = format!("lock {}", path.display());
+        let file = record::create(&path).map_err(os(act.clone()))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| os(act)(error.into()))
     }
 
     /// Whether some process compiles the module with `digest` at this moment. Best effort: who
@@ -157,7 +196,6 @@ impl Cache {
         terms: Terms,
     ) -> Result<(), Failure> {
         let begin = Instant::now();
-        let module = &copy(module, digest)?;
         let artifact = record::create(new).map_err(os(format!("make {}", new.display())))?;
         match self.run(module, &artifact, compiler, terms)? {
             Verdict::Refused(reason) => {
@@ -232,9 +270,21 @@ impl Cache {
             (Some(0), _) => Ok(Verdict::Compiled),
             (Some(3), reason) => Ok(Verdict::Refused(reason)),
             (_, reason) => {
-                Err(Failure::Compiler { program, reason: format!("{status}: {reason}") })
+                let reason = format!("{status}: {reason}{}", hint(status));
+                Err(Failure::Compiler { program, reason })
             }
         }
+    }
+}
+
+/// What may have ended the compiler, where it could not say so itself.
+fn hint(status: ExitStatus) -> &'static str {
+    match status.signal() {
+        Some(libc::SIGKILL) => {
+            "the module may need more memory than the control group of the compiler has"
+        }
+        Some(libc::SIGXCPU) => "the module takes more processor time than the compiler may use",
+        _ => "",
     }
 }
 
@@ -244,10 +294,19 @@ impl Cache {
 fn copy(module: &File, digest: &Digest) -> Result<File, Failure> {
     let copied = || -> io::Result<File> {
         let mut copy = File::from(memfd_create(c"module", MFdFlags::MFD_CLOEXEC)?);
-        let mut module = module;
-        module.rewind()?;
-        io::copy(&mut module, &mut copy)?;
-        Ok(copy)
+        let (mut buffer, mut offset) = (vec![0; 256 << 10], 0);
+        // Not from the cursor: the container's process has the same one, and may be reading.
+        loop {
+            match module.read_at(&mut buffer, offset) {
+                Ok(0) => return Ok(copy),
+                Ok(count) => {
+                    copy.write_all(&buffer[..count])?;
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     };
     let act = || "copy the module".to_owned();
     let copy = copied().map_err(os(act()))?;
@@ -267,7 +326,7 @@ fn one_line(text: &[u8]) -> String {
 }
 
 /// Waits for the end of `child`, but not past `deadline`: then it is killed.
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<std::process::ExitStatus>> {
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));

@@ -7,7 +7,9 @@
 //!     4ca2….json                  what is known of it; without this file it is not there
 //!     4ca2….checked               when its digest was last compared
 //!     4ca2….refused               instead of all that: why it is not compiled
+//!     4ca2….failed                why the compiler ended without a word on the module, for an hour
 //!     4ca2….lock                  held by whoever compiles it
+//!     background.lock             held by whoever compiles something that nobody waits for
 //! ```
 //!
 //! Native code is trusted by whoever maps it. So nothing comes in here but from `wamr-compile`, for
@@ -116,7 +118,7 @@ impl Cache {
     /// Those of unlink(2), but for files that are not there.
     pub fn remove(&self, digest: &Digest) -> io::Result<()> {
         // The record first: without it there is no entry.
-        for suffix in [".json", "", ".checked", ".refused"] {
+        for suffix in [".json", "", ".checked", ".refused", ".failed"] {
             match fs::remove_file(self.file(digest, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -135,6 +137,17 @@ impl Cache {
             }
         }
         Ok(true)
+    }
+
+    /// Whether an entry could be written: its directory, or the nearest one above that is there. It
+    /// costs less than to try.
+    ///
+    /// # Errors
+    /// Those of access(2).
+    pub fn may_be_filled(&self) -> io::Result<()> {
+        let mut there = self.directory.ancestors().filter(|path| path.exists());
+        let place = there.next().unwrap_or(Path::new("/"));
+        Ok(nix::unistd::access(place, nix::unistd::AccessFlags::W_OK)?)
     }
 
     fn make(&self) -> io::Result<()> {

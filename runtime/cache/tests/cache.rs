@@ -4,12 +4,13 @@
 //! Tier: quick
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 use wamr_cache::{Cache, Compiler, Digest, Failure, Found, Urgency};
 
@@ -54,7 +55,7 @@ impl Fixture {
     fn fill(&self, content: &str, script: &str) -> Result<Found, Failure> {
         let (module, digest) = self.module(content);
         let compiler = self.compiler(script);
-        self.cache.fill(&module, &digest, &compiler, Urgency::Waiting(Duration::from_mins(1)))
+        self.cache.fill(module, &digest, &compiler, Urgency::Waiting(Duration::from_mins(1)))
     }
 
     /// The artifact of a module that was compiled.
@@ -104,7 +105,7 @@ fn many_that_ask_at_once_compile_once() {
             scope.spawn(move || {
                 let (module, digest) = fixture.module("a");
                 let urgency = urgencies[number % 2];
-                let found = fixture.cache.fill(&module, &digest, compiler, urgency).unwrap();
+                let found = fixture.cache.fill(module, &digest, compiler, urgency).unwrap();
                 // Who does not wait may come while another compiles.
                 let early = matches!(found, Found::Missing) && urgency == Urgency::Background;
                 assert!(early || matches!(found, Found::Compiled(..)), "{urgency:?}: {found:?}");
@@ -190,6 +191,18 @@ fn what_cannot_be_compiled_is_remembered() {
     assert_eq!(fixture.runs(), 1);
 }
 
+/// The container's process, which reads the module at the same time, has the same one.
+#[test]
+fn the_cursor_of_a_module_stays_where_it_is() {
+    let fixture = Fixture::new();
+    let (mut module, digest) = fixture.module("content");
+    module.seek(SeekFrom::Start(3)).unwrap();
+    let (same, compiler) = (module.try_clone().unwrap(), fixture.compiler(COPIES));
+    let found = fixture.cache.fill(same, &digest, &compiler, Urgency::Background).unwrap();
+    assert!(matches!(found, Found::Compiled(..)), "{found:?}");
+    assert_eq!(module.stream_position().unwrap(), 3);
+}
+
 /// Else one container could have another run what it likes.
 #[test]
 fn a_module_that_was_changed_after_it_was_hashed_is_not_compiled() {
@@ -197,7 +210,7 @@ fn a_module_that_was_changed_after_it_was_hashed_is_not_compiled() {
     let (mut module, digest) = fixture.module("a");
     module.write_all(b"more").unwrap();
     let compiler = fixture.compiler(COPIES);
-    let filled = fixture.cache.fill(&module, &digest, &compiler, Urgency::Background);
+    let filled = fixture.cache.fill(module, &digest, &compiler, Urgency::Background);
     let Err(Failure::Os { source, .. }) = filled else { panic!("{filled:?}") };
     assert!(source.to_string().contains("changed"), "{source}");
     assert_eq!(fixture.runs(), 0);
@@ -214,7 +227,7 @@ fn a_compiler_that_fails_leaves_nothing() {
         let (module, digest) = fixture.module("a");
         let compiler = fixture.compiler(script);
         let patience = Duration::from_millis(if script.contains("sleep") { 50 } else { 60_000 });
-        let filled = fixture.cache.fill(&module, &digest, &compiler, Urgency::Waiting(patience));
+        let filled = fixture.cache.fill(module, &digest, &compiler, Urgency::Waiting(patience));
         let error = filled.unwrap_err().to_string();
         assert!(error.contains(want), "{script}: {error}");
         assert!(matches!(fixture.cache.look_up(&digest).unwrap(), Found::Missing), "{script}");
@@ -224,8 +237,74 @@ fn a_compiler_that_fails_leaves_nothing() {
     let fixture = Fixture::new();
     let (module, digest) = fixture.module("a");
     let nowhere = Compiler("/nowhere/wamr-compile".into());
-    let filled = fixture.cache.fill(&module, &digest, &nowhere, Urgency::Background);
+    let filled = fixture.cache.fill(module, &digest, &nowhere, Urgency::Background);
     assert!(filled.unwrap_err().to_string().contains("start /nowhere/wamr-compile"));
+}
+
+/// Whatever of it comes at once: a node that begins with many modules has one compiler at work.
+#[test]
+fn in_the_background_one_module_is_compiled_at_a_time() {
+    let fixture = Fixture::new();
+    let alone = "mkdir \"$0.busy\" || exit 4; sleep 0.1; rmdir \"$0.busy\"; cat <&$1 >&$2";
+    let compiler = fixture.compiler(alone);
+    std::thread::scope(|scope| {
+        for content in ["a", "b", "c", "d"] {
+            let (fixture, compiler) = (&fixture, &compiler);
+            scope.spawn(move || {
+                let (module, digest) = fixture.module(content);
+                let found = fixture.cache.fill(module, &digest, compiler, Urgency::Background);
+                assert!(matches!(found, Ok(Found::Compiled(..))), "{found:?}");
+            });
+        }
+    });
+}
+
+/// It may be a container's, whose file system has to go when the container does.
+#[test]
+fn who_waits_for_a_turn_does_not_hold_the_module_open() {
+    let fixture = Fixture::new();
+    let (_, path) = fixture.filled("first");
+    let turn = File::create(path.with_file_name("background.lock")).unwrap();
+    let turn = Flock::lock(turn, FlockArg::LockExclusive).unwrap();
+    let name = fixture.directory.path().join("module");
+    fs::write(&name, "a").unwrap();
+    let (module, compiler) = (File::open(&name).unwrap(), fixture.compiler(COPIES));
+    let digest = Digest::of(&module).unwrap();
+    let is_open = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == name))
+    };
+    assert!(is_open());
+    std::thread::scope(|scope| {
+        let cache = &fixture.cache;
+        let filled = scope.spawn(|| cache.fill(module, &digest, &compiler, Urgency::Background));
+        for _ in (0..1000).take_while(|_| is_open()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!is_open(), "it is held");
+        assert!(!fixture.is_compiled(&digest) && cache.is_being_filled(&digest));
+        drop(turn);
+        assert!(matches!(filled.join().unwrap(), Ok(Found::Compiled(..))));
+    });
+}
+
+#[test]
+fn a_failure_is_remembered_for_an_hour_or_until_it_succeeds() {
+    let fixture = Fixture::new();
+    let (_, digest) = fixture.module("a");
+    assert_eq!(fixture.cache.failed_lately(&digest), None);
+    fixture.fill("a", "kill -KILL $$").unwrap_err();
+    let reason = fixture.cache.failed_lately(&digest).unwrap();
+    assert!(reason.contains("signal: 9") && reason.contains("more memory"), "{reason}");
+    let (_, other) = fixture.filled("b");
+    let note = other.with_file_name(format!("{digest}.failed"));
+    let note = File::options().write(true).open(note).unwrap();
+    note.set_modified(SystemTime::now() - Duration::from_mins(61)).unwrap();
+    assert_eq!(fixture.cache.failed_lately(&digest), None);
+    note.set_modified(SystemTime::now()).unwrap();
+    assert!(fixture.cache.failed_lately(&digest).is_some());
+    fixture.filled("a");
+    assert_eq!(fixture.cache.failed_lately(&digest), None);
 }
 
 #[test]

@@ -24,5 +24,12 @@ pub enum Cache {
     },
     /// Compile the module on standard input, for a container that has not waited
     #[command(hide = true)]
-    Fill,
+    Fill {
+        /// Somebody reads standard output to the end: why the module was not compiled, or nothing
+        #[arg(long)]
+        awaited: bool,
+        /// The most processor time of the compiler
+        #[arg(long, value_name = "S")]
+        most_cpu_seconds: Option<u64>,
+    },
 }

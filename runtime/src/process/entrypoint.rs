@@ -57,8 +57,8 @@ pub fn find(
         Workload::Wasm => {
             let module = root.open(&path, libc::O_RDONLY | libc::O_NOCTTY);
             let module = module.act(|| format!("open the module {}", path.display()))?;
-            let engine = invocation.wasm.engine.map_or_else(compiled::node_default, Ok)?;
-            Some(choose(&File::from(module), &path, engine, channel, runner)?)
+            let named = invocation.wasm.engine;
+            Some(choose(&File::from(module), &path, named, channel, runner)?)
         }
     };
     Ok(Entrypoint { path, runner })
@@ -78,16 +78,17 @@ pub fn is_wasm_in_image(root: &Root, invocation: &Invocation) -> bool {
 }
 
 /// Native code of `module` if that is wanted and there, else the interpreter if it runs the module.
+/// `named`: the annotation's engine; without one the runtime knows the node's default.
 fn choose(
     module: &File,
     path: &Path,
-    engine: Engine,
+    named: Option<Engine>,
     channel: &Channel,
     runner: impl FnOnce() -> Result<OwnedFd>,
 ) -> Result<Runner> {
     let ask = |native| compiled::ask(channel, module, native);
-    let answer =
-        if engine == Engine::Interpreted { Answer::Interpreted } else { ask(Native::Wanted)? };
+    let interpreted = named == Some(Engine::Interpreted);
+    let answer = if interpreted { Answer::Interpreted } else { ask(Native::Wanted)? };
     if let Answer::Compiled(compiled) = answer {
         return Ok(Runner::Compiled(compiled));
     }
@@ -98,13 +99,12 @@ fn choose(
         }
         return Ok(Runner::Interpreter(runner));
     };
-    let mut reason = format!("{} {objection}", path.display());
+    let reason = format!("{} {objection}", path.display());
     if !objection.runs_compiled() {
         return Err(Error::Workload(reason));
     }
-    if engine == Engine::Interpreted {
-        reason.push_str("; set the annotation org.wamr-crun.wasm.engine to compiled or auto");
-        return Err(Error::Workload(reason));
+    if interpreted {
+        return Err(Error::Workload(format!("{reason}; {}", compiled::REMEDY)));
     }
     match ask(Native::Required(reason.clone()))? {
         Answer::Compiled(compiled) => Ok(Runner::Compiled(compiled)),

@@ -2,8 +2,9 @@
 
 use super::entrypoint::{Entrypoint, Runner};
 use super::setup::Invocation;
-use crate::compiled::{self, Compiled};
+use crate::compiled::Compiled;
 use crate::error::{Act, Error, Result};
+use crate::installed;
 use crate::sys::{fd, process};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
@@ -62,7 +63,7 @@ pub fn prepare(uid: u32, program: &Invocation, entrypoint: Entrypoint) -> Result
     let (runner, name, module) = match runner {
         Runner::Interpreter(runner) => (runner, "wamr-runner", module),
         // Opened above all the same: whoever may not read the module may not run it.
-        Runner::Compiled(Compiled { runner, artifact }) => (runner, compiled::RUNNER, artifact),
+        Runner::Compiled(Compiled { runner, artifact }) => (runner, installed::RUNNER, artifact),
     };
     let plan = plan(program, &module).encode();
     let mut memory = File::from(

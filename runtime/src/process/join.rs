@@ -6,7 +6,8 @@ use super::setup::{Identity, Invocation};
 use super::spawn::{self, Spawned, open_group};
 use crate::cgroup::Cgroup;
 use crate::cgroup::sub_groups::SubGroups;
-use crate::compiled;
+use crate::compilation::Terms;
+use crate::compiled::{self, Asked};
 use crate::console::Console;
 use crate::container::{self, Status};
 use crate::error::{Act, Error, Result};
@@ -85,8 +86,10 @@ pub fn join(
             Ok(Some(FromInit::Failed(text))) => return Err(reap(&spawned, Error::Init(text))),
             Ok(Some(FromInit::Note(text))) => log.note(&text),
             Ok(Some(FromInit::Module(native))) => {
-                let engine = entry.program.wasm.engine;
-                if let Err(error) = compiled::answer(&spawned.channel, &native, engine, log) {
+                let (wasm, rlimits) = (&entry.program.wasm, &*entry.identity.rlimits);
+                let terms = Terms { driver: target.state.cgroup_driver, log };
+                let asked = Asked { wasm, rlimits, terms };
+                if let Err(error) = compiled::answer(&spawned.channel, &native, asked) {
                     drop(spawned.channel);
                     return Err(error);
                 }

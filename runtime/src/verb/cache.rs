@@ -1,11 +1,13 @@
 //! `cache`: the compiled modules of this node, looked after by hand.
 
 use crate::cli::{Cache as Act, Global};
-use crate::compiled;
+use crate::compiler_groups::Groups;
 use crate::error::{Act as _, Error, Result, chain};
+use crate::process::identity::set_oom_score;
 use crate::sys::fd::{close_from, take_inherited};
-use crate::sys::process::{Cloned, clone3, exit_now};
+use crate::sys::process::{Cloned, clone3, exit_now, set_rlimit};
 use crate::workload::{Magic, magic};
+use crate::{compilation, compiled};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -15,6 +17,10 @@ use wamr_cache::{Cache, Digest, Found, Urgency};
 
 /// A person waits longer than a container, and for as many modules as they name.
 const PERSON: Urgency = Urgency::Waiting(Duration::from_hours(1));
+
+/// The highest `oom_score_adj`.
+const FIRST_TO_GO: i32 = 1000;
+const TOO_LARGE: &str = "the cache holds less than its native code";
 
 /// Performs `act`.
 ///
@@ -27,10 +33,13 @@ pub fn cache(global: &Global, act: &Act) -> Result<()> {
         Act::Verify => verify(&cache),
         Act::Prune { most_bytes } => prune(&cache, *most_bytes),
         Act::Warm { files } => warm(&cache, files),
-        Act::Fill => fill(&cache).inspect_err(|error| {
-            // Standard error leads nowhere.
-            global.log().warning(&chain(error));
-        }),
+        Act::Fill { awaited, most_cpu_seconds } => {
+            let limited = most_cpu_seconds.map_or(Ok(()), |most| {
+                let act = || format!("limit processor time to {most} s");
+                set_rlimit(libc::RLIMIT_CPU, most, most).act(act)
+            });
+            limited.and_then(|()| fill(global, &cache, *awaited))
+        }
     }
 }
 
@@ -82,12 +91,10 @@ fn warm(cache: &Cache, files: &[PathBuf]) -> Result<()> {
         gather(named, true, &mut modules)?;
         for (path, module) in modules {
             let name = path.display();
-            let line = match warm_one(cache, &module, PERSON) {
+            let line = match warm_one(cache, module, PERSON) {
                 Ok(Found::Compiled(..)) => format!("{name}: compiled"),
                 Ok(Found::Refused(reason)) => format!("{name}: not compiled: {}", reason.trim()),
-                Ok(Found::Missing) => {
-                    format!("{name}: not compiled: the cache holds less than this")
-                }
+                Ok(Found::Missing) => format!("{name}: not compiled: {TOO_LARGE}"),
                 Err(error) => {
                     let line = format!("{name}: {}", chain(&error));
                     failed.get_or_insert(error);
@@ -100,9 +107,9 @@ fn warm(cache: &Cache, files: &[PathBuf]) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-fn warm_one(cache: &Cache, module: &File, urgency: Urgency) -> Result<Found> {
-    let digest = Digest::of(module).act(|| "read the module".to_owned())?;
-    compiled::fill(cache, module, &digest, urgency)
+fn warm_one(cache: &Cache, module: File, urgency: Urgency) -> Result<Found> {
+    let digest = Digest::of(&module).act(|| "read the module".to_owned())?;
+    compilation::fill(cache, module, &digest, urgency)
 }
 
 /// The modules at `path`: itself, or the files below it. Links are not followed.
@@ -130,9 +137,12 @@ fn gather(path: &Path, named: bool, modules: &mut Vec<(PathBuf, File)>) -> Resul
     Ok(())
 }
 
-/// The process that nobody waits for: in a session of its own, with nothing of a container's.
-fn fill(cache: &Cache) -> Result<()> {
-    let module = File::from(take_inherited(0).act(|| "take the module over".to_owned())?);
+/// The process that outlives the container's creation: in a session and control groups of its own,
+/// with nothing of the container's.
+fn fill(global: &Global, cache: &Cache, awaited: bool) -> Result<()> {
+    let act = || "take the module over".to_owned();
+    let (module, said) = (take_inherited(0).act(act)?, take_inherited(1).act(act)?);
+    let (module, mut said) = (File::from(module), File::from(said));
     close_from(3).act(|| "close what was inherited".to_owned())?;
     if let Cloned::Parent(_) =
         clone3(0, None).act(|| "clone3: go on in the background".to_owned())?
@@ -140,5 +150,31 @@ fn fill(cache: &Cache) -> Result<()> {
         exit_now(0);
     }
     nix::unistd::setsid().act(|| "make a session".to_owned())?;
-    warm_one(cache, &module, Urgency::Background).map(drop)
+    // Engines protect themselves, and so their children, from being killed for want of memory: this
+    // one is the first that goes.
+    set_oom_score(std::process::id() as i32, FIRST_TO_GO).ok();
+    let log = global.log();
+    let groups = Groups::enter(global.cgroup_driver(), awaited);
+    if let Err(error) = &groups {
+        log.debug(|| format!("compiles in the caller's control groups: {}", chain(error)));
+    }
+    let filled = warm_one(cache, module, if awaited { PERSON } else { Urgency::Background });
+    let failure = match filled {
+        // Or somebody else compiles it, and this one has not waited.
+        Ok(Found::Missing) if awaited => Some(format!("compile the module: {TOO_LARGE}")),
+        Ok(_) => None,
+        Err(error) => Some(chain(&error)),
+    };
+    // Standard error leads nowhere.
+    match failure {
+        // Who waits may be gone.
+        Some(text) if awaited => drop(said.write_all(text.as_bytes())),
+        Some(text) => log.note(&text),
+        None => {}
+    }
+    drop(said);
+    if let Ok(groups) = groups {
+        groups.leave();
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@
 
 mod attacks;
 mod compiled;
+mod compiling;
 mod container;
 mod devices;
 mod escapes;

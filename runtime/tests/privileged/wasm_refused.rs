@@ -55,7 +55,6 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
     vec![
         ("exceptions", wat(THROWS), "uses exception handling (exnref) (at byte 0x"),
-        ("the remedy", wat(THROWS), "annotation org.wamr-crun.wasm.engine to compiled or auto"),
         (
             "threads",
             wat(r#"(module (memory (export "memory") 1 1 shared) (func (export "_start")))"#),
@@ -87,6 +86,21 @@ fn what_the_interpreter_must_not_see_is_refused_at_create() {
         assert!(failed.stderr.contains(want), "{case}: {failed:?}");
         assert!(!failed.stderr.contains("warning"), "{case}: {failed:?}");
         container.assert_gone();
+    }
+}
+
+#[test]
+fn who_chose_the_interpreter_is_told_of_the_other_engine() {
+    for by_annotation in [true, false] {
+        let Some(mut container) = with_module(&wat(THROWS)) else { return };
+        if by_annotation {
+            container.set("/annotations", json!({ENGINE: "interpreted"}));
+        } else {
+            container.wrap(&["env", "WAMR_CRUN_ENGINE=interpreted"]);
+        }
+        let failed = container.create(&[]);
+        let remedy = "annotation org.wamr-crun.wasm.engine to compiled or auto";
+        assert!(failed.stderr.contains(remedy), "{failed:?}");
     }
 }
 

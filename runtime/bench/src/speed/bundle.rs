@@ -49,7 +49,11 @@ pub const DESCRIPTION: &str = "Every runtime gets the same bundle, with what con
     capabilities, an OOM score, no new privileges, and a seccomp profile of\n362 calls. Each \
     runtime creates the control groups itself (`cgroupfs`).";
 
-/// Writes the bundle of `kind` into `directory`; `busybox` is a static one's content.
+/// What runs a Wasm container, by the annotation that wamr-crun reads and others pass over.
+const ENGINE: &str = "org.wamr-crun.wasm.engine";
+
+/// Writes the bundle of `kind` into `directory`; `busybox` is a static one's content. A Wasm one is
+/// to run by the `engine` of this name where the runtime has several.
 ///
 /// # Errors
 /// Those of the system.
@@ -57,6 +61,7 @@ pub fn write(
     directory: &Path,
     kind: Kind,
     annotation: Option<(&str, &str)>,
+    engine: &str,
     busybox: &[u8],
 ) -> Result<()> {
     let root = directory.join("rootfs");
@@ -76,6 +81,7 @@ pub fn write(
     let mut config = config(directory, kind)?;
     if let (Kind::Wasm, Some((key, value))) = (kind, annotation) {
         config["annotations"][key] = json!(value);
+        config["annotations"][ENGINE] = json!(engine);
     }
     fs::write(directory.join("config.json"), config.to_string()).into_diagnostic()
 }

@@ -146,7 +146,8 @@ fn wasm_beside_native(totals: &Totals) -> String {
     }
     format!(
         "\nThe Wasm rows of {BASE} are crun with WasmEdge, which it loads into itself for each \
-         container; in the native\nrows the same program loads no engine. Compared with a native \
+         container; in the native\nrows the same program loads no engine. Those of wamr-crun are \
+         interpreted. Compared with a native \
          container of {BASE} in the same round, a Wasm\ncontainer of {BASE} with WasmEdge takes {} \
          times as long,\none of wamr-crun {} times, and a native one of wamr-crun {} times.\n",
         times(Kind::Wasm, BASE),

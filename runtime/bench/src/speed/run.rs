@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_micros(500);
 
 /// How many rounds, in which order.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// Rounds that are written.
     pub rounds: u32,
     /// Rounds before them.
@@ -30,6 +30,8 @@ pub struct Plan {
     pub counted: u32,
     /// Of the order.
     pub seed: u64,
+    /// What runs wamr-crun's Wasm containers, as the annotation has it.
+    pub engine: &'a str,
 }
 
 /// Without these there is nothing to compare.
@@ -41,7 +43,7 @@ const REQUIRED: [&str; 2] = ["wamr-crun", "crun"];
 ///
 /// # Errors
 /// A runtime fails later, or is one that all others are compared with.
-pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, Vec<Count>)> {
+pub fn run(peers: &[Peer], plan: Plan<'_>, busybox: &[u8]) -> Result<(Vec<Sample>, Vec<Count>)> {
     let mut cells = Vec::new();
     for peer in peers {
         let version = peer.version()?;
@@ -50,7 +52,7 @@ pub fn run(peers: &[Peer], plan: Plan, busybox: &[u8]) -> Result<(Vec<Sample>, V
                 continue;
             }
             let directory = PathBuf::from(format!("/tmp/{}-{kind:?}", peer.name));
-            bundle::write(&directory, kind, peer.wasm, busybox)?;
+            bundle::write(&directory, kind, peer.wasm, plan.engine, busybox)?;
             cells.push(Cell { peer, version: version.clone(), kind, directory });
         }
     }
