@@ -119,10 +119,13 @@ setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 fuzz: build ## fuzz config.json, the plan and modules, or TARGETS; MINUTES=10 each
 	@WAMR_RUNNER=$(DIST)/wamr-runner MINUTES=$(or $(MINUTES),10) runtime/fuzz/run.sh $(TARGETS)
 
-stress: resident ## 200 containers at once, 200 kills of each verb, races of 200 rounds (as root)
+stress: resident ## 200 containers at once, 200 kills of each verb, 1,000 upgrades (as root)
 	@$(SHIPPED) WAMR_TEST_REQUIRED=1 WAMR_TEST_PARALLEL=200 WAMR_TEST_ROUNDS=200 \
 		cargo test --locked --package wamr-crun --test privileged -- --test-threads=1 \
 		stress:: escapes:: redirects:: shared_mounts::
+	@$(SHIPPED) WAMR_TEST_REQUIRED=1 WAMR_TEST_UPGRADES=1000 \
+		cargo test --locked --package containerd-shim-wamr-crun-v1 --test service -- \
+		upgrades_under_load::
 
 artifact: ## what a reviewer downloads: sources, lock files, raw data, reports; the same bytes
 	@cargo build --locked --release --package wamr-report --bins

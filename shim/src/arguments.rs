@@ -13,6 +13,12 @@ pub enum Action {
     Delete,
     /// Serve pods; nobody but `start` calls this.
     Serve,
+    /// Have processes that serve go on as this program.
+    Upgrade,
+    /// Say whether this program could go on with a state; a process that serves calls this.
+    CheckState,
+    /// Go on with a state; a process that serves becomes this.
+    TakeOver,
     /// Print what this runtime is, as a protobuf message.
     Info,
     /// Print the version.
@@ -34,8 +40,8 @@ pub struct Arguments {
     pub id: String,
     /// Its bundle, where that is not the working directory.
     pub bundle: Option<PathBuf>,
-    /// For `serve`: the shard's directory.
-    pub directory: Option<PathBuf>,
+    /// For `serve`: the shard's directory; for `upgrade`: those of all that are meant.
+    pub directories: Vec<PathBuf>,
     /// For `start`: where a new socket is to be.
     pub socket_directory: Option<PathBuf>,
     /// For `start`: containerd's socket for events, where TTRPC_ADDRESS does not name it.
@@ -56,7 +62,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         address: String::new(),
         id: String::new(),
         bundle: None,
-        directory: None,
+        directories: Vec::new(),
         socket_directory: None,
         events: None,
     };
@@ -68,8 +74,13 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
                 (None, "start") => action = Some(Action::Start),
                 (None, "delete") => action = Some(Action::Delete),
                 (None, "serve") => action = Some(Action::Serve),
-                (Some(Action::Serve), path) => arguments.directory = Some(path.into()),
-                (_, other) => return Err(format!("{other}: not start, delete or -info")),
+                (None, "upgrade") => action = Some(Action::Upgrade),
+                (None, "check-state") => action = Some(Action::CheckState),
+                (None, "take-over") => action = Some(Action::TakeOver),
+                (Some(Action::Serve | Action::TakeOver | Action::Upgrade), path) => {
+                    arguments.directories.push(path.into());
+                }
+                (_, other) => return Err(format!("{other}: not start, delete, upgrade or -info")),
             }
             continue;
         };
@@ -96,7 +107,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
             _ => {}
         }
     }
-    arguments.action = action.ok_or("nothing to do: start, delete or -info")?;
+    arguments.action = action.ok_or("nothing to do: start, delete, upgrade or -info")?;
     Ok(arguments)
 }
 
@@ -152,6 +163,11 @@ mod tests {
             ("-info", Ok(Action::Info)),
             ("-v", Ok(Action::Version)),
             ("-namespace a serve /run/x", Ok(Action::Serve)),
+            ("-namespace a -address serve take-over /run/x", Ok(Action::TakeOver)),
+            ("check-state", Ok(Action::CheckState)),
+            ("upgrade", Ok(Action::Upgrade)),
+            ("upgrade /run/x /run/y", Ok(Action::Upgrade)),
+            ("start /run/x", Err(())),
             ("-namespace a -id", Err(())),
             ("-namespace a -id b", Err(())),
             ("-namespace a -id b stop", Err(())),

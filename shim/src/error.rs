@@ -45,9 +45,10 @@ impl Failure {
         Self::new(Code::NotFound, format!("{what} not found"))
     }
 
-    /// One that another process has told.
+    /// One that another process, or another program, has told.
     pub fn told(status: Status) -> Self {
-        let known = [Code::InvalidArgument, Code::Unimplemented];
+        use Code::{AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unimplemented};
+        let known = [InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, Unimplemented];
         let code = known.into_iter().find(|code| *code as i32 == status.code);
         Self::new(code.unwrap_or(Code::Unknown), status.message)
     }

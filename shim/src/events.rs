@@ -4,6 +4,10 @@
 use crate::api::event::{Envelope, Event, Forward, SERVICE};
 use crate::api::rpc::Request;
 use crate::api::{Any, Timestamp};
+use crate::error::{Result, Tried};
+use crate::handover::descriptors::Kept;
+use crate::handover::file::Writer;
+use crate::handover::saved::{self, Body};
 use crate::poll::{Poll, Source, When};
 use crate::ttrpc::connection::Connection;
 use crate::ttrpc::frame::REQUEST;
@@ -49,6 +53,45 @@ impl Publisher {
             stream: 1,
             again_at: None,
         }
+    }
+
+    /// For the next program: all but the events.
+    pub fn save<'a>(&'a self, once: &mut saved::Once, kept: &mut Kept<'a>) {
+        once.events = self.connection.as_ref().map(|connection| connection.save(0, kept));
+        once.event_stream = self.stream;
+        once.is_event_under_way = self.under_way;
+        once.next_event_ms = self.patience().map(|left| left.as_millis() as u64);
+    }
+
+    /// For the next program: the events.
+    ///
+    /// # Errors
+    /// No memory is left.
+    pub fn save_queue(&self, writer: &mut Writer) -> Result<()> {
+        self.queue.iter().try_for_each(|call| writer.put(&Body::Event(call.clone())))
+    }
+
+    /// As the program before has had it; the events come by [`Publisher::restore_event`].
+    ///
+    /// # Errors
+    /// The connection is not there.
+    pub fn restore(&mut self, once: &mut saved::Once, poll: &Poll) -> Result<()> {
+        if let Some(connection) = once.events.take() {
+            let connection = Connection::restore(connection)?;
+            let added = poll.add(&connection, Source::Events, When::Readable);
+            added.tried("wait for", &self.address)?;
+            self.connection = Some(connection);
+        }
+        self.stream = once.event_stream;
+        self.under_way = once.is_event_under_way;
+        let pause = once.next_event_ms.map(Duration::from_millis);
+        self.again_at = pause.map(|pause| Instant::now() + pause);
+        Ok(())
+    }
+
+    /// An event that the program before has not got rid of.
+    pub fn restore_event(&mut self, call: Vec<u8>) {
+        self.queue.push_back(call);
     }
 
     /// containerd's namespace.

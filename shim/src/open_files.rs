@@ -21,6 +21,16 @@ impl OpenFiles {
         Self { soft, hard, is_raised: false }
     }
 
+    /// As the program before has found it, and whether that has raised it.
+    pub fn restored(soft: u64, hard: u64, is_raised: bool) -> Self {
+        Self { soft, hard, is_raised }
+    }
+
+    /// What [`OpenFiles::restored`] takes.
+    pub fn saved(&self) -> (u64, u64, bool) {
+        (self.soft, self.hard, self.is_raised)
+    }
+
     /// Raises the limit if `newest` is near it: the kernel gives the lowest number that is free.
     pub fn make_room(&mut self, newest: impl AsFd) {
         let number = newest.as_fd().as_raw_fd() as u64;

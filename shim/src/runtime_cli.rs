@@ -79,6 +79,16 @@ impl Log {
         Self { path, start_bytes }
     }
 
+    /// For the next program: its path, and where the call's messages begin.
+    pub fn saved(&self) -> (String, u64) {
+        (self.path.display().to_string(), self.start_bytes)
+    }
+
+    /// What [`Log::saved`] gave.
+    pub fn restored(path: String, start_bytes: u64) -> Self {
+        Self { path: path.into(), start_bytes }
+    }
+
     /// The last error since the call.
     pub fn last_error(&self) -> Option<String> {
         #[derive(Deserialize)]

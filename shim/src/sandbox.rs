@@ -5,6 +5,8 @@
 //! get their pause container after all.
 
 use crate::error::{Code, Failure, Result};
+use crate::handover::descriptors::{Kept, claim, claim_any};
+use crate::handover::saved;
 use crate::id_maps;
 use crate::spec::{IdMapping, Spec};
 use crate::sys;
@@ -52,6 +54,49 @@ pub enum Pids {
 }
 
 impl Namespaces {
+    /// For the next program.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> saved::Sandbox {
+        let (user, user_fd) = match &self.user {
+            Some(UserNamespace::Named(path)) => (Some(path.to_string()), None),
+            Some(UserNamespace::Held(fd)) => (None, Some(kept.keep(fd))),
+            None => (None, None),
+        };
+        saved::Sandbox {
+            ipc_fd: kept.keep_any(self.ipc.as_ref()),
+            uts_fd: kept.keep_any(self.uts.as_ref()),
+            network: self.network.as_ref().map(ToString::to_string),
+            user,
+            user_fd,
+            pids: match self.pids {
+                Pids::Node => -1,
+                Pids::Unused => 0,
+                Pids::Of(pid) => i64::from(pid),
+            },
+            ..saved::Sandbox::default()
+        }
+    }
+
+    /// As the program before has had them.
+    ///
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: &saved::Sandbox) -> Result<Self> {
+        let boxed = |text: &String| text.as_str().into();
+        let named = saved.user.as_ref().map(|path| UserNamespace::Named(boxed(path)));
+        let held = claim_any(saved.user_fd)?.map(UserNamespace::Held);
+        Ok(Self {
+            ipc: claim_any(saved.ipc_fd)?,
+            uts: claim_any(saved.uts_fd)?,
+            network: saved.network.as_ref().map(boxed),
+            user: named.or(held),
+            pids: match u32::try_from(saved.pids) {
+                Err(_) => Pids::Node,
+                Ok(0) => Pids::Unused,
+                Ok(pid) => Pids::Of(pid),
+            },
+        })
+    }
+
     /// The pause process, if there is one.
     pub fn pause(&self) -> Option<u32> {
         match self.pids {
@@ -176,9 +221,8 @@ pub struct Maker {
     /// It ends soon.
     pub pid: Pid,
     answer: UnixStream,
-    network: Option<String>,
-    user: Option<UserConfig>,
-    pids: Pids,
+    /// What the pod has besides.
+    known: Namespaces,
 }
 
 /// Makes the namespaces in a process of its own: this one never leaves the node's.
@@ -197,10 +241,30 @@ pub fn make(config: SandboxConfig) -> Result<Maker> {
         1
     });
     let SandboxConfig { network, user, pids, .. } = config;
-    Ok(Maker { pid: pid.map_err(failed)?, answer: here, network, user, pids })
+    let user = match user {
+        Some(UserConfig::Named(path)) => Some(UserNamespace::Named(path.into())),
+        Some(UserConfig::New { .. }) | None => None,
+    };
+    let network = network.map(String::into_boxed_str);
+    let known = Namespaces { network, user, pids, ..Namespaces::default() };
+    Ok(Maker { pid: pid.map_err(failed)?, answer: here, known })
 }
 
 impl Maker {
+    /// For the next program: where it answers, and what the pod has besides.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> (u32, saved::Sandbox) {
+        (kept.keep(&self.answer), self.known.save(kept))
+    }
+
+    /// As the program before has had it.
+    ///
+    /// # Errors
+    /// The descriptor is not there.
+    pub fn restore(pid: i32, answer_fd: u32, known: &saved::Sandbox) -> Result<Self> {
+        let (answer, known) = (claim(answer_fd)?, Namespaces::restore(known)?);
+        Ok(Self { pid: Pid::from_raw(pid), answer, known })
+    }
+
     /// What it has made. To be asked when it has ended.
     ///
     /// # Errors
@@ -213,12 +277,7 @@ impl Maker {
         let Some(kinds) = said.strip_prefix("made ") else {
             return Err(Failure::new(Code::Unknown, said));
         };
-        let network = self.network.map(String::into_boxed_str);
-        let user = match self.user {
-            Some(UserConfig::Named(path)) => Some(UserNamespace::Named(path.into())),
-            Some(UserConfig::New { .. }) | None => None,
-        };
-        let mut namespaces = Namespaces { network, user, pids: self.pids, ..Default::default() };
+        let mut namespaces = self.known;
         for kind in kinds.split_whitespace() {
             match kind {
                 "ipc" => namespaces.ipc = fds.next(),

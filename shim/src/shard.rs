@@ -11,6 +11,7 @@
 //! its task. Who enters a group or ends a process holds the lock.
 
 use crate::api::rpc::Request;
+use crate::api::shim;
 use crate::error::{Result, Tried};
 use crate::sys;
 use crate::ttrpc::frame;
@@ -144,7 +145,17 @@ impl Home {
         Err(io::Error::from(ErrorKind::QuotaExceeded)).tried("find room for a shard in", &self.0)
     }
 
-    fn shards(&self) -> impl Iterator<Item = Shard> {
+    /// Those of all containerds of this machine, and all of their namespaces.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let below = |directory: PathBuf| {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path())
+        };
+        below(ROOT.into()).flat_map(below).map(Self)
+    }
+
+    /// Those that there are, in their order.
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         let numbered = |name: &std::ffi::OsStr| name.to_str()?.parse::<usize>().ok();
         let mut numbers: Vec<usize> =
@@ -308,7 +319,7 @@ impl Shard {
 
 /// Any answer is one: that it does not know the service comes from the loop that serves all pods.
 fn ask(mut stream: UnixStream) -> io::Result<usize> {
-    let service = "wamr-crun.shim".to_owned();
+    let service = shim::SERVICE.to_owned();
     let question = Request { service, method: "Ask".to_owned(), ..Request::default() };
     let mut bytes = Vec::new();
     frame::put(&mut bytes, 1, frame::REQUEST, &question.encode_to_vec());

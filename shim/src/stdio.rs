@@ -1,6 +1,8 @@
 //! A process' three streams. The process gets containerd's FIFOs themselves: nothing is copied.
 
 use crate::error::{Code, Failure, Result, Tried};
+use crate::handover::descriptors::{Kept, claim_any};
+use crate::handover::saved;
 use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,8 +25,8 @@ pub struct StreamNames {
 /// The three streams of a process to be.
 #[derive(Debug)]
 pub struct Streams {
-    /// Standard input.
-    pub input: Stdio,
+    /// Standard input; nothing comes if there is none.
+    pub input: Option<File>,
     /// Standard output.
     pub output: Output,
     /// Standard error.
@@ -58,6 +60,28 @@ impl Output {
             *self = Self::Open(both_ends(path).tried("open", path)?);
         }
         Ok(())
+    }
+
+    /// For the next program.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> saved::Output {
+        let (fd, unread) = match self {
+            Self::Null => (None, None),
+            Self::Open(file) => (Some(kept.keep(file)), None),
+            Self::Unread(path) => (None, Some(path.display().to_string())),
+        };
+        saved::Output { fd, unread }
+    }
+
+    /// As the program before has had it.
+    ///
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: saved::Output) -> Result<Self> {
+        Ok(match (claim_any(saved.fd)?, saved.unread) {
+            (Some(file), _) => Self::Open(file),
+            (None, Some(path)) => Self::Unread(Path::new(&path).into()),
+            (None, None) => Self::Null,
+        })
     }
 
     /// What a command is given.
@@ -94,10 +118,7 @@ impl Streams {
 /// # Errors
 /// It is not there, or is something that this shim does not write to.
 pub fn open(names: &StreamNames) -> Result<Streams> {
-    let (input, keep_input) = match open_input(&names.stdin)? {
-        Some((file, keep)) => (file.into(), Some(keep)),
-        None => (Stdio::null(), None),
-    };
+    let (input, keep_input) = open_input(&names.stdin)?.unzip();
     let (output, error) = (open_output(&names.stdout)?, open_output(&names.stderr)?);
     Ok(Streams { input, output, error, keep_input, ..none() })
 }
@@ -113,7 +134,7 @@ pub fn open_shown(names: &StreamNames) -> Result<Streams> {
 /// The streams of a command that is the runtime's own affair.
 pub fn none() -> Streams {
     let [output, error, shown] = [Output::Null, Output::Null, Output::Null];
-    Streams { input: Stdio::null(), output, error, shown, keep_input: None }
+    Streams { input: None, output, error, shown, keep_input: None }
 }
 
 /// A FIFO to read from, and its writing end.

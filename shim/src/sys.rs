@@ -175,6 +175,26 @@ pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
+/// A descriptor that was let through an execve(2), and that nobody has claimed yet. It closes with
+/// the next one.
+///
+/// # Errors
+/// There is no such descriptor.
+pub fn claim(number: u32) -> io::Result<OwnedFd> {
+    let none = || io::Error::from_raw_os_error(libc::EBADF);
+    let fd = i32::try_from(number).ok().filter(|fd| *fd > 2).ok_or_else(none)?;
+    // SAFETY: the call touches no memory.
+    let flags = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(none());
+    }
+    // SAFETY: as above.
+    nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open. All descriptors of this program close with an execve(2), and so does this
+    // one from now on: nobody else has claimed it, and nobody will.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Standard input, in whose place /dev/null then is.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! A process' terminal: what is typed goes from containerd's FIFO to it, what it shows to another.
 
+use crate::handover::descriptors::{Kept, claim, claim_any};
+use crate::handover::saved;
 use crate::stdio::{self, StreamNames};
 use crate::{error::Result, sys};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -55,6 +57,34 @@ impl Terminal {
             fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).tried("use", here)?;
         }
         Ok((terminal, keep))
+    }
+
+    /// For the next program; `number` is its name.
+    pub fn save<'a>(&'a self, number: u32, kept: &mut Kept<'a>) -> saved::Terminal {
+        saved::Terminal {
+            number,
+            master_fd: kept.keep(&self.master),
+            input_fd: kept.keep_any(self.input.as_ref()),
+            output_fd: kept.keep_any(self.output.as_ref()),
+            typed: self.typed.clone(),
+            shown: self.shown.clone(),
+            has_ended: self.master_ended,
+        }
+    }
+
+    /// As the program before has had it.
+    ///
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: saved::Terminal) -> Result<Self> {
+        Ok(Self {
+            master: claim(saved.master_fd)?,
+            input: claim_any(saved.input_fd)?,
+            output: claim_any(saved.output_fd)?,
+            typed: saved.typed,
+            shown: saved.shown,
+            master_ended: saved.has_ended,
+        })
     }
 
     /// All that can become ready.

@@ -3,6 +3,7 @@
 
 use crate::api::rpc::Status;
 use crate::error::{Code, Failure, Result};
+use crate::handover::descriptors::{Kept, claim};
 use crate::sys;
 use nix::unistd::Pid;
 use prost::Message;
@@ -38,6 +39,19 @@ pub fn start(keep: &[BorrowedFd<'_>], work: impl FnOnce() -> Result<()>) -> Resu
 }
 
 impl Worker {
+    /// For the next program: where it answers.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> u32 {
+        kept.keep(&self.answer)
+    }
+
+    /// As the program before has had it.
+    ///
+    /// # Errors
+    /// The descriptor is not there.
+    pub fn restore(pid: i32, answer_fd: u32) -> Result<Self> {
+        Ok(Self { pid: Pid::from_raw(pid), answer: claim(answer_fd)? })
+    }
+
     /// What went wrong, if it has ended with `status`.
     ///
     /// # Errors

@@ -16,6 +16,12 @@ mod loggers;
 mod memory;
 #[path = "service/output.rs"]
 mod output;
+#[path = "service/upgrade.rs"]
+mod upgrade;
+#[path = "service/upgrade_refused.rs"]
+mod upgrade_refused;
+#[path = "service/upgrades_under_load.rs"]
+mod upgrades_under_load;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! The Debian package on a Debian: installed, used through the containerd there, purged.
+//! The Debian package on a Debian: installed, used through the containerd there, upgraded, purged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,11 +47,25 @@ pub fn scenario(machine: &Machine) {
     }
     // The guests ran compiled, which is the default; what was made for them goes with the package.
     machine.done(&["test", "-d", "/var/lib/wamr-crun/compiled"]);
+    is_upgraded_under_a_container(machine);
     machine.done(&["dpkg", "--purge", "wamr-crun"]);
     assert_ne!(machine.run(&["test", "-e", "/var/lib/wamr-crun"]).code, 0);
     for path in INSTALLED {
         assert_ne!(machine.run(&["test", "-e", path]).code, 0, "{path} is left");
     }
+}
+
+/// Installed once more, as a later version is: the process of the shim goes on as its program.
+fn is_upgraded_under_a_container(machine: &Machine) {
+    let image = Kind::Native.reference();
+    let run = ["ctr", "run", "--detach", "--runtime=io.containerd.wamr-crun.v1"];
+    machine.done(&[&run[..], &[&image, "c", "/guest", "serve"]].concat());
+    let before = machine.done(&["ctr", "task", "ps", "c"]);
+    let said = machine.done(&["dpkg", "--install", "/share/wamr-crun.deb"]);
+    assert!(said.contains(": process ") && said.contains(" was "), "{said}");
+    assert_eq!(machine.done(&["ctr", "task", "ps", "c"]), before);
+    machine.done(&["ctr", "task", "delete", "--force", "c"]);
+    machine.done(&["ctr", "containers", "delete", "c"]);
 }
 
 /// The newest package in `dist`.

@@ -17,6 +17,7 @@ pub fn scenario(node: &Node) {
     a_terminal_is_there(node);
     signals_without_a_name_are_told(node);
     a_pod_ends_with_its_pause_process(node);
+    the_program_may_be_replaced(node);
     containerd_may_be_killed(node);
     the_shim_may_be_killed(node);
     node.kubectl(&["delete", "pod", "--all", "--timeout=90s"]);
@@ -107,6 +108,18 @@ pub fn shims(node: &Node) -> Vec<u32> {
     let script = "for d in /proc/[0-9]*; do case $(readlink $d/exe) in \
                   */containerd-shim-wamr-crun-v1) echo ${d#/proc/};; esac; done";
     node.shell(script).lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// As an upgrade of the package does: nothing is started anew, and containerd does not notice.
+fn the_program_may_be_replaced(node: &Node) {
+    let (before, old) = (shims(node), restarts(node));
+    let stays = ["exec", "plain", "-c", "guest", "--", "/bin/echo", "still"];
+    for _ in 0..3 {
+        let said = node.shell(&format!("$(readlink /proc/{}/exe) upgrade", before[0]));
+        assert!(said.contains(&format!("process {} was ", before[0])), "{said}");
+        assert_eq!(node.try_kubectl(&stays, "").1, "still\n");
+    }
+    assert_eq!((shims(node), restarts(node)), (before, old));
 }
 
 /// Its pods run on, and it finds them again.

@@ -10,6 +10,7 @@
 pub mod event;
 pub mod rpc;
 pub mod runtime;
+pub mod shim;
 pub mod task;
 
 use prost::Message;

@@ -57,6 +57,20 @@ impl Groups {
         Self(Place::V1(directories))
     }
 
+    /// For the next program: of hierarchies of version 1, or of version 2.
+    pub fn saved(&self) -> (Option<String>, Option<String>) {
+        match &self.0 {
+            Place::V1(directories) => (Some(directories.packed().to_owned()), None),
+            Place::V2(directory) => (None, Some(directory.display().to_string())),
+        }
+    }
+
+    /// What [`Groups::saved`] gave.
+    pub fn restored(v1: Option<String>, v2: Option<String>) -> Option<Self> {
+        let v1 = v1.map(|packed| Place::V1(Directories::unpacked(packed)));
+        v1.or_else(|| v2.map(|path| Place::V2(Path::new(&path).into()))).map(Self)
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.0
     }

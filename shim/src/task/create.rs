@@ -8,6 +8,8 @@ use crate::api::task::{CreateTask, Status};
 use crate::arguments::is_name;
 use crate::error::{Code, Failure, Result, Tried};
 use crate::fifo_owner;
+use crate::handover::descriptors::{Kept, claim, claim_any};
+use crate::handover::saved;
 use crate::logger::{Logger, Writers};
 use crate::runtime_cli::Log;
 use crate::sandbox::{self, Pids, SandboxConfig};
@@ -225,6 +227,26 @@ pub struct Console {
     /// Where it is shown.
     pub output: Option<File>,
     path: PathBuf,
+}
+
+impl Console {
+    /// For the next program.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> saved::Console {
+        saved::Console {
+            fd: kept.keep(&self.socket),
+            path: self.path.display().to_string(),
+            output_fd: kept.keep_any(self.output.as_ref()),
+        }
+    }
+
+    /// As the program before has had it.
+    ///
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: saved::Console) -> Result<Self> {
+        let (socket, output) = (claim(saved.fd)?, claim_any(saved.output_fd)?);
+        Ok(Self { socket, output, path: saved.path.into() })
+    }
 }
 
 impl Drop for Console {

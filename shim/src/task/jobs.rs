@@ -3,7 +3,7 @@
 use super::create::{Console, pid_file, stand_in};
 use super::prepare::{After, Next};
 use super::table::{Exit, Find, Sandbox};
-use super::{ReplyTo, Tasks};
+use super::{ReplyTo, Tasks, Upgrade};
 use crate::api::Empty;
 use crate::api::event::{Event, TaskCreate, TaskDelete, TaskExecStarted, TaskIo, TaskStart};
 use crate::api::task::{CreateTask, Deleted, Pid, Status};
@@ -19,7 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use prost::Message;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What is to be done when a child has ended.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub enum Job {
     Delete { id: String, log: Log, reply: ReplyTo },
     /// A container is changed; then it is in that state, if one is named.
     Change { id: String, status: Option<Status>, log: Log, reply: ReplyTo },
+    /// A program is tried that may go on with all of this.
+    Trial { upgrade: Upgrade, said: File },
     /// Nobody waits for it.
     Forgotten,
 }
@@ -78,19 +80,26 @@ impl Tasks {
         job: &mut Job,
     ) -> Result<i32> {
         let Streams { input, output, error, shown, .. } = streams;
-        command.stdin(input).stdout(output.into_stdio()).stderr(error.into_stdio());
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(output.into_stdio()).stderr(error.into_stdio());
         if let Some(console) = job.console() {
             console.output = shown.into_file();
         }
+        self.start_child(command)
+    }
+
+    /// Starts a program, whose end is told with those of all other children.
+    pub(super) fn start_child(&mut self, mut command: Command) -> Result<i32> {
         self.open_files.restore_in(&mut command);
+        let program = PathBuf::from(command.get_program());
         // A child has the signals blocked that this process has. One that ends meanwhile is told
         // by nobody, so it is looked for afterwards.
         let signals = SigSet::from(Signal::SIGCHLD);
-        signals.thread_unblock().tried("unblock signals of", self.runtime.program())?;
+        signals.thread_unblock().tried("unblock signals of", &program)?;
         let child = command.spawn();
-        signals.thread_block().tried("block signals of", self.runtime.program())?;
+        signals.thread_block().tried("block signals of", &program)?;
         self.must_reap = true;
-        let child = child.tried("run", self.runtime.program())?;
+        let child = child.tried("run", &program)?;
         // It is reaped with all other children.
         Ok(child.id() as i32)
     }
@@ -109,6 +118,7 @@ impl Tasks {
         let (reply, answer) = match job {
             Job::Forgotten => return,
             Job::Late { bundle } => return self.unmount_unheard(&bundle),
+            Job::Trial { upgrade, said } => return self.tried(upgrade, said, end),
             Job::Prepare { next, worker, writers, reply } => {
                 let outcome = end.clone().and_then(|status| worker.outcome(status));
                 return self.prepared(next, outcome, writers, reply);

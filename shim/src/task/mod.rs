@@ -6,15 +6,17 @@ mod change;
 mod create;
 mod exec;
 mod exits;
+mod handover;
 mod jobs;
 mod life;
 mod prepare;
 mod query;
 mod table;
+mod upgrade;
 mod waiting;
 
 use crate::api::task::SERVICE;
-use crate::api::{Empty, rpc};
+use crate::api::{Empty, rpc, shim};
 use crate::error::{Code, Failure, Result};
 use crate::events::Publisher;
 use crate::open_files::OpenFiles;
@@ -30,14 +32,8 @@ use std::time::Instant;
 use table::{Exit, Task};
 use waiting::Waiting;
 
-/// Whom an answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplyTo {
-    /// The connection.
-    pub connection: u32,
-    /// The call on it.
-    pub stream: u32,
-}
+pub use crate::handover::saved::ReplyTo;
+pub use upgrade::Upgrade;
 
 /// The answer to a call, or `None`: it comes later.
 type Answer = Result<Option<Vec<u8>>>;
@@ -62,6 +58,8 @@ pub struct Tasks {
     next_terminal: u32,
     /// Whether a child may have ended without a signal.
     must_reap: bool,
+    /// The program that is to go on with all of this.
+    pub upgrade: Option<Upgrade>,
     /// What children start with.
     pub open_files: OpenFiles,
     /// To containerd.
@@ -85,6 +83,7 @@ impl Tasks {
             terminals: BTreeMap::new(),
             next_terminal: 0,
             must_reap: false,
+            upgrade: None,
             open_files: OpenFiles::inherited(),
             publisher,
             replies: Vec::new(),
@@ -109,6 +108,9 @@ impl Tasks {
 
     fn dispatch(&mut self, call: &rpc::Request, reply: ReplyTo) -> Answer {
         let rpc::Request { service, method, payload, .. } = call;
+        if service == shim::SERVICE && method == "Upgrade" {
+            return self.ask_upgrade(decode(payload)?, reply);
+        }
         if service != SERVICE {
             let message = format!("service {service}: this shim has {SERVICE}");
             return Err(Failure::new(Code::Unimplemented, message));
@@ -156,12 +158,20 @@ impl Tasks {
 
     fn add_terminal(&mut self, terminal: Terminal) -> Option<u32> {
         let number = self.next_terminal;
-        for fd in terminal.descriptors() {
-            self.poll.add(fd, Source::Terminal(number), When::Changed).ok()?;
+        self.watch_terminal(number, terminal).then(|| {
+            self.next_terminal = number.wrapping_add(1);
+            number
+        })
+    }
+
+    fn watch_terminal(&mut self, number: u32, terminal: Terminal) -> bool {
+        let is_watched = terminal
+            .descriptors()
+            .all(|fd| self.poll.add(fd, Source::Terminal(number), When::Changed).is_ok());
+        if is_watched {
+            self.terminals.insert(number, terminal);
         }
-        self.next_terminal = number.wrapping_add(1);
-        self.terminals.insert(number, terminal);
-        Some(number)
+        is_watched
     }
 }
 

@@ -71,7 +71,8 @@ impl Tasks {
         Ok(())
     }
 
-    fn wait_until(&mut self, patience: Duration, pid: Pid, job: Job) {
+    /// Notes a child with a limit of time.
+    pub(super) fn wait_until(&mut self, patience: Duration, pid: Pid, job: Job) {
         self.jobs.insert(pid.as_raw(), job);
         self.deadlines.push((Instant::now() + patience, pid.as_raw()));
     }
@@ -194,6 +195,10 @@ impl Tasks {
                     );
                     let answer = self.unmounted(after);
                     self.replies.push((reply, answer));
+                    Job::Forgotten
+                }
+                Job::Trial { upgrade, .. } => {
+                    self.trial_is_late(&upgrade, pid);
                     Job::Forgotten
                 }
                 other => other,

@@ -6,7 +6,12 @@
 use super::Tasks;
 use super::jobs::Job;
 use crate::error::{Code, Failure, Result};
-use crate::stdio::Streams;
+use crate::handover::descriptors::{Kept, claim_any};
+use crate::handover::saved;
+use crate::stdio::{Output, Streams};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,6 +28,45 @@ pub struct Waiting {
     streams: Streams,
     job: Job,
     since: Instant,
+}
+
+impl Waiting {
+    /// For the next program.
+    pub fn save<'a>(&'a self, kept: &mut Kept<'a>) -> saved::Waiting {
+        let Streams { input, output, error, shown, .. } = &self.streams;
+        saved::Waiting {
+            arguments: self.command.get_args().map(|word| word.as_bytes().to_vec()).collect(),
+            job: Some(self.job.save(0, kept)),
+            since_ms: self.since.elapsed().as_millis() as u64,
+            input_fd: kept.keep_any(input.as_ref()),
+            outputs: [output, error, shown].map(|output| output.save(kept)).into(),
+        }
+    }
+
+    /// As the program before has had it; the runtime may be another now.
+    ///
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: saved::Waiting, program: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(saved.arguments.into_iter().map(OsString::from_vec));
+        let mut outputs = saved.outputs.into_iter().map(Output::restore);
+        let mut output = || outputs.next().transpose().map(|output| output.unwrap_or(Output::Null));
+        let streams = Streams {
+            output: output()?,
+            error: output()?,
+            shown: output()?,
+            input: claim_any(saved.input_fd)?,
+            keep_input: None,
+        };
+        let since = Instant::now().checked_sub(Duration::from_millis(saved.since_ms));
+        Ok(Self {
+            command,
+            streams,
+            job: Job::restore(saved.job.unwrap_or_default())?,
+            since: since.unwrap_or_else(Instant::now),
+        })
+    }
 }
 
 impl Tasks {

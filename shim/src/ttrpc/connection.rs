@@ -1,9 +1,13 @@
 //! A connection that is never waited for. Both sides of ttrpc read and write like this.
 
 use super::frame::{self, Frame};
+use crate::error::{Result as Outcome, Tried};
+use crate::handover::descriptors::{Kept, claim};
+use crate::handover::saved;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// What one call of read(2) may give. Calls are short: a task's Create is about 2 KiB.
 const PIECE_BYTES: usize = 16 << 10;
@@ -27,6 +31,26 @@ impl Connection {
     pub fn new(stream: UnixStream) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self { stream, incoming: Vec::new(), outgoing: Vec::new(), waits: false })
+    }
+
+    /// For the next program; `number` is its name.
+    pub fn save<'a>(&'a self, number: u32, kept: &mut Kept<'a>) -> saved::Connection {
+        saved::Connection {
+            number,
+            fd: kept.keep(&self.stream),
+            incoming: self.incoming.clone(),
+            outgoing: self.outgoing.clone(),
+        }
+    }
+
+    /// As the program before has had it. What is on its way goes on by [`Connection::send`].
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn restore(saved: saved::Connection) -> Outcome<Self> {
+        let stream: UnixStream = claim(saved.fd)?;
+        let connection = Self::new(stream).tried("go on with", Path::new("a connection"))?;
+        Ok(Self { incoming: saved.incoming, outgoing: saved.outgoing, ..connection })
     }
 
     /// All frames that have come whole. Those before the end come with it.

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
+use super::upgrade::{another, upgraded};
 use super::*;
 
 /// Memory of its own with one pod of one container.
@@ -158,16 +159,24 @@ fn its_memory_keeps_its_promise() {
     let after_kb = own_kb(pid);
     let pods: Vec<_> = (1..=PODS).map(|number| pod(number).0).collect();
     let full_again_kb = own_kb(pid);
+    let new = another(&containerd, "new");
+    for program in [&new, &containerd.shim, &new] {
+        upgraded(program, &containerd.home().join("test/0/socket"), pid);
+    }
+    let upgraded_kb = own_kb(pid);
     pods.into_iter().for_each(Pod::end);
     first.end();
     remove_groups();
     println!(
         "own kB of the shim: {one_kb} with a pod, {full_kb} with {PODS} more, {before_kb} \
-         after them, {after_kb} after {CHURN}, {full_again_kb} with {PODS} more again"
+         after them, {after_kb} after {CHURN}, {full_again_kb} with {PODS} more again, \
+         {upgraded_kb} with them as another program"
     );
     let per_pod_kb = full_kb.saturating_sub(one_kb) / PODS as u64;
     assert!(one_kb <= MOST_WITH_A_POD_KB, "{one_kb} kB with one pod");
     assert!(per_pod_kb <= MOST_PER_POD_KB, "{per_pod_kb} kB for each pod");
     let growth_kb = after_kb.saturating_sub(before_kb).max(full_again_kb.saturating_sub(full_kb));
     assert!(growth_kb <= MOST_GROWTH_KB, "{growth_kb} kB more after {CHURN} pods");
+    let most_kb = MOST_WITH_A_POD_KB + PODS as u64 * MOST_PER_POD_KB;
+    assert!(upgraded_kb <= most_kb, "{upgraded_kb} kB of {most_kb} as another program");
 }

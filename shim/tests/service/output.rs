@@ -27,18 +27,23 @@ fn read_late(path: &Path) -> Receiver<String> {
     receiver
 }
 
-fn process(script: &str, terminal: bool) -> Value {
+pub fn process(script: &str, terminal: bool) -> Value {
     json!({"user": {"uid": 0, "gid": 0}, "cwd": "/", "terminal": terminal,
         "args": ["/busybox", "sh", "-c", script]})
 }
 
 /// A bundle whose container runs `script`.
-fn bundle(containerd: &Containerd, id: &str, script: &str, terminal: bool) {
+pub fn bundle(containerd: &Containerd, id: &str, script: &str, terminal: bool) {
     let bundle = containerd.bundle(id);
     for directory in ["proc", "dev/pts"] {
         fs::create_dir_all(bundle.join("rootfs").join(directory)).unwrap();
     }
-    fs::copy("/bin/busybox", bundle.join("rootfs/busybox")).expect("busybox-static is installed");
+    let busybox = containerd.dir.path().join("busybox");
+    if !busybox.exists() {
+        fs::copy("/bin/busybox", &busybox).expect("busybox-static is installed");
+    }
+    // A copy that another thread's child still has open for writing cannot be run.
+    fs::hard_link(busybox, bundle.join("rootfs/busybox")).unwrap();
     let config = json!({
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs"},

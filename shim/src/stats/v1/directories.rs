@@ -47,9 +47,14 @@ impl Directories {
         (0..Self::CONTROLLERS.len()).filter_map(|index| self.at(index))
     }
 
-    #[cfg(test)]
+    /// All of them in one text.
     pub fn packed(&self) -> &str {
         &self.0
+    }
+
+    /// What [`Directories::packed`] gave.
+    pub fn unpacked(text: String) -> Self {
+        Self(text.into_boxed_str())
     }
 
     fn at(&self, index: usize) -> Option<PathBuf> {
