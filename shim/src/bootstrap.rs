@@ -83,10 +83,11 @@ impl Params {
     }
 }
 
-/// What `start` prints.
+/// What `start` prints. Who writes a message has version 3 of the task service; a plain address
+/// means version 2.
 pub fn answer(params: Option<&Params>, address: String) -> Vec<u8> {
     match params {
-        Some(_) => Answer { version: 2, address, protocol: "ttrpc".to_owned() }.encode_to_vec(),
+        Some(_) => Answer { version: 3, address, protocol: "ttrpc".to_owned() }.encode_to_vec(),
         None => address.into_bytes(),
     }
 }
@@ -148,6 +149,6 @@ mod tests {
         let address = "unix:///run/s/1".to_owned();
         assert_eq!(answer(None, address.clone()), b"unix:///run/s/1");
         let told = Answer::decode(&*answer(Some(&params()), address.clone())).unwrap();
-        assert_eq!((told.version, told.address, told.protocol), (2, address, "ttrpc".to_owned()));
+        assert_eq!((told.version, told.address, told.protocol), (3, address, "ttrpc".to_owned()));
     }
 }

@@ -5,6 +5,7 @@
 //! /run/wamr-shim/<containerd's socket>/<namespace>/containers    state of the OCI runtime
 //! /run/wamr-shim/<containerd's socket>/<namespace>/<shard>/socket     or a link to it
 //! /run/wamr-shim/<containerd's socket>/<namespace>/<shard>/groups/<pod or lone container>
+//! /run/wamr-shim/<containerd's socket>/<namespace>/lost/<pod or lone container>
 //! ```
 //!
 //! A group is entered by `start` before containerd is told of the shard's socket, and removed with
@@ -136,8 +137,8 @@ impl Home {
             if shard.health() != Health::Gone {
                 continue;
             }
-            // What a process has left that was killed; its tasks are gone for containerd, too.
-            shard.remove();
+            // What a process has left that was killed.
+            shard.bury();
             let groups = shard.0.join("groups");
             fs::create_dir_all(&groups).tried("make the directory", &groups)?;
             return Ok(shard);
@@ -152,6 +153,26 @@ impl Home {
             entries.map(|entry| entry.path())
         };
         below(ROOT.into()).flat_map(below).map(Self)
+    }
+
+    /// Whether the group's process was killed. What has to be cleaned up after it then is more than
+    /// the group's first container.
+    pub fn is_lost(&self, group: &str) -> bool {
+        // In this order: another process may come meanwhile, which moves it from the one place to
+        // the other before it answers.
+        let shard = self.shard_of(group);
+        shard.is_some_and(|shard| shard.health() == Health::Gone) || self.lost(group).exists()
+    }
+
+    /// The group was cleaned up after.
+    pub fn forget_lost(&self, group: &str) {
+        if fs::remove_file(self.lost(group)).is_ok() {
+            drop(fs::remove_dir(self.0.join("lost")));
+        }
+    }
+
+    fn lost(&self, group: &str) -> PathBuf {
+        self.0.join("lost").join(group)
     }
 
     /// Those that there are, in their order.
@@ -304,6 +325,16 @@ impl Shard {
         fs::read_dir(self.0.join("groups")).map_or(0, Iterator::count)
     }
 
+    /// Its directory goes, for its process was killed; its groups stay known to be lost.
+    fn bury(&self) {
+        let lost = self.home().0.join("lost");
+        for entry in fs::read_dir(self.0.join("groups")).into_iter().flatten().flatten() {
+            drop(fs::create_dir_all(&lost));
+            drop(fs::rename(entry.path(), lost.join(entry.file_name())));
+        }
+        self.remove();
+    }
+
     /// Its directory goes.
     pub fn remove(&self) {
         if let Ok(socket) = fs::read_link(self.socket()) {
@@ -406,8 +437,12 @@ mod tests {
         assert_eq!(home.shard_with_room().shard, Some(first.clone()));
         drop(process);
         assert_eq!(home.shard_with_room(), Found::default(), "its process is gone");
+        assert!(home.is_lost("1") && !home.is_lost("never"));
         let again = home.new_shard().unwrap();
         assert_eq!((again.groups(), again), (0, first));
+        assert!(home.is_lost("1"), "nobody has cleaned up after it");
+        home.forget_lost("1");
+        assert!(!home.is_lost("1") && home.is_lost("2"));
     }
 
     #[test]

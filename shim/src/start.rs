@@ -13,8 +13,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Looks for the shard of the container's pod, or gives the pod one. The answer is for a shim of
-/// the task service's version 2.
+/// Looks for the shard of the container's pod, or gives the pod one. A containerd of version 3 of
+/// the task service does not ask for the containers of a pod.
 ///
 /// # Errors
 /// The bundle cannot be read, no process can be started, or that of the pod does not answer.

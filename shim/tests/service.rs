@@ -22,6 +22,8 @@ mod upgrade;
 mod upgrade_refused;
 #[path = "service/upgrades_under_load.rs"]
 mod upgrades_under_load;
+#[path = "service/version_3.rs"]
+mod version_3;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -139,17 +141,18 @@ impl Drop for Containerd {
 struct Client {
     stream: UnixStream,
     stream_id: u32,
+    service: &'static str,
 }
 
 impl Client {
     fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, stream_id: 1 }
+        Self { stream, stream_id: 1, service: task::SERVICE }
     }
 
     fn send(&mut self, method: &str, message: &impl Message) -> u32 {
-        let service = task::SERVICE.to_owned();
+        let service = self.service.to_owned();
         let payload = message.encode_to_vec();
         self.send_request(&Request { service, method: method.to_owned(), payload, timeout_ns: 0 })
     }

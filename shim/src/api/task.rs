@@ -1,10 +1,13 @@
-//! The task service, version 2.
+//! The task service. Its versions 2 and 3 have the same messages.
 
 use super::{Any, Timestamp};
 use prost::{Enumeration, Message};
 
-/// Name of the service.
+/// Name of the service, as containerd before 2.3 calls it.
 pub const SERVICE: &str = "containerd.task.v2.Task";
+
+/// Its name for containerd 2.3 and later.
+pub const SERVICE_V3: &str = "containerd.task.v3.Task";
 
 /// The exit status of a process that a signal has ended.
 pub const fn signalled(signal: i32) -> u32 {

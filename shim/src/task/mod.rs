@@ -15,7 +15,7 @@ mod table;
 mod upgrade;
 mod waiting;
 
-use crate::api::task::SERVICE;
+use crate::api::task::{SERVICE, SERVICE_V3};
 use crate::api::{Empty, rpc, shim};
 use crate::error::{Code, Failure, Result};
 use crate::events::Publisher;
@@ -111,8 +111,8 @@ impl Tasks {
         if service == shim::SERVICE && method == "Upgrade" {
             return self.ask_upgrade(decode(payload)?, reply);
         }
-        if service != SERVICE {
-            let message = format!("service {service}: this shim has {SERVICE}");
+        if ![SERVICE, SERVICE_V3].contains(&service.as_str()) {
+            let message = format!("service {service}: this shim has {SERVICE} and {SERVICE_V3}");
             return Err(Failure::new(Code::Unimplemented, message));
         }
         match method.as_str() {

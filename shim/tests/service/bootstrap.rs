@@ -34,7 +34,7 @@ fn who_sends_a_message_is_answered_by_one() {
     let output = start_with(&containerd, "p", &said);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let answer = Answer::decode(&*output.stdout).unwrap();
-    assert_eq!((answer.version, answer.protocol.as_str()), (2, "ttrpc"));
+    assert_eq!((answer.version, answer.protocol.as_str()), (3, "ttrpc"));
     let socket = PathBuf::from(answer.address.strip_prefix("unix://").unwrap());
     assert_eq!(socket.parent(), Some(&*sockets));
     let mode = fs::metadata(&socket).unwrap().permissions().mode();

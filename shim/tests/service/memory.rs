@@ -99,7 +99,7 @@ impl Drop for Pod<'_> {
     }
 }
 
-fn config(pod: &str, shim_pid: u32) -> serde_json::Value {
+pub fn config(pod: &str, shim_pid: u32) -> serde_json::Value {
     let of_pod = |kind: &str| json!({"type": kind, "path": format!("/proc/{shim_pid}/ns/{kind}")});
     json!({
         "ociVersion": "1.0.2",
