@@ -1,7 +1,8 @@
 //! Descriptors that stay open when the program is replaced.
 //!
 //! All descriptors of this program close with it. Those that the state names are let through just
-//! before, and the next program takes each of them once: one that is not let through is none of its.
+//! before, and the next program takes each of them once. One that is not let through is none of
+//! its own.
 
 use crate::error::{Result, Tried};
 use crate::sys;

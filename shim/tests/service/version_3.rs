@@ -1,5 +1,5 @@
-//! Version 3 of the task service: containerd runs the program for a pod alone, once at its start and
-//! once at its end. Its other containers are made by calls, and end with the pod.
+//! Version 3 of the task service: containerd runs the program for a pod alone, at its start and at
+//! its end. Its other containers are made by calls, and end with the pod.
 
 use super::memory::{config, remove_groups, shipped, take_events};
 use super::*;
