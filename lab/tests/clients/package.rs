@@ -59,7 +59,7 @@ pub fn scenario(machine: &Machine) {
 fn is_upgraded_under_a_container(machine: &Machine) {
     let image = Kind::Native.reference();
     let run = ["ctr", "run", "--detach", "--runtime=io.containerd.wamr-crun.v1"];
-    machine.done(&[&run[..], &[&image, "c", "/guest", "serve"]].concat());
+    machine.done(&[&run[..], &[image.as_str(), "c", "/guest", "serve"]].concat());
     let before = machine.done(&["ctr", "task", "ps", "c"]);
     let said = machine.done(&["dpkg", "--install", "/share/wamr-crun.deb"]);
     assert!(said.contains(": process ") && said.contains(" was "), "{said}");
