@@ -39,6 +39,9 @@ TEST := $(QUICK) doc resident image deb nix-check reference conformance-gate tes
 FULL := $(TEST) build licences vulnerabilities generated nodes sweep stress-test \
 	suite-on-peers peers-test gallery vm-test vm-privileged
 
+# A release that tests bring nodes up with, besides the image's own: vm-images/stack/stack.toml.
+CONTAINERD_NEWEST := 2.4
+
 DESTDIR :=
 PREFIX := /usr/local
 SYSCONFDIR := /etc
@@ -111,7 +114,7 @@ lab: # what LAB_UNDER_TEST names, by the compilation that makes the tests
 	@cargo test --locked --workspace --no-run --quiet
 
 image: lab ## the node image, into the cache (as root; the first time takes minutes)
-	@$(LAB_UNDER_TEST) image build
+	@$(LAB_UNDER_TEST) image build --containerd $(CONTAINERD_NEWEST)
 
 setup: ## what this machine lacks: packages, the Rust toolchain, Go (as root)
 	@vm-images/host/setup.sh

@@ -9,7 +9,11 @@
 }:
 let
   inherit (nixpkgs) lib;
-  there = lib.filterAttrs (_: row: !row ? absent) tables.runtimes;
+  containerd = nixpkgs.legacyPackages.${system}.containerd.version;
+  isTooOldFor =
+    version: row:
+    row ? containerd_newest && builtins.compareVersions version "${row.containerd_newest}.999" > 0;
+  there = lib.filterAttrs (_: row: !row ? absent && !isTooOldFor containerd row) tables.runtimes;
   place =
     if profile == null then
       {

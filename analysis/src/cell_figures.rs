@@ -9,6 +9,7 @@ use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use crate::attribution;
 use crate::estimator::{bracket, paper, start};
+use crate::format::clean;
 use crate::measure::Measure;
 use crate::stats::quantile::median;
 
@@ -35,6 +36,9 @@ pub struct CellFigures {
     pub runtime: String,
     /// Workload image.
     pub workload: String,
+    /// Version of the containerd that ran it. Not in older runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<String>,
     /// Pods asked for.
     pub pods: u32,
     /// Repetition, from 1.
@@ -79,6 +83,7 @@ pub fn cell_figures(record: &CellRecord) -> CellFigures {
         order: cell.order,
         runtime: cell.runtime.clone(),
         workload: cell.workload.clone(),
+        containerd: cell.containerd.as_deref().map(clean),
         pods: cell.pods,
         repetition: cell.repetition,
         state,
@@ -297,6 +302,7 @@ mod tests {
             runtime: "x".to_owned(),
             runtime_title: "X".to_owned(),
             runtime_remark: None,
+            containerd: None,
             ours: false,
             language: "wasm".to_owned(),
             workload: "w".to_owned(),

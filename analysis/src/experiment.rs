@@ -33,7 +33,8 @@ pub fn read_experiment(dir: &Path) -> Result<Experiment, Error> {
             return Err(Error::Experiment { line, path, source });
         }
     };
-    let cells = experiment.series.len().saturating_mul(experiment.densities.len());
+    let systems = experiment.series.len().saturating_mul(experiment.containerd.len().max(1));
+    let cells = systems.saturating_mul(experiment.densities.len());
     if cells.saturating_mul(experiment.repetitions as usize) > MAX_CELLS {
         return Err(Error::ExperimentTooLarge { path, limit: MAX_CELLS });
     }

@@ -105,11 +105,7 @@ pub fn group(
         cells.iter().filter(|cell| cell.pods == key.pods && cell.is_of(system)).collect();
     let count = |state| of_key.iter().filter(|cell| cell.state == state).count();
     let there: BTreeSet<u32> = of_key.iter().map(|cell| cell.repetition).collect();
-    let planned = experiment.densities.contains(&key.pods)
-        && experiment
-            .series
-            .iter()
-            .any(|series| series.runtime == system.runtime && series.workload == system.workload);
+    let planned = experiment.densities.contains(&key.pods) && system.is_planned(experiment);
     let wanted = if planned { experiment.repetitions as usize } else { 0 };
     let held =
         there.iter().filter(|&&repetition| (1..=experiment.repetitions).contains(&repetition));

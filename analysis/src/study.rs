@@ -113,7 +113,7 @@ pub fn study(run: &Run, experiment: &Experiment, findings: Findings) -> Study {
     ratios(&mut groups, &systems, &cells);
     for system in &mut systems {
         let of_system: Vec<&CellRecord> =
-            run.cells.iter().filter(|record| system.is_of(record)).collect();
+            run.cells.iter().filter(|record| system.is_of(&record.cell)).collect();
         let valid: Vec<&CellRecord> =
             of_system.iter().copied().filter(|record| record.cell.verdict.is_valid()).collect();
         system.private = private_memory(&valid);
@@ -166,11 +166,7 @@ impl Study {
 fn keys(systems: &[System], cells: &[CellFigures], experiment: &Experiment) -> Vec<Key> {
     let mut keys = BTreeSet::new();
     for (index, system) in systems.iter().enumerate() {
-        let planned = experiment
-            .series
-            .iter()
-            .any(|series| series.runtime == system.runtime && series.workload == system.workload);
-        if planned && experiment.repetitions > 0 {
+        if system.is_planned(experiment) && experiment.repetitions > 0 {
             keys.extend(experiment.densities.iter().map(|&pods| Key { pods, system: index }));
         }
         let measured = cells.iter().filter(|cell| cell.is_of(system));
@@ -180,20 +176,17 @@ fn keys(systems: &[System], cells: &[CellFigures], experiment: &Experiment) -> V
 }
 
 fn missing(systems: &[System], cells: &[CellFigures], experiment: &Experiment) -> Vec<MissingCell> {
-    let there: BTreeSet<(&str, &str, u32, u32)> = cells
-        .iter()
-        .map(|cell| (cell.runtime.as_str(), cell.workload.as_str(), cell.pods, cell.repetition))
-        .collect();
     let mut missing = Vec::new();
     for (index, system) in systems.iter().enumerate() {
-        let is_planned = experiment
-            .series
+        let there: BTreeSet<(u32, u32)> = cells
             .iter()
-            .any(|series| series.runtime == system.runtime && series.workload == system.workload);
+            .filter(|cell| cell.is_of(system))
+            .map(|cell| (cell.pods, cell.repetition))
+            .collect();
+        let is_planned = system.is_planned(experiment);
         for &pods in experiment.densities.iter().filter(|_| is_planned) {
             for repetition in 1..=experiment.repetitions {
-                let key = (system.runtime.as_str(), system.workload.as_str(), pods, repetition);
-                if !there.contains(&key) {
+                if !there.contains(&(pods, repetition)) {
                     missing.push(MissingCell { system: index, pods, repetition });
                 }
             }

@@ -91,9 +91,7 @@ fn trace(
     if free.is_empty() || begin > end {
         return None;
     }
-    let system = systems
-        .iter()
-        .find(|system| system.runtime == cell.runtime && system.workload == cell.workload);
+    let system = systems.iter().find(|system| system.is_of(cell));
     Some(CellTrace {
         number: cell.order.saturating_add(1),
         title: system.map_or_else(|| cell.runtime_title.clone(), |system| system.title.clone()),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wamr_record::release::Release;
 
 /// Brings up a Kubernetes node on this machine, runs Wasm and native pods on it, and records what
 /// each costs in memory and time.
@@ -94,6 +95,7 @@ Examples:
 Examples:
   sudo wamr-lab node up                     until Ctrl-C
   sudo wamr-lab node up --stay              until `node down`
+  sudo wamr-lab node up --containerd 2.4    with another release than the node image's own
   sudo wamr-lab node up --workers 2         a control plane and two nodes for pods
   sudo wamr-lab node up --provider vm       in a virtual machine
   sudo wamr-lab node kubectl -- get nodes
@@ -190,6 +192,9 @@ pub enum ImageCommand {
         /// Also build the disk for virtual nodes
         #[arg(long)]
         disk: bool,
+        /// Also build it with this release of containerd, such as 2.4; may be repeated
+        #[arg(long, value_name = "RELEASE")]
+        containerd: Vec<Release>,
     },
 }
 
@@ -294,6 +299,10 @@ pub struct UpArgs {
     /// runtimeclasses.json replace the node's own
     #[arg(long, value_name = "DIR", conflicts_with = "experiment")]
     pub config_from: Option<PathBuf>,
+    /// Release of containerd, such as 2.4; built the first time that it is asked for [default: the
+    /// node image's own]
+    #[arg(long, value_name = "RELEASE", conflicts_with = "experiment")]
+    pub containerd: Option<Release>,
     /// The node's name
     #[arg(long, default_value = NODE)]
     pub name: String,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wamr_image::NodeImage;
@@ -96,7 +96,7 @@ pub fn of_cluster(
     nodes: BTreeMap<String, (MachineFacts, ClusterNode)>,
     programs_dir: &Path,
 ) -> Option<Environment> {
-    let facts = together(nodes.values())?;
+    let facts = of_machines(nodes.values())?;
     Some(Environment {
         provider: "cluster".to_owned(),
         emulated: is_emulated(&facts),
@@ -137,8 +137,34 @@ fn of_machine(experiment: &Experiment, image: &NodeImage, facts: MachineFacts) -
     }
 }
 
+/// What the nodes of one run are made of, as one: of a component with several versions each one,
+/// and the programs of all.
+pub fn together<'a>(images: impl Iterator<Item = &'a NodeImage>) -> NodeImage {
+    let mut images = images.cloned();
+    let mut all = images.next().unwrap_or_else(|| NodeImage {
+        rootfs: PathBuf::new(),
+        versions: BTreeMap::new(),
+        programs: Vec::new(),
+        workloads: BTreeMap::new(),
+    });
+    for image in images {
+        for (name, version) in image.versions {
+            let known = all.versions.entry(name).or_insert_with(|| version.clone());
+            if !known.split(", ").any(|one| one == version) {
+                known.push_str(", ");
+                known.push_str(&version);
+            }
+        }
+        let new = image.programs.into_iter().filter(|program| !all.programs.contains(program));
+        let new: Vec<Program> = new.collect();
+        all.programs.extend(new);
+        all.workloads.extend(image.workloads);
+    }
+    all
+}
+
 /// The facts of several machines as one: sums, and each word that differs. A machine counts once.
-fn together<'a>(
+fn of_machines<'a>(
     nodes: impl Iterator<Item = &'a (MachineFacts, ClusterNode)>,
 ) -> Option<MachineFacts> {
     let machines: BTreeMap<&str, &MachineFacts> =
@@ -273,11 +299,35 @@ mod tests {
             (facts, node)
         };
         let shared = [node("m", "a"), node("m", "a")];
-        let facts = together(shared.iter()).unwrap();
+        let facts = of_machines(shared.iter()).unwrap();
         assert_eq!((facts.cpus, facts.memory_bytes, facts.cpu_model.as_str()), (2, 100, "a"));
         let apart = [node("m", "b"), node("n", "a")];
-        let facts = together(apart.iter()).unwrap();
+        let facts = of_machines(apart.iter()).unwrap();
         assert_eq!((facts.cpus, facts.memory_bytes, facts.cpu_model.as_str()), (4, 200, "a, b"));
-        assert_eq!(together([].iter()), None);
+        assert_eq!(of_machines([].iter()), None);
+    }
+
+    #[test]
+    fn images_of_one_run_name_what_differs() {
+        let image = |containerd: &str, sha256: &str| {
+            let program = |path: &str, sha256: &str| Program {
+                path: path.to_owned(),
+                sha256: sha256.to_owned(),
+            };
+            let versions = [("containerd", containerd), ("runc", "1.5.1")];
+            NodeImage {
+                rootfs: "/".into(),
+                versions: versions.map(|(name, of)| (name.to_owned(), of.to_owned())).into(),
+                programs: vec![program("/containerd", sha256), program("/runc", "r")],
+                workloads: BTreeMap::new(),
+            }
+        };
+        let images = [image("v2.2.9", "a"), image("v2.3.7", "b"), image("v2.2.9", "a")];
+        let all = together(images.iter());
+        assert_eq!(all.versions["containerd"], "v2.2.9, v2.3.7");
+        assert_eq!(all.versions["runc"], "1.5.1");
+        let digests: Vec<&str> = all.programs.iter().map(|one| one.sha256.as_str()).collect();
+        assert_eq!(digests, ["a", "r", "b"]);
+        assert_eq!(together(images[..1].iter()), images[0]);
     }
 }

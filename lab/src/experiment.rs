@@ -11,6 +11,8 @@ use toml::de::{DeTable, DeValue};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
 use wamr_record::experiment::{ControlPlaneSpeed, Experiment, Provider, Series, Timing};
 
+use crate::releases::{self, At, Releases};
+
 /// The demonstration, for `wamr-lab demo` and `wamr-lab run demo`.
 pub const DEMO: &str = include_str!("../experiments/demo.toml");
 
@@ -143,6 +145,7 @@ fn check(
         check_series(series, |key| places.series(index, key), runtimes)?;
     }
     check_cluster(experiment)?;
+    check_releases(experiment, places, runtimes)?;
     check_without_kubernetes(experiment, places, runtimes)?;
     check_timing(&experiment.timing)
         .or_else(|(message, help)| refuse(places.key("timing"), message, help))
@@ -169,6 +172,26 @@ fn check_series(
         return refuse(place("workload"), message, help);
     }
     Ok(())
+}
+
+/// The releases of containerd must be there, and the runtimes start under them.
+fn check_releases(
+    experiment: &Experiment,
+    places: &Places<'_>,
+    runtimes: &RuntimeTable,
+) -> Result<(), Refusal> {
+    let releases = Releases::of_image().or_else(|error| {
+        let help = "this is a fault of wamr-lab itself";
+        refuse(places.key("containerd"), error.to_string(), help)
+    })?;
+    releases::check(experiment, runtimes, &releases).map_err(|fault| Refusal {
+        place: match fault.at {
+            At::Listed(index) => places.item("containerd", index).or(places.key("containerd")),
+            At::Series(index) => places.series(index, "runtime"),
+        },
+        message: fault.message,
+        help: fault.help,
+    })
 }
 
 /// A cluster's control plane is what it is, and nothing else is.
@@ -327,6 +350,13 @@ mod tests {
             ("limits of a cluster", "provider = \"native\"", "provider = \"cluster\""),
             ("as-is of a node", "\"unthrottled\"", "\"as-is\" #"),
             ("short windows", "settle_max_s = 30", "settle_max_s = 1"),
+            ("unknown release", "seed =", "containerd = [\"2.3\", \"2.9\"]\nseed ="),
+            ("no release", "seed =", "containerd = 2.4\nseed ="),
+            (
+                "a release too new",
+                "densities = [10]\n\n[[series]]\nruntime = \"wamr-shim\"",
+                "containerd = \"2.4\"\ndensities = [10]\n[[series]]\nruntime = \"shim-wasmer\"",
+            ),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();
         runtimes.get_mut("crun-python").unwrap().absent = Some("it was lost".to_owned());

@@ -23,6 +23,8 @@ pub struct Lab<'a> {
     pub runtimes: &'a RuntimeTable,
     /// What the node is made of.
     pub image: &'a NodeImage,
+    /// Version of its containerd; of several nodes each one that differs.
+    pub containerd: Option<String>,
     /// Who reads the node, or the nodes.
     pub observers: Observers,
     /// Who makes pods there.

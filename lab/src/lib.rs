@@ -23,6 +23,7 @@ pub mod observer;
 pub mod place;
 pub mod pod_maker;
 pub mod processes;
+pub mod releases;
 pub mod report;
 pub mod run_dir;
 pub mod sample;

@@ -1,5 +1,7 @@
 //! All cells of a run, one after the other.
 
+use std::collections::BTreeSet;
+
 use miette::Result;
 use serde_json::json;
 use wamr_record::cell::{Fault, Verdict};
@@ -10,7 +12,7 @@ use crate::cell::protocol::measure;
 use crate::cell::ramp::ramp;
 use crate::cell::removal::remove;
 use crate::lab::Lab;
-use crate::matrix::{self, PlannedCell, cell_id};
+use crate::matrix::{PlannedCell, cell_name};
 use crate::run_dir::unfinished::Done;
 
 /// Exit status of a complete run with cells that may not be used.
@@ -50,6 +52,17 @@ impl Tally {
         tally
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            valid: self.valid + other.valid,
+            disturbed: self.disturbed + other.disturbed,
+            invalid: self.invalid + other.invalid,
+            failed: self.failed + other.failed,
+        }
+    }
+
     fn count(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Valid { .. } => self.valid += 1,
@@ -60,33 +73,50 @@ impl Tally {
     }
 }
 
-/// The cells of an experiment in their order.
-pub fn planned_cells(experiment: &Experiment) -> Vec<PlannedCell> {
-    let Experiment { series, densities, repetitions, seed, .. } = experiment;
-    matrix::plan(series.len(), densities, *repetitions, *seed)
+/// Cells that follow each other on one node.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch<'a> {
+    /// All of them, done or not.
+    pub cells: &'a [PlannedCell],
+    /// Number of the run's last cell.
+    pub last_number: u32,
 }
 
-/// The directory name of a cell of `experiment`.
-pub fn cell_name(experiment: &Experiment, cell: &PlannedCell) -> String {
-    let series = &experiment.series[cell.series];
-    cell_id(cell, &series.runtime, &series.workload)
+impl<'a> Stretch<'a> {
+    /// The stretches of `cells`: each release of containerd has a node of its own.
+    pub fn all(cells: &'a [PlannedCell]) -> impl Iterator<Item = Self> {
+        let last_number = cells.iter().map(|cell| cell.order + 1).max().unwrap_or(0);
+        cells
+            .chunk_by(|one, other| one.containerd == other.containerd)
+            .map(move |cells| Self { cells, last_number })
+    }
+
+    /// The cells that are not done.
+    pub fn left(&self, experiment: &Experiment, done: &Done) -> Vec<&'a PlannedCell> {
+        let is_done = |cell: &PlannedCell| done.contains_key(&cell_name(experiment, cell));
+        self.cells.iter().filter(|cell| !is_done(cell)).collect()
+    }
+
+    /// Indices of its series.
+    fn series(&self) -> BTreeSet<usize> {
+        self.cells.iter().map(|cell| cell.series).collect()
+    }
 }
 
-/// Runs the cells that are not `done` yet, and counts all.
+/// Runs the cells that are not `done` yet, and counts them.
 ///
 /// # Errors
 /// The node cannot be used any more. A cell that fails is counted, not an error.
-pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<Tally> {
-    let mut tally = Tally::of(done.values());
-    let left: Vec<&PlannedCell> =
-        cells.iter().filter(|cell| !done.contains_key(&cell_name(lab.experiment, cell))).collect();
+pub async fn sweep(lab: &Lab<'_>, stretch: Stretch<'_>, done: &Done) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let left = stretch.left(lab.experiment, done);
     let most_pods = left.iter().map(|cell| cell.pods).max().unwrap_or(0);
     if left.is_empty() {
         // Broken off between the last cell and the manifest.
         return Ok(tally);
     }
     lab.cluster.prepare().await?;
-    warm_up(lab, most_pods).await?;
+    warm_up(lab, &stretch.series(), most_pods).await?;
     let step = lab.progress.step("baseline: memory settles without pods");
     let mut before = baseline(lab, most_pods).await?;
     step.done(if before.waited.settled { "level" } else { "not level" });
@@ -95,10 +125,7 @@ pub async fn sweep(lab: &Lab<'_>, cells: &[PlannedCell], done: &Done) -> Result<
         let number = cell.order + 1;
         let title = format!(
             "cell {number}/{}: {} × {} {}",
-            cells.iter().map(|cell| cell.order + 1).max().unwrap_or(number),
-            cell.pods,
-            series.runtime,
-            series.workload
+            stretch.last_number, cell.pods, series.runtime, series.workload
         );
         let step = lab.progress.step(&title);
         let measured = match measure(lab, cell, &before, &step).await {
@@ -129,12 +156,14 @@ pub const WARM_UP_PODS_MAX: u32 = 20;
 /// before anything is measured. Then batches as large as a cell's: the daemons' heaps grow with the
 /// first ones they see, which else would be charged to the first cell. A series that fails here
 /// will say so in its own cell.
-async fn warm_up(lab: &Lab<'_>, most_pods: u32) -> Result<()> {
+async fn warm_up(lab: &Lab<'_>, indices: &BTreeSet<usize>, most_pods: u32) -> Result<()> {
     let Experiment { series, timing, .. } = lab.experiment;
+    let series: Vec<(usize, &Series)> =
+        series.iter().enumerate().filter(|(index, _)| indices.contains(index)).collect();
     let batches = timing.warm_up_batches;
     let step = lab.progress.counted("warm-up", series.len() as u64 + u64::from(batches));
     let (mut sound, mut failed) = (None, 0);
-    for (index, series) in series.iter().enumerate() {
+    for (index, series) in series {
         step.set(&series.runtime);
         if start_and_delete(lab, &format!("warm-up-{index}"), series, 1).await? {
             sound = Some(series);
@@ -169,6 +198,26 @@ async fn start_and_delete(lab: &Lab<'_>, name: &str, series: &Series, pods: u32)
     let detail = json!({ "batch": batch.name, "failures": ramp.failures, "left": left });
     lab.journal.note("warm-up", None, detail);
     Ok(ramp.failures.is_empty())
+}
+
+#[test]
+fn a_stretch_ends_where_the_release_changes() {
+    let cell = |order, release: &str| PlannedCell {
+        order,
+        repetition: 1,
+        series: order as usize,
+        containerd: release.parse().ok(),
+        pods: 1,
+    };
+    let cells = [cell(0, "2.3"), cell(1, "2.3"), cell(4, "2.2"), cell(5, "2.3")];
+    let stretches: Vec<Vec<u32>> = Stretch::all(&cells)
+        .map(|stretch| stretch.cells.iter().map(|cell| cell.order).collect())
+        .collect();
+    assert_eq!(stretches, [vec![0, 1], vec![4], vec![5]]);
+    assert!(Stretch::all(&cells).all(|stretch| stretch.last_number == 6));
+    assert_eq!(Stretch::all(&[]).count(), 0);
+    let series = Stretch::all(&cells).next().unwrap().series();
+    assert_eq!(series.into_iter().collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

@@ -11,6 +11,11 @@ let
   cfg = config.services.wamr-lab.handlers;
   isAbsent = name: tables.runtimes.${name} ? absent;
   rows = lib.getAttrs (lib.filter (name: !isAbsent name) cfg.runtimes) tables.runtimes;
+  # As numbers: a patch release of the newest is no newer.
+  isTooOldFor =
+    version: name:
+    rows.${name} ? containerd_newest
+    && builtins.compareVersions version "${rows.${name}.containerd_newest}.999" > 0;
   names = lib.attrNames rows;
   packages = packagesFor pkgs;
   wasmedge = lib.getLib pkgs.wasmedge;
@@ -166,6 +171,13 @@ in
             "services.wamr-lab.handlers.runtimes: ${name} cannot be had:"
             + " ${tables.runtimes.${name}.absent}. Leave it out.";
         }) (lib.filter isAbsent cfg.runtimes)
+        ++ map (name: {
+          assertion = false;
+          message =
+            "services.wamr-lab.handlers.runtimes: ${name} starts under containerd up to"
+            + " ${rows.${name}.containerd_newest}, and this machine has ${pkgs.containerd.version}."
+            + " Leave it out.";
+        }) (lib.filter (isTooOldFor pkgs.containerd.version) names)
         ++ map (lack: {
           assertion = false;
           message =

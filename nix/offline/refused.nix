@@ -58,6 +58,11 @@ let
       tables = rowWith "shim-wasmedge" { absent = "no recipe"; };
       expected = "shim-wasmedge cannot be had: no recipe. Leave it out";
     };
+    too-old-for-containerd = {
+      configuration = node { runtimes = [ "wamr-crun" ]; };
+      tables = rowWith "wamr-crun" { containerd_newest = "2.1"; };
+      expected = "wamr-crun starts under containerd up to 2.1, and this machine has 2.2.9";
+    };
     runtime-without-a-package = {
       configuration = node { runtimes = [ "crun-wasmer" ]; };
       tables = rowWith "crun-wasmer" { binary = "peer:bin/crun-next"; };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use wamr_record::release::Release;
+
 use super::Outcome;
 use crate::format::{fixed, kb, mb, ms};
 use crate::group::{Group, Summary};
@@ -93,11 +95,15 @@ fn ratio(first: &Summary, second: &Summary) -> Option<(f64, Spread)> {
     Some((second.median / first.median, spread))
 }
 
-/// The groups by runtime, workload and density.
-fn by_key(study: &Study) -> BTreeMap<(String, String, u32), &Group> {
+/// Runtime, workload, release of containerd where several are compared, and density.
+type SystemKey = (String, String, Option<Release>, u32);
+
+/// The groups by what they are of.
+fn by_key(study: &Study) -> BTreeMap<SystemKey, &Group> {
     let key = |group: &Group| {
         let system = &study.systems[group.key.system];
-        (system.runtime.clone(), system.workload.clone(), group.key.pods)
+        let (runtime, workload) = (system.runtime.clone(), system.workload.clone());
+        (runtime, workload, system.containerd, group.key.pods)
     };
     study.groups.iter().map(|group| (key(group), group)).collect()
 }
@@ -141,7 +147,7 @@ pub fn diff(first: &Study, second: &Study, limit_percent: Option<f64>) -> (Table
             };
             let cells = vec![
                 Cell::words(&first.systems[group.key.system].title),
-                Cell::whole(u64::from(key.2)),
+                Cell::whole(u64::from(key.3)),
                 Cell::words(title),
                 Cell::summary(Some(before), show),
                 Cell::summary(Some(after), show),
@@ -155,7 +161,7 @@ pub fn diff(first: &Study, second: &Study, limit_percent: Option<f64>) -> (Table
     for (only, here, there) in [("first", &left, &right), ("second", &right, &left)] {
         let keys = here.keys().filter(|key| !there.contains_key(*key));
         let names: Vec<String> =
-            keys.map(|(runtime, _, pods)| format!("{runtime} at {pods} pods")).collect();
+            keys.map(|(runtime, _, _, pods)| format!("{runtime} at {pods} pods")).collect();
         if !names.is_empty() {
             lines.push(format!("Only in the {only} run: {}.", crate::format::join(&names)));
         }

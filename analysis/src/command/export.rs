@@ -29,13 +29,16 @@ pub fn prometheus(study: &Study, verdicts: &Verdicts) -> String {
             ];
             for (stat, value) in values {
                 let Some(value) = value else { continue };
-                let labels = labels(&[
-                    ("run", &study.run.name),
+                let containerd = system.containerd.map(|release| release.to_string());
+                let pods = group.key.pods.to_string();
+                let mut pairs = vec![
+                    ("run", study.run.name.as_str()),
                     ("runtime", &system.runtime),
                     ("workload", &system.workload),
-                    ("pods", &group.key.pods.to_string()),
-                    ("stat", stat),
-                ]);
+                ];
+                pairs.extend(containerd.as_deref().map(|release| ("containerd", release)));
+                pairs.extend([("pods", pods.as_str()), ("stat", stat)]);
+                let labels = labels(&pairs);
                 let _infallible = writeln!(lines, "{name}{labels} {}", value / divisor);
             }
         }

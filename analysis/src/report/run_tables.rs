@@ -1,5 +1,6 @@
 //! Tables of the run: the summary, start-up, validity of the cells.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::memory_tables::{class, head, row};
@@ -22,7 +23,12 @@ pub fn summary(study: &Study) -> Table {
     }
     let mut table = Table::new("summary", "What a pod costs", note)
         .words("Runtime", "runtime")
-        .number("Pods", "", "pods")
+        .number("Pods", "", "pods");
+    let several = containerds(study.cells.iter()).len() > 1;
+    if several {
+        table = table.words("containerd", "containerd");
+    }
+    table = table
         .words("Valid", "valid_cells")
         .spread("free", "MB per pod", Measure::FreePaper.key())
         .spread("available", "MB per pod", Measure::AvailableBracket.key())
@@ -33,6 +39,12 @@ pub fn summary(study: &Study) -> Table {
     let times_count = !study.environment.emulated;
     for group in &study.groups {
         let mut cells = head(study, group);
+        if several {
+            let system = &study.systems[group.key.system];
+            let of_group = |cell: &&CellFigures| cell.pods == group.key.pods && cell.is_of(system);
+            let versions = containerds(study.cells.iter().filter(of_group));
+            cells.push(Cell::words(&versions.join(", ")));
+        }
         cells.push(Cell::words(&format!("{} of {}", group.valid, group.all())));
         let of = |measure| group.values.get(&measure);
         cells.push(Cell::summary(of(Measure::FreePaper), mb));
@@ -54,6 +66,12 @@ pub fn summary(study: &Study) -> Table {
         table.row(class(system), cells);
     }
     table
+}
+
+/// The versions of containerd that ran some cells, each once.
+fn containerds<'a>(cells: impl Iterator<Item = &'a CellFigures>) -> Vec<&'a str> {
+    let versions: BTreeSet<&str> = cells.filter_map(|cell| cell.containerd.as_deref()).collect();
+    versions.into_iter().collect()
 }
 
 /// Every stage of the start.
@@ -120,7 +138,13 @@ pub fn cells(study: &Study) -> Table {
         .number("No.", "", "number")
         .words("Runtime", "runtime")
         .number("Pods", "", "pods")
-        .number("Repetition", "", "repetition")
+        .number("Repetition", "", "repetition");
+    // Runs of before do not say it.
+    let is_known = !containerds(study.cells.iter()).is_empty();
+    if is_known {
+        table = table.words("containerd", "containerd");
+    }
+    table = table
         .words("State", "state")
         .words("Reasons and remarks", "reasons")
         .words("Samples before, plateau, after", "meminfo_samples")
@@ -136,20 +160,25 @@ pub fn cells(study: &Study) -> Table {
         if is_open(&cell.values) && !remarks.iter().any(|text| text.contains("explanation")) {
             remarks.push("more than 5 % of what was taken has no explanation".to_owned());
         }
-        let row = vec![
+        let mut row = vec![
             Cell::whole(u64::from(cell.order) + 1),
             Cell::words(&title_of(study, cell)),
             Cell::whole(u64::from(cell.pods)),
             Cell::whole(u64::from(cell.repetition)),
+        ];
+        if is_known {
+            row.push(Cell::words(cell.containerd.as_deref().unwrap_or_default()));
+        }
+        row.extend([
             Cell::words(state),
             Cell::words(&shorten(&remarks.join("; "), 600)),
             Cell::words(&triple(cell.meminfo_samples)),
             Cell::words(&triple(cell.metrics_stamps)),
-        ];
+        ]);
         table.row(class, row);
     }
     for missing in &study.missing {
-        let row = vec![
+        let mut row = vec![
             Cell {
                 text: crate::format::NONE.to_owned(),
                 raw: vec![String::new()],
@@ -158,11 +187,14 @@ pub fn cells(study: &Study) -> Table {
             Cell::words(&study.systems[missing.system].title),
             Cell::whole(u64::from(missing.pods)),
             Cell::whole(u64::from(missing.repetition)),
+        ];
+        row.extend(is_known.then(|| Cell::words("")));
+        row.extend([
             Cell::words("missing"),
             Cell::words("planned, but not in the run"),
             Cell::words(""),
             Cell::words(""),
-        ];
+        ]);
         table.row("failed", row);
     }
     table

@@ -11,6 +11,7 @@ mod hostile;
 mod readme;
 mod recover;
 mod reference;
+mod releases;
 mod surroundings;
 mod synthetic;
 mod testbed;

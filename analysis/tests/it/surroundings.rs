@@ -10,18 +10,27 @@ use super::synthetic::Recipe;
 
 /// The experiment of a run.
 pub fn experiment(recipe: &Recipe) -> String {
-    let series = recipe.models.iter().map(|model| {
-        format!("[[series]]\nruntime = \"{}\"\nworkload = \"{}\"\n", model.runtime, model.workload)
-    });
+    let mut series: Vec<String> = Vec::new();
+    for model in &recipe.models {
+        let (runtime, workload) = (model.runtime, model.workload);
+        let text = format!("[[series]]\nruntime = \"{runtime}\"\nworkload = \"{workload}\"\n");
+        if !series.contains(&text) {
+            series.push(text);
+        }
+    }
+    let releases = match recipe.releases {
+        [] => String::new(),
+        compared => format!("containerd = {compared:?}\n"),
+    };
     format!(
         "title = \"Synthetic run with known figures\"\nprovider = \"native\"\n\
-         control_plane = \"unthrottled\"\nseed = 20260101\n\
+         control_plane = \"unthrottled\"\nseed = 20260101\n{releases}\
          repetitions = {}\ndensities = {:?}\n\n{}\n[timing]\nplateau_samples = {}\n\
          settle_window_s = 5\nsettle_max_s = 60\nsettle_slope_kib_per_s = 64\n\
          metrics_scrapes = 1\npod_deadline_s = 60\n",
         recipe.repetitions,
         recipe.densities,
-        series.collect::<Vec<_>>().join("\n"),
+        series.join("\n"),
         recipe.samples
     )
 }

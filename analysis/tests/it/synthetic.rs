@@ -30,6 +30,8 @@ pub struct Model {
     pub language: &'static str,
     /// Its workload.
     pub workload: &'static str,
+    /// Version of the containerd that ran it, in runs that say so.
+    pub containerd: Option<&'static str>,
     /// True for ours.
     pub ours: bool,
     /// Bytes of MemFree per pod.
@@ -59,6 +61,7 @@ pub fn models() -> Vec<Model> {
         title,
         language,
         workload,
+        containerd: None,
         ours: runtime == "wamr-crun",
         free_bytes: 6 * MB,
         available_bytes: 5 * MB,
@@ -109,6 +112,8 @@ pub struct Recipe {
     pub verdicts: Vec<(&'static str, u32, u32, Verdict)>,
     /// Cells that the plan asks for and the run lacks.
     pub absent: Vec<(&'static str, u32, u32)>,
+    /// Releases of containerd that the plan compares: then there is a model for each.
+    pub releases: &'static [&'static str],
 }
 
 impl Recipe {
@@ -125,6 +130,7 @@ impl Recipe {
             pods_in_metrics: u32::MAX,
             verdicts: Vec::new(),
             absent: Vec::new(),
+            releases: &[],
         }
     }
 }
@@ -236,6 +242,7 @@ impl CellWriter<'_> {
             ours: model.ours,
             language: model.language.to_owned(),
             workload: model.workload.to_owned(),
+            containerd: model.containerd.map(str::to_owned),
             pods,
             repetition: self.repetition,
             phases,

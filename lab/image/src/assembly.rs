@@ -8,6 +8,7 @@ use std::thread;
 
 use miette::{Context as _, IntoDiagnostic as _, Result};
 use wamr_progress::Progress;
+use wamr_record::release::Release;
 
 use crate::cache::{Bench, Cache, Stage};
 use crate::debian::{self, Variant};
@@ -18,6 +19,9 @@ use crate::{NodeImage, WorkloadImage, tool};
 
 /// Name of the root file system in its stage's folder.
 const ROOT: &str = "rootfs";
+
+/// The module that other releases can take the place of.
+pub const CONTAINERD: &str = "containerd";
 
 /// Files that mmdebstrap copies from the building machine; a node has its own.
 const OF_THE_BUILDING_MACHINE: &[&str] = &["etc/hostname", "etc/resolv.conf"];
@@ -46,6 +50,15 @@ impl Recipes {
             debian: debian::Recipe::read()?,
             workloads: workloads::read()?,
         })
+    }
+
+    /// The same with another release of containerd.
+    ///
+    /// # Errors
+    /// There is none of it.
+    pub fn with_containerd(mut self, release: Release) -> Result<Self> {
+        self.stack = stack::in_release(self.stack, CONTAINERD, release)?;
+        Ok(self)
     }
 
     /// The key of the whole image.
@@ -237,7 +250,12 @@ mod tests {
     #[test]
     fn the_key_follows_every_part() {
         let key = Recipes::read().unwrap().key().unwrap();
-        let changes: [(&str, Change); 4] = [
+        let changes: [(&str, Change); 5] = [
+            ("another release", |recipes| {
+                let other = "2.4".parse().unwrap();
+                let stack = stack::in_release(recipes.stack.clone(), CONTAINERD, other);
+                recipes.stack = stack.unwrap();
+            }),
             ("one module less", |recipes| drop(recipes.stack.remove("cni"))),
             ("one package less", |recipes| drop(recipes.debian.node.pop())),
             ("one image less", |recipes| drop(recipes.workloads.remove("pause"))),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! CACHE/image.json          the finished node image
+//! CACHE/image-containerd-RELEASE.json   the same with another release of containerd
 //! CACHE/stages/NAME-KEY/    what a stage made; stage.json in it describes it
 //! CACHE/work/               unfinished stages; emptied when the next build begins
 //! CACHE/logs/NAME.log       what the tools said, of the newest build of each stage

@@ -12,6 +12,7 @@ use miette::{IntoDiagnostic as _, Result};
 use serde::{Deserialize, Serialize};
 use wamr_progress::Progress;
 use wamr_record::cell::Program;
+use wamr_record::release::Release;
 
 mod archive;
 mod assembly;
@@ -78,6 +79,27 @@ pub fn description_path(cache: &Path) -> PathBuf {
     cache.join("image.json")
 }
 
+/// The releases of containerd that a node image can have, ascending.
+///
+/// # Errors
+/// The recipe of the stack is broken.
+pub fn containerd_releases() -> Result<Vec<Release>> {
+    stack::releases(&containerd(&stack::read()?)?)
+}
+
+/// The release of containerd that a node image has unless another one is asked for.
+///
+/// # Errors
+/// As [`containerd_releases`].
+pub fn default_containerd() -> Result<Release> {
+    containerd(&stack::read()?)?.release()
+}
+
+fn containerd(stack: &stack::Stack) -> Result<stack::Module> {
+    let module = stack.get(assembly::CONTAINERD).cloned();
+    module.ok_or_else(|| miette::miette!("the stack has no {}", assembly::CONTAINERD))
+}
+
 /// The node image in `cache`, building what is missing.
 ///
 /// With everything there, it takes milliseconds, and needs neither root nor any tool.
@@ -85,9 +107,31 @@ pub fn description_path(cache: &Path) -> PathBuf {
 /// # Errors
 /// A tool is missing, a build fails: the error says which and where its log is.
 pub fn ensure(cache: &Path, progress: &Progress) -> Result<NodeImage> {
-    let recipes = assembly::Recipes::read()?;
+    ensure_from(&assembly::Recipes::read()?, &description_path(cache), cache, progress)
+}
+
+/// The node image with a release of containerd. All else is that of [`ensure`], and the same files.
+///
+/// # Errors
+/// As [`ensure`]; there is no such release.
+pub fn ensure_release(cache: &Path, release: Release, progress: &Progress) -> Result<NodeImage> {
+    if release == default_containerd()? {
+        return ensure(cache, progress);
+    }
+    let recipes = assembly::Recipes::read()?.with_containerd(release)?;
+    let description = cache.join(format!("image-containerd-{release}.json"));
+    ensure_from(&recipes, &description, cache, progress)
+}
+
+/// The image that `recipes` make; `description` is the file that says that it is finished.
+fn ensure_from(
+    recipes: &assembly::Recipes,
+    description: &Path,
+    cache: &Path,
+    progress: &Progress,
+) -> Result<NodeImage> {
     let key = recipes.key()?;
-    if let Some(image) = finished(cache, &key) {
+    if let Some(image) = finished(description, &key) {
         return Ok(image);
     }
     if !nix::unistd::geteuid().is_root() {
@@ -102,12 +146,12 @@ pub fn ensure(cache: &Path, progress: &Progress) -> Result<NodeImage> {
     let cache = std::path::absolute(cache).into_diagnostic()?;
     let opened = cache::Cache::open(&cache, progress)?;
     // Another process may have built it while this one waited.
-    if let Some(image) = finished(&cache, &key) {
+    if let Some(image) = finished(description, &key) {
         return Ok(image);
     }
     let image = recipes.build(&opened, progress)?;
     let described = Described { key, image };
-    cache::write_json(&description_path(&cache), &described)?;
+    cache::write_json(description, &described)?;
     Ok(described.image)
 }
 
@@ -122,7 +166,7 @@ pub fn ensure_workloads(
     progress: &Progress,
 ) -> Result<NodeImage> {
     let recipes = assembly::Recipes::read()?;
-    if let Some(mut image) = finished(cache, &recipes.key()?) {
+    if let Some(mut image) = finished(&description_path(cache), &recipes.key()?) {
         add_on_demand(&mut image, cache, names, progress)?;
         return Ok(image);
     }
@@ -166,9 +210,9 @@ pub fn python_layer(cache: &Path, progress: &Progress) -> Result<PathBuf> {
     Ok(python::Interpreter::read()?.ensure(&debian, &cache, progress)?.file)
 }
 
-/// The image that `image.json` describes, if it is made from the same and its files are there.
-fn finished(cache: &Path, key: &str) -> Option<NodeImage> {
-    let text = fs::read(description_path(cache)).ok()?;
+/// The image that `description` describes, if it is made from the same and its files are there.
+fn finished(description: &Path, key: &str) -> Option<NodeImage> {
+    let text = fs::read(description).ok()?;
     let described: Described = serde_json::from_slice(&text).ok()?;
     let image = described.image;
     let archives = image.workloads.values().all(|workload| workload.archive.is_file());

@@ -9,6 +9,7 @@ use miette::{Context as _, IntoDiagnostic as _, Result};
 use serde::{Deserialize, Serialize};
 use wamr_progress::Progress;
 use wamr_record::cell::Program;
+use wamr_record::release::Release;
 
 use crate::cache::{Bench, Cache, Stage};
 use crate::recipes::{self, Inputs};
@@ -40,6 +41,18 @@ pub struct Module {
     #[serde(default)]
     ldflags: Vec<String>,
     programs: BTreeMap<String, Source>,
+    /// Versions of other releases. Each has a Go module of its own, `NAME-RELEASE`, is built the
+    /// same way, and only when it is asked for.
+    #[serde(default, skip_serializing)]
+    releases: BTreeMap<Release, OtherVersion>,
+}
+
+/// A version of another release than the module's own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherVersion {
+    version: String,
+    why: String,
 }
 
 /// Where a program comes from.
@@ -73,13 +86,70 @@ pub fn read() -> Result<Stack> {
 
 fn parse(text: &str) -> Result<Stack> {
     let stack: Stack = toml::from_str(text).into_diagnostic()?;
-    match stack.iter().find(|(_, module)| module.why.trim().is_empty()) {
-        Some((name, _)) => miette::bail!("module {name} gives no reason (`why`)"),
-        None => Ok(stack),
+    for (name, module) in &stack {
+        let reasons = module.releases.values().map(|other| &other.why);
+        if reasons.chain([&module.why]).any(|why| why.trim().is_empty()) {
+            miette::bail!("module {name} gives no reason (`why`)");
+        }
+        let others = module.releases.iter();
+        let own = Release::of_version(&module.version);
+        let misplaced =
+            others.map(|(release, other)| (*release, other)).find(|(release, other)| {
+                Some(*release) == own || Release::of_version(&other.version) != Some(*release)
+            });
+        if let Some((release, other)) = misplaced {
+            miette::bail!("module {name}: {} is no other version of {release}", other.version);
+        }
     }
+    Ok(stack)
+}
+
+/// The releases that `module` can be had in, ascending.
+///
+/// # Errors
+/// Its own version is of none.
+pub fn releases(module: &Module) -> Result<Vec<Release>> {
+    let mut releases: Vec<Release> = module.releases.keys().copied().collect();
+    releases.push(module.release()?);
+    releases.sort_unstable();
+    Ok(releases)
+}
+
+/// `stack` with the module `name` in another release.
+///
+/// # Errors
+/// It cannot be had in that release; the text says in which.
+pub fn in_release(mut stack: Stack, name: &str, release: Release) -> Result<Stack> {
+    let Some(module) = stack.remove(name) else { miette::bail!("{STACK} has no module {name}") };
+    if module.release()? == release {
+        stack.insert(name.to_owned(), module);
+        return Ok(stack);
+    }
+    let Some(other) = module.releases.get(&release) else {
+        let known: Vec<String> = releases(&module)?.iter().map(ToString::to_string).collect();
+        miette::bail!(
+            help = format!("{STACK} has: {}", known.join(", ")),
+            "there is no {} {release}",
+            module.title
+        );
+    };
+    let title = format!("{} {release}", module.title);
+    let version = other.version.clone();
+    let module = Module { title, version, releases: BTreeMap::new(), ..module };
+    stack.insert(format!("{name}-{release}"), module);
+    Ok(stack)
 }
 
 impl Module {
+    /// The release of the version that is always built.
+    ///
+    /// # Errors
+    /// The version is no number.
+    pub fn release(&self) -> Result<Release> {
+        let release = Release::of_version(&self.version);
+        release.ok_or_else(|| miette::miette!("{} {}: no release", self.title, self.version))
+    }
+
     /// The key of this module's stage.
     ///
     /// # Errors
@@ -269,7 +339,15 @@ mod tests {
 
     #[test]
     fn the_stack_is_readable_and_agrees_with_the_modules() {
-        for (name, module) in read().unwrap() {
+        let stack = read().unwrap();
+        let mut all = stack.clone();
+        for (name, module) in &stack {
+            for release in module.releases.keys() {
+                all.extend(in_release(stack.clone(), name, *release).unwrap());
+            }
+        }
+        assert_eq!(all.len(), stack.len() + stack["containerd"].releases.len());
+        for (name, module) in all {
             assert!(module.directory.starts_with('/'), "{name}");
             let text = recipes::text(&format!("stack/{name}/go.mod")).unwrap();
             let pins = |line: &str| {
@@ -297,6 +375,9 @@ mod tests {
             ("no reason", "why = \"the API server's store\"", "why = \" \""),
             ("no version", "version =", "release ="),
             ("unknown field", "cgo = true", "cgoo = true"),
+            ("another release", "[containerd.releases.\"2.4\"]", "[containerd.releases.\"2.5\"]"),
+            ("its own release", "[containerd.releases.\"2.4\"]", "[containerd.releases.\"2.3\"]"),
+            ("no release", "[containerd.releases.\"2.4\"]", "[containerd.releases.newest]"),
         ] {
             assert!(parse(&good.replace(from, to)).is_err(), "{case}");
         }
@@ -317,10 +398,31 @@ mod tests {
         for (field, other) in changed {
             assert_ne!(key, other.key("runc").unwrap(), "{field}");
         }
+        let other = OtherVersion { version: "v1.0.0".into(), why: "x".into() };
+        let more = BTreeMap::from([("1.0".parse().unwrap(), other)]);
+        let with_more = Module { releases: more, ..module.clone() };
+        assert_eq!(key, with_more.key("runc").unwrap(), "what is built when it is asked for");
         let reworded = Module { title: String::new(), why: String::new(), ..module.clone() };
         assert_eq!(key, reworded.key("runc").unwrap(), "words for people");
         assert_ne!(key, module.key("cni").unwrap(), "go.mod and go.sum");
         assert!(module.key("nothing").is_err());
+    }
+
+    #[test]
+    fn another_release_takes_the_place_of_the_own_one() {
+        let stack = read().unwrap();
+        let own = stack["containerd"].release().unwrap();
+        for release in releases(&stack["containerd"]).unwrap() {
+            let changed = in_release(stack.clone(), "containerd", release).unwrap();
+            assert_eq!(changed.len(), stack.len());
+            assert_eq!(changed.contains_key("containerd"), release == own, "{release}");
+            let name = |name: &&String| name.starts_with("containerd");
+            let module = &changed[changed.keys().find(name).unwrap()];
+            assert_eq!(module.release().unwrap(), release);
+            assert_eq!(module.tags, stack["containerd"].tags, "built the same way");
+        }
+        let error = in_release(stack, "containerd", "0.1".parse().unwrap()).unwrap_err();
+        assert!(error.help().unwrap().to_string().contains(&own.to_string()), "{error:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde::{Deserialize, Serialize};
+use wamr_record::release::Release;
 
 use crate::layout::PROGRAM_DIR;
 
@@ -30,6 +31,9 @@ pub struct RuntimeUnderTest {
     pub extra_programs: Vec<String>,
     /// containerd's handler, and the RuntimeClass of the same name.
     pub handler: String,
+    /// The newest release of containerd that it starts under; any, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd_newest: Option<Release>,
     /// Workload images that it can run.
     pub workloads: Vec<String>,
     /// How a running container proves its engine.
@@ -106,6 +110,11 @@ impl RuntimeUnderTest {
     /// Its program and all else that takes part.
     pub fn programs(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.binary).chain(&self.extra_programs)
+    }
+
+    /// True if it starts under that release of containerd.
+    pub fn starts_under(&self, containerd: Release) -> bool {
+        self.containerd_newest.is_none_or(|newest| containerd <= newest)
     }
 
     /// The files of peers that it needs.

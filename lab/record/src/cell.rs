@@ -26,6 +26,9 @@ pub struct Cell {
     pub language: String,
     /// Which workload image ran.
     pub workload: String,
+    /// Version of the containerd that ran it, where the lab knows it. Not in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<String>,
     /// Pods asked for.
     pub pods: u32,
     /// Repetition (block), from 1.

@@ -1,7 +1,12 @@
 //! `experiment.toml`: what a run measures. The lab refuses more than these types do: what is out of
 //! range, what does not go together, what its table of runtimes does not know.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::release::Release;
 
 /// The whole file. The default is an experiment of nothing, for a run that has lost its own.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -16,6 +21,10 @@ pub struct Experiment {
     pub profile: String,
     /// How fast the control plane may go.
     pub control_plane: ControlPlaneSpeed,
+    /// Releases of containerd, `"2.4"` or a list: every series runs on each of them. None leaves
+    /// the choice to the lab, which takes the node image's own for all that start under it.
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub containerd: Vec<Release>,
     /// What makes the pods.
     #[serde(default)]
     pub controller: Controller,
@@ -128,6 +137,41 @@ pub struct Timing {
     pub warm_up_batches: u32,
 }
 
+impl Experiment {
+    /// The releases that are compared with each other; empty if the experiment compares none. Such
+    /// a system is a runtime with a workload on a release.
+    pub fn compared_releases(&self) -> &[Release] {
+        if self.containerd.len() > 1 { &self.containerd } else { &[] }
+    }
+}
+
+/// A release, or a list of releases.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Release>, D::Error> {
+    struct OneOrSeveral;
+
+    impl<'de> Visitor<'de> for OneOrSeveral {
+        type Value = Vec<Release>;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a release in quotes, like \"2.3\", or a list of them")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.parse().map_err(E::custom)?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut releases = Vec::new();
+            while let Some(release) = list.next_element()? {
+                releases.push(release);
+            }
+            Ok(releases)
+        }
+    }
+
+    from.deserialize_any(OneOrSeveral)
+}
+
 fn default_profile() -> String {
     "small".to_owned()
 }
@@ -168,8 +212,29 @@ fn what_may_be_left_out_has_its_default() {
     assert_eq!((experiment.controller, experiment.caches), (Controller::Job, Caches::Cold));
     assert_eq!((experiment.profile.as_str(), experiment.timing.warm_up_batches), ("small", 2));
     assert_eq!(experiment.text, TEXT);
+    assert!(experiment.containerd.is_empty() && experiment.compared_releases().is_empty());
     for needed in ["title", "provider", "seed", "densities", "plateau_samples", "pod_deadline_s"] {
         let error = parse(&TEXT.replace(needed, "colour")).unwrap_err();
         assert!(error.message().contains("colour"), "{needed}: {error}");
+    }
+}
+
+#[test]
+fn releases_of_containerd_are_one_or_a_list() {
+    const TEXT: &str = "
+        title = 't'\nprovider = 'native'\ncontrol_plane = 'stock'\nseed = 7\nrepetitions = 1
+        densities = [10]\nseries = []\ncontainerd = X\n[timing]\nsettle_window_s = 1
+        settle_max_s = 2\nsettle_slope_kib_per_s = 64\nplateau_samples = 1\nmetrics_scrapes = 0
+        pod_deadline_s = 9";
+    let parsed = |value: &str| parse(&TEXT.replace('X', value));
+    let shown = |experiment: &Experiment| {
+        experiment.containerd.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let one = parsed("'2.4'").unwrap();
+    assert_eq!((shown(&one).as_str(), one.compared_releases().len()), ("2.4", 0));
+    let several = parsed("['2.3', '2.4']").unwrap();
+    assert_eq!((shown(&several).as_str(), several.compared_releases().len()), ("2.3 2.4", 2));
+    for wrong in ["2.4", "'2.4.2'", "'newest'", "[2.3]"] {
+        assert!(parsed(wrong).is_err(), "{wrong}");
     }
 }

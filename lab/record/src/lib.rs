@@ -26,6 +26,7 @@ pub mod environment;
 pub mod experiment;
 pub mod manifest;
 pub mod reader;
+pub mod release;
 pub mod sample;
 pub mod schema;
 

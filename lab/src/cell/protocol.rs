@@ -21,7 +21,7 @@ use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
 use crate::gates::{Facts, judge};
 use crate::lab::Lab;
-use crate::matrix::{PlannedCell, cell_id};
+use crate::matrix::{PlannedCell, cell_name};
 
 /// What a cell came to.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub async fn measure(
 ) -> Result<Measured> {
     let series = &lab.experiment.series[planned.series];
     let (runtime, image) = lab.series(series)?;
-    let id = cell_id(planned, &series.runtime, &series.workload);
+    let id = cell_name(lab.experiment, planned);
     let subject = Subject { id, runtime, image };
     let id = subject.id.as_str();
     let batch = lab.batch(format!("cell-{:04}", planned.order), series, planned.pods)?;
@@ -94,6 +94,7 @@ pub async fn measure(
         ours: runtime.ours,
         language: runtime.language.clone(),
         workload: series.workload.clone(),
+        containerd: lab.containerd.clone(),
         pods: planned.pods,
         repetition: planned.repetition,
         phases: phases(before, &life, delete, &after),

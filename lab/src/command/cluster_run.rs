@@ -30,8 +30,9 @@ use crate::observer::remote::RemoteSampler;
 use crate::observer::sampler::Sampler;
 use crate::place::{NativeAccess, native_access};
 use crate::pod_maker::PodMaker;
+use crate::releases::Releases;
 use crate::run_dir::session::Session;
-use crate::sweep::Tally;
+use crate::sweep::{Stretch, Tally};
 
 /// The nodes of a cluster, opened for a run.
 struct OpenedNodes {
@@ -84,7 +85,7 @@ pub fn measure(
     let interrupt = Interrupt::listen()?;
     let image =
         wamr_image::ensure_workloads(&context.cache, &workloads(experiment), &context.progress)?;
-    let cells = chosen_cells(experiment, session)?;
+    let cells = chosen_cells(context, experiment, session, &Releases::of_image()?)?;
     let target = Target::open(target)?;
     interrupt.arm();
     let mut left = Ok(());
@@ -267,13 +268,25 @@ async fn sweep_on(
         experiment,
         runtimes: &context.runtimes,
         image,
+        containerd: containerd(&opened.facts),
         observers: Observers::several(opened.observers),
         cluster,
         run: &session.run,
         journal: &session.journal,
         progress: &context.progress,
     };
-    sweep_until(&lab, cells, session, interrupt).await
+    let last_number = cells.iter().map(|cell| cell.order + 1).max().unwrap_or(0);
+    sweep_until(&lab, Stretch { cells, last_number }, session, interrupt).await
+}
+
+/// The versions of containerd on the nodes that take pods, each once.
+fn containerd(nodes: &BTreeMap<String, (MachineFacts, ClusterNode)>) -> Option<String> {
+    let with_pods = nodes.values().map(|(_, node)| node).filter(|node| !node.without_pods);
+    let version = |node: &ClusterNode| {
+        node.container_runtime.strip_prefix("containerd://").map(str::to_owned)
+    };
+    let versions: BTreeSet<String> = with_pods.filter_map(version).collect();
+    (!versions.is_empty()).then(|| versions.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Takes away what the run brought along.

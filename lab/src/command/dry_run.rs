@@ -1,14 +1,20 @@
 //! `wamr-lab run --dry-run`: the cells in their order, time and memory.
 
+use miette::Result;
+use wamr_node::runtimes::RuntimeTable;
 use wamr_record::experiment::{Experiment, Provider, Timing};
 
-use crate::matrix::PlannedCell;
+use crate::matrix::{PlannedCell, cell_name, planned_cells};
+use crate::releases::Releases;
 use crate::run_dir::session::chosen;
-use crate::sweep::{WARM_UP_PODS_MAX, cell_name, planned_cells};
+use crate::sweep::{Stretch, WARM_UP_PODS_MAX};
 
 /// Prints what a run would do.
-pub fn print(experiment: &Experiment, only: &[String]) {
-    let mut cells = planned_cells(experiment);
+///
+/// # Errors
+/// As [`Releases::of_image`].
+pub fn print(experiment: &Experiment, runtimes: &RuntimeTable, only: &[String]) -> Result<()> {
+    let mut cells = planned_cells(experiment, runtimes, &Releases::of_image()?);
     let all = cells.len();
     cells.retain(|cell| chosen(only, &cell_name(experiment, cell)));
     match cells.len() {
@@ -18,12 +24,13 @@ pub fn print(experiment: &Experiment, only: &[String]) {
     for cell in &cells {
         let series = &experiment.series[cell.series];
         anstream::println!(
-            "  {:>3}  block {}  {:>3} pods  {} {}",
+            "  {:>3}  block {}  {:>3} pods  {} {}{}",
             cell.order + 1,
             cell.repetition,
             cell.pods,
             series.runtime,
-            series.workload
+            series.workload,
+            cell.containerd.map_or_else(String::new, |release| format!("  containerd {release}"))
         );
     }
     let minutes = expected_s(experiment, &cells).div_ceil(60);
@@ -37,6 +44,7 @@ pub fn print(experiment: &Experiment, only: &[String]) {
     if experiment.provider == Provider::Vm {
         anstream::println!("in an emulated machine several times as long");
     }
+    Ok(())
 }
 
 /// What the processors of a small machine take for a pod to come, and again to go.
@@ -61,8 +69,10 @@ pub fn expected_s(experiment: &Experiment, cells: &[PlannedCell]) -> u32 {
     let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
     let many = most_pods.min(WARM_UP_PODS_MAX);
     let batches_s = experiment.timing.warm_up_batches * (2 + of_pods(many, 2 * POD_MS));
-    let warm_up_s = experiment.series.len() as u32 * WARM_UP_S + batches_s;
-    NODE_S + warm_up_s + settle_s + cells.iter().map(of_cell).sum::<u32>()
+    let warm_up_s = experiment.series.len() as u32 * WARM_UP_S;
+    // Each release of containerd has a node of its own, which is warmed up for itself.
+    let nodes = Stretch::all(cells).count() as u32;
+    nodes * (NODE_S + batches_s + settle_s) + warm_up_s + cells.iter().map(of_cell).sum::<u32>()
 }
 
 /// A figure counts if its whole window lies after the last start, and a scrape is half of an
@@ -81,6 +91,7 @@ fn the_demonstration_takes_as_long_as_it_took() {
     let table = parse_table(crate::experiment::RUNTIMES).unwrap();
     let recorded = include_str!("../../../data/demo/experiment.toml");
     let demo = crate::experiment::parse("demo", recorded, &table).unwrap();
-    let expected_s = expected_s(&demo, &planned_cells(&demo));
+    let cells = planned_cells(&demo, &table, &Releases::of_image().unwrap());
+    let expected_s = expected_s(&demo, &cells);
     assert!((210..290).contains(&expected_s), "{expected_s} s");
 }

@@ -10,9 +10,10 @@ use wamr_record::experiment::Experiment;
 use super::Context;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::lab::Lab;
-use crate::matrix::PlannedCell;
+use crate::matrix::{PlannedCell, cell_name, planned_cells};
+use crate::releases::Releases;
 use crate::run_dir::session::Session;
-use crate::sweep::{Tally, cell_name, planned_cells, sweep};
+use crate::sweep::{Stretch, Tally, sweep};
 
 /// How a run ended.
 pub enum Outcome {
@@ -41,8 +42,13 @@ impl Outcome {
 ///
 /// # Errors
 /// There are none.
-pub fn chosen_cells(experiment: &Experiment, session: &Session) -> Result<Vec<PlannedCell>> {
-    let mut cells = planned_cells(experiment);
+pub fn chosen_cells(
+    context: &Context,
+    experiment: &Experiment,
+    session: &Session,
+    releases: &Releases,
+) -> Result<Vec<PlannedCell>> {
+    let mut cells = planned_cells(experiment, &context.runtimes, releases);
     cells.retain(|cell| session.wants(&cell_name(experiment, cell)));
     if cells.is_empty() {
         return Err(miette!(
@@ -51,6 +57,21 @@ pub fn chosen_cells(experiment: &Experiment, session: &Session) -> Result<Vec<Pl
         ));
     }
     Ok(cells)
+}
+
+/// The cells that the run began with: a resumed one may narrow them, and its environment stays.
+pub fn cells_of_run(
+    context: &Context,
+    experiment: &Experiment,
+    session: &Session,
+    releases: &Releases,
+) -> Vec<PlannedCell> {
+    let mut cells = planned_cells(experiment, &context.runtimes, releases);
+    cells.retain(|cell| {
+        let name = cell_name(experiment, cell);
+        session.began_with(&name) || session.wants(&name)
+    });
+    cells
 }
 
 /// Ends a run whose nodes have been left, which went as `left` says: writes the manifest, or says
@@ -77,23 +98,24 @@ pub fn conclude(
         return Ok(Outcome::Interrupted);
     };
     left?;
+    let tally = Tally::of(session.done.values()).plus(tally);
     session.finish(&experiment.title)?;
     anstream::println!("run: {}", run.dir().display());
     Ok(Outcome::Complete { dir: run.dir().to_owned(), code: tally.exit_status().into() })
 }
 
-/// Runs the cells that are not done yet; `None` if the user stopped it.
+/// Runs the cells of a stretch that are not done yet; `None` if the user stopped it.
 ///
 /// # Errors
 /// As [`sweep`].
 pub async fn sweep_until(
     lab: &Lab<'_>,
-    cells: &[PlannedCell],
+    stretch: Stretch<'_>,
     session: &Session,
     interrupt: &Interrupt,
 ) -> Result<Option<Tally>> {
     tokio::select! {
-        tally = sweep(lab, cells, &session.done) => tally.map(Some),
+        tally = sweep(lab, stretch, &session.done) => tally.map(Some),
         () = interrupt.asked() => Ok(None),
     }
 }

@@ -54,8 +54,11 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::demo(&context, arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Status(arguments) => status::status(&context, &arguments),
-        Command::Image(ImageCommand::Build { disk }) => {
+        Command::Image(ImageCommand::Build { disk, containerd }) => {
             let image = wamr_image::ensure(&context.cache, &context.progress)?;
+            for release in containerd {
+                wamr_image::ensure_release(&context.cache, release, &context.progress)?;
+            }
             if disk {
                 wamr_image::ensure_machine(&context.cache, &image, &context.progress)?;
             }

@@ -63,12 +63,12 @@ pub fn node(context: &Context, command: NodeCommand) -> Result<ExitCode> {
 
 fn up(context: &Context, arguments: &UpArgs) -> Result<ExitCode> {
     require_root("node up")?;
-    let UpArgs { stay, provider, workers, config_from, name, .. } = arguments;
+    let UpArgs { stay, provider, workers, config_from, containerd, name, .. } = arguments;
     refuse_workers(*provider, *workers)?;
     let interrupt = Interrupt::listen()?;
     let node = match provider {
         NodeProvider::Native => {
-            let config = node_config::of_all(context, name).map(|config| NodeConfig {
+            let config = node_config::of_all(context, name, *containerd).map(|config| NodeConfig {
                 workers: *workers,
                 config_from: config_from.clone(),
                 ..config

@@ -35,7 +35,7 @@ pub fn run(context: &Context, arguments: &RunArgs) -> Result<ExitCode> {
         if arguments.show {
             anstream::println!("{}", experiment.text);
         }
-        dry_run::print(&experiment, &arguments.only);
+        dry_run::print(&experiment, &context.runtimes, &arguments.only)?;
         return Ok(ExitCode::SUCCESS);
     }
     require_root_for(&experiment, "run EXPERIMENT.toml")?;

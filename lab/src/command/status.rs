@@ -9,9 +9,11 @@ use super::Context;
 use super::dry_run::expected_s;
 use crate::cli::StatusArgs;
 use crate::experiment;
+use crate::matrix::{cell_name, planned_cells};
+use crate::releases::Releases;
 use crate::run_dir::session::chosen;
 use crate::run_dir::unfinished;
-use crate::sweep::{Tally, cell_name, planned_cells};
+use crate::sweep::Tally;
 
 /// Prints how far the run is: a line per cell, what is left, and how to go on.
 ///
@@ -22,7 +24,7 @@ pub fn status(context: &Context, arguments: &StatusArgs) -> Result<ExitCode> {
     let experiment = experiment::read(&dir.join("experiment.toml"), &context.runtimes)?;
     let done = unfinished::done(dir)?;
     let only = unfinished::begin(dir).unwrap_or_default().only;
-    let mut cells = planned_cells(&experiment);
+    let mut cells = planned_cells(&experiment, &context.runtimes, &Releases::of_image()?);
     cells.retain(|cell| chosen(&only, &cell_name(&experiment, cell)));
     anstream::println!("{}: {} of {} cells", experiment.title, done.len(), cells.len());
     for cell in &cells {

@@ -13,6 +13,8 @@ use super::{Context, node_config};
 use crate::cli::UpArgs;
 use crate::experiment;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::matrix::planned_cells;
+use crate::releases::Releases;
 use crate::report;
 
 /// Where the machine reads the experiment and writes the run.
@@ -56,8 +58,11 @@ pub fn measure(
 
 /// The node that an experiment wants.
 fn config(context: &Context, experiment: &Experiment) -> Result<NodeConfig> {
-    let image = node_config::image_of(context, experiment)?;
-    node_config::of_experiment(context, experiment, &image)
+    let cells = planned_cells(experiment, &context.runtimes, &Releases::of_image()?);
+    // The experiment's reader has seen to it that all are on one release.
+    let release = cells.first().and_then(|cell| cell.containerd);
+    let image = node_config::image_of(context, experiment, release)?;
+    node_config::of_cells(context, experiment, &cells, &image)
 }
 
 /// Starts the machine of a node.
@@ -140,7 +145,7 @@ fn refuse_filled(dir: &Path) -> Result<()> {
 pub fn node_up(context: &Context, arguments: &UpArgs, interrupt: &Interrupt) -> Result<VmNode> {
     let mut config = match &arguments.experiment {
         Some(path) => config(context, &experiment::read(path, &context.runtimes)?)?,
-        None => node_config::of_all(context, &arguments.name)?,
+        None => node_config::of_all(context, &arguments.name, arguments.containerd)?,
     };
     arguments.name.clone_into(&mut config.name);
     let payload = if arguments.bare { Payload::Bare } else { Payload::Node };

@@ -25,6 +25,8 @@ pub struct Session {
     /// Cells that an earlier command measured.
     pub done: Done,
     begin: Begin,
+    /// What the run's first command asked for.
+    first_only: Vec<String>,
 }
 
 impl Session {
@@ -38,7 +40,8 @@ impl Session {
         let journal = Journal::create(&run)?;
         let begin = Begin { at_ns: now_ns(), only };
         journal.note("begin", None, json!({ "title": experiment.title, "only": begin.only }));
-        Ok(Self { run, journal, done: Done::new(), begin })
+        let first_only = begin.only.clone();
+        Ok(Self { run, journal, done: Done::new(), begin, first_only })
     }
 
     /// Goes on with the run at `dir`. `only` narrows what is left; without it, the run's own
@@ -51,18 +54,24 @@ impl Session {
         let run = RunWriter::reopen(dir)?;
         let mut begin = unfinished::begin(run.dir())
             .unwrap_or_else(|| Begin { at_ns: now_ns(), ..Begin::default() });
+        let first_only = begin.only.clone();
         if !only.is_empty() {
             begin.only = only;
         }
         let journal = Journal::reopen(&run)?;
         journal.note(RESUMED, None, json!({ "torn": torn }));
         let done = unfinished::done(run.dir())?;
-        Ok(Self { run, journal, done, begin })
+        Ok(Self { run, journal, done, begin, first_only })
     }
 
     /// True if the cell of this name is asked for.
     pub fn wants(&self, cell_id: &str) -> bool {
         chosen(&self.begin.only, cell_id)
+    }
+
+    /// True if the run's first command asked for the cell of this name.
+    pub fn began_with(&self, cell_id: &str) -> bool {
+        chosen(&self.first_only, cell_id)
     }
 
     /// Writes down the machine, or makes sure that it is still the one the run began on: cells of

@@ -2,12 +2,14 @@
 //!
 //! Tier: full
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use wamr_record::cell::{Fault, Role, Verdict};
 use wamr_record::reader::read_run;
 
 use crate::fixture::Fixture;
+use crate::releases::{SERIES, measure, release};
 use crate::traces;
 
 /// Without Kubernetes, with pods that are sandboxes alone and with pods that do a fixed amount of
@@ -45,4 +47,27 @@ fn pods_through_the_cri_are_measured() {
         let evidence = record.evidence.as_ref().expect("evidence");
         assert!(evidence.containers.iter().all(|one| one.engine_proven && one.cgroup_in_pod));
     }
+}
+
+/// All releases of containerd in one run: each has a node of its own, and each cell says which it
+/// was on.
+#[test]
+fn releases_of_containerd_are_an_axis() {
+    let Some(run) = measure(&SERIES, "[\"2.2\", \"2.3\", \"2.4\"]") else { return };
+    assert_eq!(run.cells.len(), 9);
+    let mut on: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for record in &run.cells {
+        let release = release(record);
+        assert!(record.cell.id.contains(&format!("-containerd{release}-")), "{}", record.cell.id);
+        on.entry(&record.cell.runtime).or_default().insert(release);
+    }
+    for (runtime, releases) in on {
+        assert_eq!(releases, ["2.2", "2.3", "2.4"].map(str::to_owned).into(), "{runtime}");
+    }
+    let versions = &run.environment.versions["containerd"];
+    assert_eq!(versions.split(", ").count(), 3, "{versions}");
+    let programs = run.environment.programs.iter();
+    let containerds = programs.filter(|program| program.path.ends_with("/containerd"));
+    let digests: BTreeSet<&str> = containerds.map(|program| program.sha256.as_str()).collect();
+    assert_eq!(digests.len(), 3, "a digest for each");
 }

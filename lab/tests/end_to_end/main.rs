@@ -9,6 +9,7 @@ mod by_cri;
 mod ends;
 mod failing_cell;
 mod fixture;
+mod releases;
 #[path = "../test_node/mod.rs"]
 mod test_node;
 mod traces;

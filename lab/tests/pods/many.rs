@@ -10,7 +10,7 @@ const MANY: u32 = 136;
 
 #[test]
 fn many_pods_have_few_processes() {
-    let Some(node) = crate::up() else { return };
+    let Some(node) = crate::up(&[]) else { return };
     scale(&node);
     nothing_is_left(&node);
 }

@@ -103,6 +103,8 @@ let
         "systemd"
       ];
     };
+    # A release that every row of the table starts under.
+    containerd = fake "containerd" { version = "2.2.9"; };
     # Its program is a wrapper of `bin/.runc-wrapped`.
     # Source: nixpkgs pkgs/by-name/ru/runc/package.nix, copy of mid-2026.
     runc = fake "runc" {
@@ -127,7 +129,6 @@ let
     "clang"
     "cmake"
     "cni-plugins"
-    "containerd"
     "coreutils"
     "deadnix"
     "gcc"
