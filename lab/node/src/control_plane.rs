@@ -1,5 +1,5 @@
 //! Command lines of etcd, the API server, the controller manager and the scheduler. Pure.
-//! Source: `--help` of the programs, Kubernetes 1.34 and etcd 3.7.
+//! Source: `--help` of the programs, Kubernetes 1.37 and etcd 3.7.
 
 use crate::config::ControlPlane;
 use crate::daemon::{Daemon, flags};

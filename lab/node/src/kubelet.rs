@@ -1,5 +1,5 @@
 //! The kubelet's configuration and command line. Pure.
-//! Source: kubelet.config.k8s.io/v1beta1 reference, Kubernetes 1.34.
+//! Source: kubelet.config.k8s.io/v1beta1 reference, Kubernetes 1.37.
 
 use serde_json::{Value, json};
 
