@@ -69,7 +69,7 @@ COMPUTE_ROUNDS := 30
 .PHONY: fmt tidy clippy doc unit tests nodes sweep vm vm-test vm-privileged scenarios
 .PHONY: stress-test peers-test suite-on-peers licences vulnerabilities full-tools generated
 .PHONY: nix-check nix-show nix-options gallery gallery-page
-.PHONY: bench bench-page bench-compute compute-page memory peers
+.PHONY: churn bench bench-page bench-compute compute-page memory peers
 .PHONY: conformance conformance-gate conformance-page validate
 
 help: ## list the targets
@@ -222,6 +222,10 @@ sweep: resident image ## end to end: EXPERIMENT on a native node, and its report
 	if [ $$code = 4 ]; then printf 'sweep\tdisturbed\t%s\n' $(EXPERIMENT) \
 		>>"$${WAMR_TEST_SKIPPED:-/dev/null}"; code=0; fi; \
 	[ $$code = 0 ] && $(TESTED)/wamr-report verify $(LOGS)/sweep
+
+churn: build image ## pods replaced again and again, three systems, and the report; ARGS (as root)
+	@run=$${RUN:-runs/$$(date +%F-%H%M%S)-churn}; $(DIST)/wamr-lab churn --out "$$run" $(ARGS) && \
+	$(DIST)/wamr-report build "$$run"
 
 conformance: resident image $(TARGET)/debug/wamr-bench ## runtime-tools' programs on RUNTIMES
 	@$(MAKE) validate RESULTS=$(CONFORMANCE)

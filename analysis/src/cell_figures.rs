@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use wamr_record::arrival::Arrival;
 use wamr_record::cell::{PhaseName, Pod, Verdict};
 use wamr_record::reader::CellRecord;
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use crate::attribution;
+use crate::conditions;
 use crate::estimator::{bracket, paper, start};
 use crate::format::clean;
 use crate::measure::Measure;
@@ -39,6 +41,9 @@ pub struct CellFigures {
     /// Version of the containerd that ran it. Not in older runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containerd: Option<String>,
+    /// How fast its pods arrived; absent if one call created all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
     /// Pods asked for.
     pub pods: u32,
     /// Repetition, from 1.
@@ -74,6 +79,9 @@ pub fn cell_figures(record: &CellRecord) -> CellFigures {
     memory(record, &mut values);
     let metrics_stamps = metrics(record, &mut values);
     start_up(&record.pods, cell.pods, &mut values);
+    if cell.arrival.is_some() {
+        conditions::put(&record.pods, cell.pods, &mut values);
+    }
     sockets(record, &mut values);
     sources(record, &mut values);
     attribution::parts(record, &mut values);
@@ -84,10 +92,11 @@ pub fn cell_figures(record: &CellRecord) -> CellFigures {
         runtime: cell.runtime.clone(),
         workload: cell.workload.clone(),
         containerd: cell.containerd.as_deref().map(clean),
+        arrival: cell.arrival,
         pods: cell.pods,
         repetition: cell.repetition,
         state,
-        reasons: reasons.clone(),
+        reasons: cell.exceeded.iter().chain(reasons).cloned().collect(),
         meminfo_samples: LEVELS.map(|phase| column(&record.samples, phase, taken_free).len()),
         metrics_stamps,
         total_free_bytes: total(Measure::FreePaper),
@@ -255,12 +264,11 @@ fn metrics(record: &CellRecord, values: &mut BTreeMap<Measure, f64>) -> [usize; 
 }
 
 fn start_up(pods: &[Pod], wanted: u32, values: &mut BTreeMap<Measure, f64>) {
-    let Some(requested_ns) = pods.iter().map(|pod| pod.requested_ns).min() else { return };
-    if pods.len() as u64 != u64::from(wanted) {
+    if pods.is_empty() || pods.len() as u64 != u64::from(wanted) {
         return;
     }
     let of = |stamp: fn(&Pod) -> Option<i64>| {
-        start::reached(requested_ns, &pods.iter().map(stamp).collect::<Vec<_>>())
+        start::reached(&pods.iter().map(|pod| (pod.requested_ns, stamp(pod))).collect::<Vec<_>>())
     };
     if let Some(first) = of(|pod| pod.first_instruction_ns) {
         put(values, Measure::StartLast, Some(first.last_ns));
@@ -278,8 +286,8 @@ fn start_up(pods: &[Pod], wanted: u32, values: &mut BTreeMap<Measure, f64>) {
         put(values, Measure::RunningLast, Some(running.last_ns));
     }
     put(values, Measure::LogLast, of(|pod| pod.log_ns).map(|log| log.last_ns));
-    let durations: Vec<Option<i64>> = pods.iter().map(|pod| pod.duration_ns).collect();
-    if let Some(work) = start::reached(0, &durations) {
+    let durations: Vec<_> = pods.iter().map(|pod| (0, pod.duration_ns)).collect();
+    if let Some(work) = start::reached(&durations) {
         put(values, Measure::WorkP50, Some(work.p50_ns));
         put(values, Measure::WorkLast, Some(work.last_ns));
     }
@@ -304,6 +312,8 @@ mod tests {
             runtime_remark: None,
             containerd: None,
             ours: false,
+            arrival: None,
+            exceeded: vec![],
             language: "wasm".to_owned(),
             workload: "w".to_owned(),
             pods: 2,
@@ -355,6 +365,9 @@ mod tests {
             node: None,
             requested_ns: 5,
             scheduled_ns: None,
+            sandbox_ns: None,
+            created_ns: None,
+            started_ns: None,
             running_ns: None,
             first_instruction_ns: Some(9),
             log_ns: None,

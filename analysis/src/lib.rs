@@ -9,9 +9,11 @@
 
 pub mod attribution;
 pub mod cell_figures;
+pub mod churn;
 pub mod claims;
 pub mod cli;
 pub mod command;
+pub mod conditions;
 pub mod error;
 pub mod estimator;
 pub mod evidence;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use wamr_record::churn::is_churn;
+use wamr_report::churn;
 use wamr_report::claims::Catalogue;
 use wamr_report::claims::table::Verdicts;
 use wamr_report::cli::{Cli, Command};
@@ -12,7 +14,7 @@ use wamr_report::command::{check, diff, export, history, write_csv};
 use wamr_report::error::Error;
 use wamr_report::format::count;
 use wamr_report::load::{Trust, load};
-use wamr_report::report::render::render;
+use wamr_report::report::render::{render, render_page};
 use wamr_report::report::write::write;
 use wamr_report::terminal;
 use wamr_report::verify;
@@ -37,9 +39,7 @@ fn main() -> ExitCode {
             build(&run_dir, &out, trust(with_defects))
         }
         Command::Verify { run_dir } => verify_run(&run_dir),
-        Command::Summary { run_dir, with_defects } => {
-            load(&run_dir, trust(with_defects)).map(|study| print(&terminal::summary(&study)))
-        }
+        Command::Summary { run_dir, with_defects } => summarise(&run_dir, trust(with_defects)),
     };
     done.unwrap_or_else(|error| {
         anstream::eprintln!("{:?}", miette::Report::new(error));
@@ -57,8 +57,12 @@ fn trust(with_defects: bool) -> Trust {
 }
 
 fn build(run_dir: &Path, out: &Path, trust: Trust) -> Result<ExitCode, Error> {
-    let study = load(run_dir, trust)?;
-    let files = render(&study)?;
+    let files = if is_churn(run_dir) {
+        let study = churn::load::load(run_dir, trust)?;
+        render_page(&churn::page::page(&study), &study)?
+    } else {
+        render(&load(run_dir, trust)?)?
+    };
     write(out, &files)?;
     Ok(print(&format!("{}\n", out.join("index.html").display())))
 }
@@ -88,13 +92,26 @@ fn export_run(run_dir: &Path, trust: Trust) -> Result<ExitCode, Error> {
     Ok(print(&export::prometheus(&study, &verdicts)))
 }
 
+fn summarise(run_dir: &Path, trust: Trust) -> Result<ExitCode, Error> {
+    let text = if is_churn(run_dir) {
+        churn::page::summary(&churn::load::load(run_dir, trust)?)
+    } else {
+        terminal::summary(&load(run_dir, trust)?)
+    };
+    Ok(print(&text))
+}
+
 fn verify_run(run_dir: &Path) -> Result<ExitCode, Error> {
-    let findings = verify::check::check(run_dir)?;
+    let (findings, one, many) = if is_churn(run_dir) {
+        (churn::load::check(run_dir)?, "system", "systems")
+    } else {
+        (verify::check::check(run_dir)?, "cell", "cells")
+    };
     let mut lines: Vec<String> = findings.defects.iter().map(ToString::to_string).collect();
     lines.push(format!(
         "{} compared, {} read, {}",
         count(findings.files, "file", "files"),
-        count(findings.cells, "cell", "cells"),
+        count(findings.cells, one, many),
         match findings.defects.len() {
             0 => "no defect".to_owned(),
             defects => count(defects, "defect", "defects"),

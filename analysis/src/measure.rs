@@ -85,10 +85,40 @@ measures! {
     StartP50 = "start_p50_ns", Nanoseconds;
     /// Nine of ten pods' first instructions.
     StartP90 = "start_p90_ns", Nanoseconds;
+    /// 99 of a hundred pods' first instructions.
+    StartP99 = "start_p99_ns", Nanoseconds;
     /// Half of the pods are scheduled.
     ScheduledP50 = "scheduled_p50_ns", Nanoseconds;
+    /// Nine of ten pods are scheduled.
+    ScheduledP90 = "scheduled_p90_ns", Nanoseconds;
+    /// 99 of a hundred pods are scheduled.
+    ScheduledP99 = "scheduled_p99_ns", Nanoseconds;
     /// All pods are scheduled.
     ScheduledLast = "scheduled_last_ns", Nanoseconds;
+    /// Half of the pods have sandbox and network.
+    SandboxP50 = "sandbox_p50_ns", Nanoseconds;
+    /// Nine of ten pods have them.
+    SandboxP90 = "sandbox_p90_ns", Nanoseconds;
+    /// 99 of a hundred pods have them.
+    SandboxP99 = "sandbox_p99_ns", Nanoseconds;
+    /// All pods have them.
+    SandboxLast = "sandbox_last_ns", Nanoseconds;
+    /// The kubelet has created half of the containers.
+    CreatedP50 = "created_p50_ns", Nanoseconds;
+    /// It has created nine of ten.
+    CreatedP90 = "created_p90_ns", Nanoseconds;
+    /// It has created 99 of a hundred.
+    CreatedP99 = "created_p99_ns", Nanoseconds;
+    /// It has created all.
+    CreatedLast = "created_last_ns", Nanoseconds;
+    /// The kubelet has started half of the containers.
+    StartedP50 = "started_p50_ns", Nanoseconds;
+    /// It has started nine of ten.
+    StartedP90 = "started_p90_ns", Nanoseconds;
+    /// It has started 99 of a hundred.
+    StartedP99 = "started_p99_ns", Nanoseconds;
+    /// It has started all.
+    StartedLast = "started_last_ns", Nanoseconds;
     /// Kubernetes reports half of the containers as running.
     RunningP50 = "running_p50_ns", Nanoseconds;
     /// Kubernetes reports all containers as running.

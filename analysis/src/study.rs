@@ -69,6 +69,9 @@ pub struct RunFacts {
     pub resumed_ns: Vec<i64>,
     /// Parts of names that chose its cells; empty if all were asked for.
     pub only: Vec<String>,
+    /// Daemons that were asked to collect their heap before each level of memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heaps_collected: Vec<String>,
     /// Seed of the order of its cells.
     pub order_seed: u64,
     /// Files whose digest was compared with the manifest.
@@ -131,6 +134,7 @@ pub fn study(run: &Run, experiment: &Experiment, findings: Findings) -> Study {
             end_ns: run.manifest.end_ns,
             resumed_ns: run.manifest.resumed_ns.clone(),
             only: run.manifest.only.iter().map(|part| clean(part)).collect(),
+            heaps_collected: run.manifest.heaps_collected.iter().map(|it| clean(it)).collect(),
             order_seed: experiment.seed,
             files_compared: findings.files,
         },

@@ -1,9 +1,10 @@
-//! Systems under test: a runtime with a workload, and where a run compares releases of containerd,
-//! on one of them.
+//! Systems under test: a runtime with a workload, with the rate at which its pods arrive, and where
+//! a run compares releases of containerd, on one of them.
 
 use serde::Serialize;
+use wamr_record::arrival::Arrival;
 use wamr_record::cell::Cell;
-use wamr_record::experiment::Experiment;
+use wamr_record::experiment::{Experiment, Series};
 use wamr_record::reader::Run;
 use wamr_record::release::Release;
 
@@ -25,6 +26,9 @@ pub struct System {
     /// Release of containerd, in a run that compares several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containerd: Option<Release>,
+    /// How fast its pods arrive; absent if one call creates all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
     /// Name in tables and figures.
     pub title: String,
     /// `wasm`, `python` or `native`.
@@ -43,36 +47,44 @@ pub struct System {
 impl System {
     /// True if `cell` is of it.
     pub fn is_of(&self, cell: &Cell) -> bool {
-        self.is(&cell.runtime, &cell.workload, cell.containerd.as_deref())
+        let series = (cell.runtime.as_str(), cell.workload.as_str(), cell.arrival);
+        self.is(series, cell.containerd.as_deref())
     }
 
-    fn is(&self, runtime: &str, workload: &str, containerd: Option<&str>) -> bool {
+    fn is(&self, series: SeriesKey<'_>, containerd: Option<&str>) -> bool {
         let release = || containerd.and_then(Release::of_version);
-        let on_it = self.containerd.is_none_or(|own| release() == Some(own));
-        self.runtime == runtime && self.workload == workload && on_it
+        series == self.series() && self.containerd.is_none_or(|own| release() == Some(own))
     }
 
     /// True if `experiment` asks for it.
     pub fn is_planned(&self, experiment: &Experiment) -> bool {
         let compared = experiment.compared_releases();
         let on_it = self.containerd.is_none_or(|release| compared.contains(&release));
-        let is_series = experiment
-            .series
-            .iter()
-            .any(|series| series.runtime == self.runtime && series.workload == self.workload);
-        is_series && on_it
+        experiment.series.iter().any(|series| series_key(series) == self.series()) && on_it
+    }
+
+    fn series(&self) -> SeriesKey<'_> {
+        (&self.runtime, &self.workload, self.arrival)
     }
 }
 
 impl CellFigures {
     /// True if the cell measured `system`.
     pub fn is_of(&self, system: &System) -> bool {
-        system.is(&self.runtime, &self.workload, self.containerd.as_deref())
+        let series = (self.runtime.as_str(), self.workload.as_str(), self.arrival);
+        system.is(series, self.containerd.as_deref())
     }
 }
 
+/// What tells the series of an experiment apart.
+type SeriesKey<'a> = (&'a str, &'a str, Option<Arrival>);
+
 /// What tells systems apart.
-type Key<'a> = (&'a str, &'a str, Option<Release>);
+type Key<'a> = (SeriesKey<'a>, Option<Release>);
+
+fn series_key(series: &Series) -> SeriesKey<'_> {
+    (&series.runtime, &series.workload, series.arrival)
+}
 
 fn keys<'a>(run: &'a Run, experiment: &'a Experiment) -> Vec<Key<'a>> {
     let releases = match experiment.compared_releases() {
@@ -82,12 +94,7 @@ fn keys<'a>(run: &'a Run, experiment: &'a Experiment) -> Vec<Key<'a>> {
     let mut keys: Vec<Key<'a>> = experiment
         .series
         .iter()
-        .flat_map(|series| {
-            let key = |release: &Option<Release>| {
-                (series.runtime.as_str(), series.workload.as_str(), *release)
-            };
-            releases.iter().map(key).collect::<Vec<_>>()
-        })
+        .flat_map(|series| releases.iter().map(|release| (series_key(series), *release)))
         .collect();
     let is_compared = releases[0].is_some();
     let release = |cell: &Cell| cell.containerd.as_deref().and_then(Release::of_version);
@@ -96,8 +103,8 @@ fn keys<'a>(run: &'a Run, experiment: &'a Experiment) -> Vec<Key<'a>> {
         .iter()
         .map(|record| &record.cell)
         .map(|cell| {
-            let release = release(cell).filter(|_| is_compared);
-            (cell.runtime.as_str(), cell.workload.as_str(), release)
+            let series = (cell.runtime.as_str(), cell.workload.as_str(), cell.arrival);
+            (series, release(cell).filter(|_| is_compared))
         })
         .collect();
     measured.sort_unstable();
@@ -110,14 +117,12 @@ fn keys<'a>(run: &'a Run, experiment: &'a Experiment) -> Vec<Key<'a>> {
 /// The plan's order first, then what else was measured, by name.
 pub fn systems(run: &Run, experiment: &Experiment) -> Vec<System> {
     let mut systems: Vec<System> = Vec::new();
-    for (runtime, workload, containerd) in keys(run, experiment) {
-        let is_it = |known: &System| {
-            (known.runtime.as_str(), known.workload.as_str(), known.containerd)
-                == (runtime, workload, containerd)
-        };
-        if systems.iter().any(is_it) {
+    for key in keys(run, experiment) {
+        let (series, containerd) = key;
+        if systems.iter().any(|known| (known.series(), known.containerd) == key) {
             continue;
         }
+        let (runtime, workload, arrival) = series;
         let cell = run
             .cells
             .iter()
@@ -127,6 +132,7 @@ pub fn systems(run: &Run, experiment: &Experiment) -> Vec<System> {
             runtime: runtime.to_owned(),
             workload: workload.to_owned(),
             containerd,
+            arrival,
             title: cell.map_or_else(|| clean(runtime), |cell| clean(&cell.runtime_title)),
             remark: cell.and_then(|cell| cell.runtime_remark.as_deref()).map(clean),
             language: cell.map_or_else(String::new, |cell| clean(&cell.language)),
@@ -142,6 +148,9 @@ pub fn systems(run: &Run, experiment: &Experiment) -> Vec<System> {
         };
         if all.iter().filter(is_other).any(|other| other.title == system.title) {
             system.title = format!("{}, {}", system.title, clean(&system.workload));
+        }
+        if let Some(arrival) = system.arrival {
+            system.title = format!("{} at {arrival}", system.title);
         }
         if let Some(release) = system.containerd {
             system.title = format!("{}, containerd {release}", system.title);

@@ -90,7 +90,7 @@ fn headline(study: &Study) -> String {
         .groups
         .iter()
         .filter(|other| other.key.pods == group.key.pods && other.key.system != ours)
-        .filter(|other| !is_control(study, other))
+        .filter(|other| is_rival(study, other, ours))
         .filter_map(|other| {
             let ratio = other.ratios.get(&Measure::FreePaper)?;
             Some((ratio.ratio, study.systems[other.key.system].title.as_str()))
@@ -123,9 +123,11 @@ fn compared(mut others: Vec<(f64, &str)>) -> String {
     )
 }
 
-/// A control, pause alone or a native process, is a floor and no rival.
-fn is_control(study: &Study, group: &Group) -> bool {
-    study.systems[group.key.system].language == "native"
+/// A control, pause alone or a native process, is a floor and no rival; nor is a system whose pods
+/// arrive at another rate than ours.
+fn is_rival(study: &Study, group: &Group, ours: usize) -> bool {
+    let system = &study.systems[group.key.system];
+    system.language != "native" && system.arrival == study.systems[ours].arrival
 }
 
 /// Medians of `measure` in ascending order.
@@ -139,7 +141,7 @@ fn ranked<'a>(groups: &[&'a Group], measure: Measure) -> Vec<(&'a Group, f64)> {
 fn finding(study: &Study, groups: &[&Group], measure: Measure, title: &str) -> Option<Finding> {
     let ours = study.systems.iter().position(|system| system.ours)?;
     let rivals: Vec<&Group> =
-        groups.iter().copied().filter(|group| !is_control(study, group)).collect();
+        groups.iter().copied().filter(|group| is_rival(study, group, ours)).collect();
     let ranked = ranked(&rivals, measure);
     let place = ranked.iter().position(|(group, _)| group.key.system == ours)?;
     let (group, value) = ranked[place];

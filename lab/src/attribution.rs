@@ -69,7 +69,7 @@ pub fn walk(node: &NodeView, phase: PhaseName, pods: &[Pod]) -> Vec<ProcessMemor
 }
 
 /// What a program is to a cell, by its name.
-fn role_of(exe: &str) -> Role {
+pub fn role_of(exe: &str) -> Role {
     match exe {
         "pause" => Role::Pause,
         "containerd" => Role::Containerd,
@@ -131,16 +131,17 @@ pub fn pod_processes(node: &NodeView) -> BTreeMap<u32, String> {
     let mut found = BTreeMap::new();
     for pid in node.proc.pids().unwrap_or_default() {
         let Some(name) = node.proc.program_name(pid) else { continue };
-        let in_pod = || {
-            node.cgroup(pid).is_some_and(|cgroup| {
-                cgroup.split('/').any(|part| part.starts_with("pod") || part.contains("-pod"))
-            })
-        };
+        let in_pod = || node.cgroup(pid).is_some_and(|cgroup| is_pod_group(&cgroup));
         if role_of(&name) == Role::Shim || in_pod() {
             found.insert(pid, name);
         }
     }
     found
+}
+
+/// True of a control group that is a pod's or lies in one. Pure.
+pub fn is_pod_group(cgroup: &str) -> bool {
+    cgroup.split('/').any(|part| part.starts_with("pod") || part.contains("-pod"))
 }
 
 #[cfg(test)]

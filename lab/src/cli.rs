@@ -43,6 +43,7 @@ Exit status:
   2    the command line is wrong
   3    the run is complete, but some cells are invalid or failed
   4    the run is complete, but something else on the machine disturbed some cells
+  5    the run is complete, but pods took longer than a threshold of the experiment allows
   130  interrupted; the node is down, and run --resume goes on
 
 Everything needs root except --help, doctor, --dry-run and commands for existing clusters. Whatever
@@ -73,6 +74,18 @@ An experiment lists series (a runtime with a workload), densities (pods at once)
 Each repetition runs every series at every density once, in a seeded random order. To see the
 built-in experiment: wamr-lab run demo --dry-run --show")]
     Run(RunArgs),
+    /// Replace pods again and again, and record what each start leaves behind
+    #[command(after_help = "\
+Examples:
+  sudo wamr-lab churn                                  three systems, some hours
+  sudo wamr-lab churn wamr-shim --pods 20 --starts 200 --out runs/churn
+  sudo wamr-lab churn wamr-shim runc-native:http-native
+
+Each system gets a node of its own: so many pods, of which the oldest tenth is deleted and replaced
+until that many containers were started. In between the node is read: memory, descriptors, mounts,
+control groups, network namespaces. The report says how many bytes a start leaves behind. Ctrl-C
+takes the node down and keeps what was read.")]
+    Churn(ChurnArgs),
     /// Show the progress of a run, finished or still under way
     Status(StatusArgs),
     /// Work with the node image
@@ -174,6 +187,35 @@ pub struct OnCluster {
     /// With provider = "cluster": do it; otherwise only print what would be done
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `churn`
+#[derive(Debug, Args)]
+pub struct ChurnArgs {
+    /// Systems, one after the other: rows of runtimes.toml, each with a workload if not its first
+    #[arg(
+        value_name = "RUNTIME[:WORKLOAD]",
+        default_values_t = ["wamr-shim", "wamr-crun", "runc-native"].map(str::to_owned),
+    )]
+    pub systems: Vec<String>,
+    /// Pods at once
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub pods: u32,
+    /// Percent of them that are replaced together
+    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    pub share: u32,
+    /// Containers to start of each system
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub starts: u32,
+    /// Readings of the node, spread over the starts
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub readings: u32,
+    /// Have the daemons collect their heaps before each reading
+    #[arg(long)]
+    pub collect_heaps: bool,
+    /// The run directory [default: runs/DATE-TIME-churn]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `status`

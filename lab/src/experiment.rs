@@ -9,6 +9,7 @@ use miette::{IntoDiagnostic, NamedSource, Result, SourceSpan, WrapErr};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable};
+use wamr_node::{MAX_PODS, USUAL_PODS};
 use wamr_record::experiment::{ControlPlaneSpeed, Experiment, Provider, Series, Timing};
 
 use crate::releases::{self, At, Releases};
@@ -21,9 +22,6 @@ pub const VM: &str = include_str!("../experiments/vm.toml");
 
 /// The runtimes under test, unless `--runtimes` names another table.
 pub const RUNTIMES: &str = include_str!("../runtimes.toml");
-
-/// The most pods a node's bridge and address range can carry.
-const PODS_MAX: u32 = 500;
 
 /// Why an experiment is refused. Running it regardless would measure something else than meant.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -132,8 +130,10 @@ fn check(
         return refuse(places.key("densities"), "no density is given", help);
     }
     for (index, pods) in experiment.densities.iter().enumerate() {
-        if !(1..=PODS_MAX).contains(pods) {
-            let help = format!("a node carries 1 to {PODS_MAX} pods");
+        let native = experiment.provider == Provider::Native;
+        let most = if native { MAX_PODS } else { USUAL_PODS };
+        if !(1..=most).contains(pods) {
+            let help = format!("such a node carries 1 to {most} pods");
             return refuse(places.item("densities", index), format!("{pods} pods"), help);
         }
     }
@@ -142,8 +142,9 @@ fn check(
         return refuse(places.key("series"), "no series is given", help);
     }
     for (index, series) in experiment.series.iter().enumerate() {
-        check_series(series, |key| places.series(index, key), runtimes)?;
+        check_series(series, |key| places.series(in_text(experiment, index), key), runtimes)?;
     }
+    check_arrival(experiment, places)?;
     check_cluster(experiment)?;
     check_releases(experiment, places, runtimes)?;
     check_without_kubernetes(experiment, places, runtimes)?;
@@ -151,9 +152,39 @@ fn check(
         .or_else(|(message, help)| refuse(places.key("timing"), message, help))
 }
 
+/// Which series of the text the one at `index` is: each is there once per rate.
+fn in_text(experiment: &Experiment, index: usize) -> usize {
+    index / experiment.arrival.rates().len().max(1)
+}
+
+/// Pods arrive at different rates, and thresholds are percentiles.
+fn check_arrival(experiment: &Experiment, places: &Places<'_>) -> Result<(), Refusal> {
+    let rates = experiment.arrival.rates();
+    for (index, rate) in rates.iter().enumerate() {
+        if rates[..index].contains(rate) {
+            let help = "list each rate once";
+            return refuse(places.item("arrival", index), format!("{rate} is there twice"), help);
+        }
+    }
+    if !rates.is_empty()
+        && let Some(place) = places.key("controller")
+    {
+        let help = "leave it out: the lab asks for each pod itself";
+        return refuse(Some(place), "a controller of pods that arrive one by one", help);
+    }
+    for threshold in &experiment.thresholds {
+        if !(0.0..=100.0).contains(&threshold.percentile) {
+            let help = "a percentile is 0 to 100: 50 is the median, 100 the slowest pod";
+            let message = format!("the percentile {} of a threshold", threshold.percentile);
+            return refuse(places.key("threshold"), message, help);
+        }
+    }
+    Ok(())
+}
+
 /// The runtime must be a row of the table and able to run the workload.
 fn check_series(
-    Series { runtime, workload }: &Series,
+    Series { runtime, workload, .. }: &Series,
     place: impl Fn(&str) -> Option<Range<usize>>,
     runtimes: &RuntimeTable,
 ) -> Result<(), Refusal> {
@@ -187,7 +218,7 @@ fn check_releases(
     releases::check(experiment, runtimes, &releases).map_err(|fault| Refusal {
         place: match fault.at {
             At::Listed(index) => places.item("containerd", index).or(places.key("containerd")),
-            At::Series(index) => places.series(index, "runtime"),
+            At::Series(index) => places.series(in_text(experiment, index), "runtime"),
         },
         message: fault.message,
         help: fault.help,
@@ -223,7 +254,7 @@ fn check_without_kubernetes(
         let row = runtimes.get(runtime);
         if !without && row.is_some_and(|row| row.kind == RuntimeKind::Sandbox) {
             let help = "Kubernetes makes no such pods: control_plane = \"none\" does";
-            let place = places.series(index, "runtime");
+            let place = places.series(in_text(experiment, index), "runtime");
             return refuse(place, format!("{runtime} has no container"), help);
         }
     }
@@ -334,7 +365,7 @@ mod tests {
             ("unknown controller", "seed =", "controller = \"pod\"\nseed ="),
             ("no repetitions", "repetitions = 1", "repetitions = 0"),
             ("no density", "densities = [10]", "densities = []"),
-            ("density too large", "densities = [10]", "densities = [10, 501]"),
+            ("density too large", "densities = [10]", "densities = [10, 2501]"),
             ("unknown runtime", "runtime = \"runc-python\"", "runtime = \"runc\""),
             ("absent runtime", "runtime = \"crun-wasmedge\"", "runtime = \"crun-python\""),
             ("wrong workload", "microservice-python\"", "microservice-wasm\""),
@@ -349,6 +380,15 @@ mod tests {
             ),
             ("limits of a cluster", "provider = \"native\"", "provider = \"cluster\""),
             ("as-is of a node", "\"unthrottled\"", "\"as-is\" #"),
+            ("no rate", "seed =", "arrival = \"fast\"\nseed ="),
+            ("a rate twice", "seed =", "arrival = [\"5/s\", \"5.0/s\"]\nseed ="),
+            ("a controller at a rate", "seed =", "arrival = \"5/s\"\ncontroller = \"job\"\nseed ="),
+            (
+                "no percentile",
+                "[timing]",
+                "[[threshold]]\ncondition = \"started\"\npercentile = 101\nat_most_ms = 9\n\
+                 [timing]",
+            ),
             ("short windows", "settle_max_s = 30", "settle_max_s = 1"),
             ("unknown release", "seed =", "containerd = [\"2.3\", \"2.9\"]\nseed ="),
             ("no release", "seed =", "containerd = 2.4\nseed ="),
@@ -356,6 +396,13 @@ mod tests {
                 "a release too new",
                 "densities = [10]\n\n[[series]]\nruntime = \"wamr-shim\"",
                 "containerd = \"2.4\"\ndensities = [10]\n[[series]]\nruntime = \"shim-wasmer\"",
+            ),
+            (
+                "a release too new at each rate",
+                "densities = [10]\n\n[[series]]\n",
+                "containerd = \"2.4\"\narrival = [\"5/s\", \"9/s\"]\ndensities = [10]\n[[series]]\n\
+                 runtime = \"wamr-shim\"\nworkload = \"microservice-wasm\"\n[[series]]\n\
+                 runtime = \"shim-wasmer\"\nworkload = \"microservice-wasm\"\n[[series]]\n",
             ),
         ];
         let mut runtimes = parse_table(RUNTIMES).unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use miette::{Result, miette};
+use serde_json::json;
 use wamr_image::{NodeImage, WorkloadImage};
 use wamr_node::runtimes::{RuntimeKind, RuntimeTable, RuntimeUnderTest};
 use wamr_progress::Progress;
@@ -10,6 +11,7 @@ use wamr_record::experiment::{Experiment, Provider, Series};
 
 use crate::cluster::installer_objects::NODE_LABEL;
 use crate::cluster::manifest::Batch;
+use crate::heaps::Heaps;
 use crate::observer::aggregate::Observers;
 use crate::pod_maker::PodMaker;
 use crate::run_dir::journal::Journal;
@@ -29,6 +31,8 @@ pub struct Lab<'a> {
     pub observers: Observers,
     /// Who makes pods there.
     pub cluster: PodMaker,
+    /// The daemons whose heaps are collected before a level of memory.
+    pub heaps: Heaps,
     /// Where the run is written.
     pub run: &'a RunWriter,
     /// What happened.
@@ -38,6 +42,14 @@ pub struct Lab<'a> {
 }
 
 impl Lab<'_> {
+    /// Has the daemons collect their heaps. One that does not is told in the journal.
+    pub async fn collect_heaps(&self) {
+        for (daemon, reason) in self.heaps.collect().await {
+            let detail = json!({ "daemon": daemon, "reason": reason });
+            self.journal.note("heap-not-collected", None, detail);
+        }
+    }
+
     /// How long pods may take to start or to go.
     pub fn pod_deadline(&self) -> Duration {
         Duration::from_secs(u64::from(self.experiment.timing.pod_deadline_s))
@@ -63,7 +75,7 @@ impl Lab<'_> {
         Ok((runtime, image))
     }
 
-    /// The batch of `pods` pods of a series.
+    /// The batch of `pods` pods of a series, made with one call.
     ///
     /// # Errors
     /// As [`Self::series`].
@@ -73,6 +85,7 @@ impl Lab<'_> {
             name,
             controller: self.experiment.controller,
             pods,
+            arrival: None,
             sandbox_only: runtime.kind == RuntimeKind::Sandbox,
             handler: runtime.handler.clone(),
             image: image.reference.clone(),

@@ -2,6 +2,7 @@
 
 pub mod attribution;
 pub mod cell;
+pub mod churn;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
@@ -14,6 +15,7 @@ pub mod environment;
 pub mod evidence;
 pub mod experiment;
 pub mod gates;
+pub mod heaps;
 pub mod interrupt;
 pub mod kubernetes_event;
 pub mod lab;

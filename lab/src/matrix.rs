@@ -7,7 +7,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use wamr_node::runtimes::RuntimeTable;
-use wamr_record::experiment::Experiment;
+use wamr_record::experiment::{Experiment, Series};
 use wamr_record::release::Release;
 
 use crate::releases::{Arm, Releases, arms};
@@ -41,7 +41,7 @@ pub fn planned_cells(
 pub fn cell_name(experiment: &Experiment, cell: &PlannedCell) -> String {
     let series = &experiment.series[cell.series];
     let compared = !experiment.compared_releases().is_empty();
-    cell_id(cell, &series.runtime, &series.workload, compared)
+    cell_id(cell, series, compared)
 }
 
 /// All cells in the order they are run. The same arguments give the same order on every machine;
@@ -85,13 +85,16 @@ fn shuffle<T>(items: &mut [T], random: &mut ChaCha8Rng) {
     }
 }
 
-/// The directory name of a cell: `0003-wamr-crun-microservice-wasm-n10-r1`, or, where releases of
-/// containerd are `compared`, `0003-wamr-crun-microservice-wasm-containerd2.4-n10-r1`.
-fn cell_id(cell: &PlannedCell, runtime: &str, workload: &str, compared: bool) -> String {
+/// The directory name of a cell: `0003-wamr-crun-microservice-wasm-n10-r1`. It has what else the
+/// experiment compares: the release of containerd, where several are `compared`, as
+/// `-containerd2.4`; the rate of its pods, if they have one, as `-a20s`: 20 a second.
+fn cell_id(cell: &PlannedCell, series: &Series, compared: bool) -> String {
     let PlannedCell { order, repetition, pods, .. } = cell;
+    let Series { runtime, workload, arrival } = series;
     let release = cell.containerd.filter(|_| compared);
     let release = release.map_or_else(String::new, |release| format!("-containerd{release}"));
-    format!("{order:04}-{runtime}-{workload}{release}-n{pods}-r{repetition}")
+    let rate = arrival.map_or_else(String::new, |rate| format!("-a{rate}").replace('/', ""));
+    format!("{order:04}-{runtime}-{workload}{release}-n{pods}{rate}-r{repetition}")
 }
 
 #[cfg(test)]
@@ -99,6 +102,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
+    use wamr_record::arrival::Arrival;
 
     use super::*;
 
@@ -181,8 +185,16 @@ mod tests {
     fn ids_sort_in_the_order_of_the_run() {
         let containerd = Some(on("2.4"));
         let cell = PlannedCell { order: 3, repetition: 1, series: 0, containerd, pods: 10 };
-        let id = |compared| cell_id(&cell, "wamr-crun", "microservice-wasm", compared);
-        assert_eq!(id(false), "0003-wamr-crun-microservice-wasm-n10-r1");
-        assert_eq!(id(true), "0003-wamr-crun-microservice-wasm-containerd2.4-n10-r1");
+        let series = |arrival: Option<&str>| Series {
+            runtime: "wamr-crun".to_owned(),
+            workload: "microservice-wasm".to_owned(),
+            arrival: arrival.map(|rate| Arrival::try_from(rate.to_owned()).unwrap()),
+        };
+        let id = |arrival, compared| cell_id(&cell, &series(arrival), compared);
+        let rate = Some("20/s");
+        assert_eq!(id(None, false), "0003-wamr-crun-microservice-wasm-n10-r1");
+        assert_eq!(id(None, true), "0003-wamr-crun-microservice-wasm-containerd2.4-n10-r1");
+        assert_eq!(id(rate, false), "0003-wamr-crun-microservice-wasm-n10-a20s-r1");
+        assert_eq!(id(rate, true), "0003-wamr-crun-microservice-wasm-containerd2.4-n10-a20s-r1");
     }
 }

@@ -39,6 +39,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// Name of the Node object.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Native(node) => node.name(),
+            Self::Here(node) => node.name(),
+        }
+    }
+
     /// `native`; of a machine `vm` or `machine`.
     pub fn provider(&self) -> &'static str {
         match (self, self.virtual_machine()) {

@@ -30,13 +30,14 @@ impl PodMaker {
         }
     }
 
-    /// Asks for the pods of a batch, with one call where there is one.
+    /// Asks for the pods of a batch, with one call where there is one; for pods that arrive at a
+    /// rate it begins to ask. `watch` is that of the batch.
     ///
     /// # Errors
     /// It is refused. Pods that do not start are none.
-    pub async fn create(&self, batch: &Batch) -> Result<()> {
+    pub async fn create(&self, batch: &Batch, watch: &PodWatch) -> Result<()> {
         match self {
-            Self::Kubernetes(cluster) => cluster.create(batch).await,
+            Self::Kubernetes(cluster) => cluster.create(batch, watch).await,
             Self::Cri(pods) => pods.create(batch),
         }
     }

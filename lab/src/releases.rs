@@ -190,6 +190,7 @@ mod tests {
         let series = runtimes.iter().map(|name| Series {
             runtime: (*name).to_owned(),
             workload: "microservice-wasm".to_owned(),
+            ..Series::default()
         });
         Experiment {
             containerd: containerd.iter().map(|text| release(text)).collect(),

@@ -13,12 +13,14 @@ use crate::cell::ramp::ramp;
 use crate::cell::removal::remove;
 use crate::lab::Lab;
 use crate::matrix::{PlannedCell, cell_name};
-use crate::run_dir::unfinished::Done;
+use crate::run_dir::unfinished::{Done, Judged};
 
 /// Exit status of a complete run with cells that may not be used.
 const EXIT_NOT_ALL_VALID: u8 = 3;
 /// Exit status of a complete run whose only defect is what else the machine did.
 const EXIT_DISTURBED: u8 = 4;
+/// Exit status of a complete run in which pods exceeded a threshold of the experiment.
+const EXIT_EXCEEDED: u8 = 5;
 
 /// How many cells came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,23 +33,26 @@ pub struct Tally {
     pub invalid: u32,
     /// Pods did not start.
     pub failed: u32,
+    /// Of the usable ones those whose pods exceeded a threshold.
+    pub exceeded: u32,
 }
 
 impl Tally {
     /// What a complete run exits with.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self { invalid: 0, failed: 0, disturbed: 0, .. } => 0,
-            Self { invalid: 0, failed: 0, .. } => EXIT_DISTURBED,
-            _ => EXIT_NOT_ALL_VALID,
+            Self { invalid: 1.., .. } | Self { failed: 1.., .. } => EXIT_NOT_ALL_VALID,
+            Self { exceeded: 1.., .. } => EXIT_EXCEEDED,
+            Self { disturbed: 1.., .. } => EXIT_DISTURBED,
+            _ => 0,
         }
     }
 
-    /// The tally of some verdicts.
-    pub fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
+    /// The tally of some cells.
+    pub fn of<'a>(cells: impl IntoIterator<Item = &'a Judged>) -> Self {
         let mut tally = Self::default();
-        for verdict in verdicts {
-            tally.count(verdict);
+        for cell in cells {
+            tally.count(cell);
         }
         tally
     }
@@ -60,12 +65,16 @@ impl Tally {
             disturbed: self.disturbed + other.disturbed,
             invalid: self.invalid + other.invalid,
             failed: self.failed + other.failed,
+            exceeded: self.exceeded + other.exceeded,
         }
     }
 
-    fn count(&mut self, verdict: &Verdict) {
-        match verdict {
-            Verdict::Valid { .. } => self.valid += 1,
+    fn count(&mut self, cell: &Judged) {
+        match &cell.verdict {
+            Verdict::Valid { .. } => {
+                self.valid += 1;
+                self.exceeded += u32::from(!cell.exceeded.is_empty());
+            }
             Verdict::Invalid { fault: Fault::Machine, .. } => self.disturbed += 1,
             Verdict::Invalid { fault: Fault::Cell, .. } => self.invalid += 1,
             Verdict::Failed { .. } => self.failed += 1,
@@ -124,8 +133,12 @@ pub async fn sweep(lab: &Lab<'_>, stretch: Stretch<'_>, done: &Done) -> Result<T
         let series = &lab.experiment.series[cell.series];
         let number = cell.order + 1;
         let title = format!(
-            "cell {number}/{}: {} × {} {}",
-            stretch.last_number, cell.pods, series.runtime, series.workload
+            "cell {number}/{}: {} × {} {}{}",
+            stretch.last_number,
+            cell.pods,
+            series.runtime,
+            series.workload,
+            series.arrival.map_or_else(String::new, |rate| format!(" at {rate}"))
         );
         let step = lab.progress.step(&title);
         let measured = match measure(lab, cell, &before, &step).await {
@@ -135,8 +148,12 @@ pub async fn sweep(lab: &Lab<'_>, stretch: Stretch<'_>, done: &Done) -> Result<T
                 return Err(error);
             }
         };
-        tally.count(&measured.verdict);
-        match &measured.verdict {
+        tally.count(&measured.judged);
+        let exceeded = &measured.judged.exceeded;
+        match &measured.judged.verdict {
+            Verdict::Valid { .. } if !exceeded.is_empty() => {
+                step.failed(&format!("valid, but too slow: {}", exceeded.join("; ")));
+            }
             Verdict::Valid { notes } if notes.is_empty() => step.done("valid"),
             Verdict::Valid { notes } => step.done(&format!("valid ({})", notes.join("; "))),
             Verdict::Invalid { reasons, .. } => {
@@ -222,18 +239,24 @@ fn a_stretch_ends_where_the_release_changes() {
 
 #[test]
 fn only_a_disturbed_run_blames_the_machine() {
-    let valid = Verdict::Valid { notes: vec![] };
-    let invalid = |fault| Verdict::Invalid { reasons: vec!["a gate".to_owned()], fault };
+    let cell = |verdict| Judged { verdict, exceeded: vec![] };
+    let valid = cell(Verdict::Valid { notes: vec![] });
+    let slow = Judged { exceeded: vec!["started p99".to_owned()], ..valid.clone() };
+    let invalid = |fault| cell(Verdict::Invalid { reasons: vec!["a gate".to_owned()], fault });
     let (busy, other) = (invalid(Fault::Machine), invalid(Fault::Cell));
-    let failed = Verdict::Failed { reasons: vec![] };
-    let table: [(&str, &[&Verdict], u8); 5] = [
+    let slow_and_busy = Judged { exceeded: slow.exceeded.clone(), ..busy.clone() };
+    let failed = cell(Verdict::Failed { reasons: vec![] });
+    let table: [(&str, &[&Judged], u8); 8] = [
         ("nothing wrong", &[&valid], 0),
         ("busy", &[&valid, &busy], 4),
         ("another gate", &[&busy, &other], 3),
         ("pods did not start", &[&busy, &failed], 3),
         ("no cell", &[], 0),
+        ("too slow", &[&valid, &slow, &busy], 5),
+        ("too slow where the machine was busy", &[&valid, &slow_and_busy], 4),
+        ("too slow and another gate", &[&slow, &other], 3),
     ];
-    for (case, verdicts, status) in table {
-        assert_eq!(Tally::of(verdicts.iter().copied()).exit_status(), status, "{case}");
+    for (case, cells, status) in table {
+        assert_eq!(Tally::of(cells.iter().copied()).exit_status(), status, "{case}");
     }
 }

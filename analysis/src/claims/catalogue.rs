@@ -177,13 +177,14 @@ impl Catalogue {
     }
 
     /// The system of `study` that claims call `name`: with the microservice of the paper, unless it
-    /// is a control.
+    /// is a control. Claims are about pods that one call creates, so none is that of pods which
+    /// arrive at a rate.
     pub fn find(&self, study: &Study, name: &str) -> Option<usize> {
         let ids = &self.systems.get(name)?.ids;
         study.systems.iter().position(|system| {
             let is_claimed =
                 system.workload.starts_with("microservice") || system.language == "native";
-            ids.contains(&system.runtime) && is_claimed
+            ids.contains(&system.runtime) && is_claimed && system.arrival.is_none()
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use wamr_record::arrival::Arrival;
 use wamr_record::release::Release;
 
 use super::Outcome;
@@ -95,15 +96,16 @@ fn ratio(first: &Summary, second: &Summary) -> Option<(f64, Spread)> {
     Some((second.median / first.median, spread))
 }
 
-/// Runtime, workload, release of containerd where several are compared, and density.
-type SystemKey = (String, String, Option<Release>, u32);
+/// Runtime, workload, release of containerd where several are compared, rate at which pods arrive,
+/// and density.
+type SystemKey = (String, String, Option<Release>, Option<Arrival>, u32);
 
 /// The groups by what they are of.
 fn by_key(study: &Study) -> BTreeMap<SystemKey, &Group> {
     let key = |group: &Group| {
         let system = &study.systems[group.key.system];
         let (runtime, workload) = (system.runtime.clone(), system.workload.clone());
-        (runtime, workload, system.containerd, group.key.pods)
+        (runtime, workload, system.containerd, system.arrival, group.key.pods)
     };
     study.groups.iter().map(|group| (key(group), group)).collect()
 }
@@ -147,7 +149,7 @@ pub fn diff(first: &Study, second: &Study, limit_percent: Option<f64>) -> (Table
             };
             let cells = vec![
                 Cell::words(&first.systems[group.key.system].title),
-                Cell::whole(u64::from(key.3)),
+                Cell::whole(u64::from(key.4)),
                 Cell::words(title),
                 Cell::summary(Some(before), show),
                 Cell::summary(Some(after), show),
@@ -160,8 +162,11 @@ pub fn diff(first: &Study, second: &Study, limit_percent: Option<f64>) -> (Table
     let mut lines = vec![differences(first, second)];
     for (only, here, there) in [("first", &left, &right), ("second", &right, &left)] {
         let keys = here.keys().filter(|key| !there.contains_key(*key));
-        let names: Vec<String> =
-            keys.map(|(runtime, _, _, pods)| format!("{runtime} at {pods} pods")).collect();
+        let name = |(runtime, _, _, arrival, pods): &SystemKey| {
+            let rate = arrival.map_or_else(String::new, |rate| format!(" at {rate}"));
+            format!("{runtime}{rate} at {pods} pods")
+        };
+        let names: Vec<String> = keys.map(name).collect();
         if !names.is_empty() {
             lines.push(format!("Only in the {only} run: {}.", crate::format::join(&names)));
         }

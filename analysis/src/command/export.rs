@@ -30,6 +30,7 @@ pub fn prometheus(study: &Study, verdicts: &Verdicts) -> String {
             for (stat, value) in values {
                 let Some(value) = value else { continue };
                 let containerd = system.containerd.map(|release| release.to_string());
+                let arrival = system.arrival.map(|rate| rate.to_string());
                 let pods = group.key.pods.to_string();
                 let mut pairs = vec![
                     ("run", study.run.name.as_str()),
@@ -37,6 +38,7 @@ pub fn prometheus(study: &Study, verdicts: &Verdicts) -> String {
                     ("workload", &system.workload),
                 ];
                 pairs.extend(containerd.as_deref().map(|release| ("containerd", release)));
+                pairs.extend(arrival.as_deref().map(|rate| ("arrival", rate)));
                 pairs.extend([("pods", pods.as_str()), ("stat", stat)]);
                 let labels = labels(&pairs);
                 let _infallible = writeln!(lines, "{name}{labels} {}", value / divisor);

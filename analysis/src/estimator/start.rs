@@ -1,4 +1,4 @@
-//! Time from the call that creates the pods to a stamp of theirs.
+//! Time from the call that creates a pod to a stamp of it.
 
 use crate::stats::quantile::{of_sorted, sorted};
 
@@ -17,12 +17,14 @@ pub struct Reached {
     pub last_ns: f64,
 }
 
-/// Quantiles of `stamp - requested` over the pods; `None` unless every pod has the stamp,
-/// because the time of the last one is not known then.
-pub fn reached(requested_ns: i64, stamps_ns: &[Option<i64>]) -> Option<Reached> {
-    let delays: Option<Vec<f64>> = stamps_ns
+/// Quantiles of `stamp - requested` over the pods, each given as (requested, stamp); `None` unless
+/// every pod has the stamp, because the time of the last one is not known then.
+pub fn reached(pods_ns: &[(i64, Option<i64>)]) -> Option<Reached> {
+    let delays: Option<Vec<f64>> = pods_ns
         .iter()
-        .map(|stamp| Some(stamp.as_ref()?.saturating_sub(requested_ns) as f64))
+        .map(|(requested_ns, stamp_ns)| {
+            Some(stamp_ns.as_ref()?.saturating_sub(*requested_ns) as f64)
+        })
         .collect();
     let ascending = sorted(&delays?);
     Some(Reached {
@@ -36,10 +38,12 @@ pub fn reached(requested_ns: i64, stamps_ns: &[Option<i64>]) -> Option<Reached> 
 
 #[test]
 fn the_last_stamp_counts_and_none_may_be_missing() {
-    let stamps: Vec<Option<i64>> = (1..=11).map(|index| Some(1000 + index * 10)).collect();
+    let at_once: Vec<_> = (1..=11).map(|index| (1000, Some(1000 + index * 10))).collect();
     let want =
         Reached { first_ns: 10.0, p10_ns: 20.0, p50_ns: 60.0, p90_ns: 100.0, last_ns: 110.0 };
-    assert_eq!(reached(1000, &stamps), Some(want));
-    assert_eq!(reached(1000, &[Some(1010), None]), None);
-    assert_eq!(reached(0, &[]), None);
+    assert_eq!(reached(&at_once), Some(want));
+    let one_by_one: Vec<_> = (1..=11).map(|index| (index * 500, Some(index * 510))).collect();
+    assert_eq!(reached(&one_by_one), Some(want));
+    assert_eq!(reached(&[(1000, Some(1010)), (1000, None)]), None);
+    assert_eq!(reached(&[]), None);
 }

@@ -1,6 +1,6 @@
 //! Figures as SVG: `canvas` collects shapes and paints them, `ink` says in which colours, `bars`,
-//! `stack`, `lines`, `fits` and `spans` lay out one kind of chart each, `draw` and `paper` decide
-//! what they show, `forms` makes the forms of each.
+//! `stack`, `lines`, `series`, `fits` and `spans` lay out one kind of chart each, `draw` and
+//! `paper` decide what they show, `forms` makes the forms of each.
 
 pub mod axis;
 pub mod bars;
@@ -11,6 +11,7 @@ pub mod forms;
 pub mod ink;
 pub mod lines;
 pub mod paper;
+pub mod series;
 pub mod spans;
 pub mod stack;
 

@@ -31,8 +31,10 @@ pub struct Page {
     pub method: Vec<String>,
     /// Words and what they mean.
     pub glossary: Vec<(&'static str, &'static str)>,
-    /// Verdicts on the claims.
-    pub verdicts: Verdicts,
+    /// Verdicts on the claims, if any was judged.
+    pub verdicts: Option<Verdicts>,
+    /// The table whose CSV file has every number.
+    pub every_number: &'static str,
     /// Tables that exist only as CSV.
     pub data_tables: Vec<Table>,
 }
@@ -67,12 +69,16 @@ pub fn page(study: &Study) -> Result<Page, Error> {
         verdict: verdict(study),
         notices: prose::notices(study),
         provenance: prose::provenance(study),
-        machine: proof_tables::machine(study),
+        machine: proof_tables::machine(&study.environment),
         sections: sections(study, drawn, &verdicts),
         method: prose::method(study),
         glossary: prose::GLOSSARY.to_vec(),
-        verdicts,
-        data_tables: vec![run_tables::cell_values(study), proof_tables::machine_table(study)],
+        verdicts: Some(verdicts),
+        every_number: "cell-values",
+        data_tables: vec![
+            run_tables::cell_values(study),
+            proof_tables::machine_table(&study.environment),
+        ],
     })
 }
 
@@ -90,9 +96,13 @@ fn sections(study: &Study, drawn: Vec<Figure>, verdicts: &Verdicts) -> Vec<Secti
     let mut container = vec![memory_tables::private(study)];
     container.extend(memory_tables::mappings(study));
     let mut starts = vec![run_tables::start(study)];
+    starts.extend(run_tables::conditions(study));
     starts.extend(run_tables::work(study));
     let mut environment: Vec<Table> = proof_tables::nodes(study).into_iter().collect();
-    environment.extend([proof_tables::versions(study), proof_tables::stack(study)]);
+    environment.extend([
+        proof_tables::versions(&study.environment),
+        proof_tables::stack(&study.environment),
+    ]);
     let mut validity = vec![run_tables::cells(study)];
     validity.extend(run_tables::defects(study));
     let section = |id, title, figures, tables| Section { id, title, figures, tables };

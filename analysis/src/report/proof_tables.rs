@@ -1,5 +1,7 @@
 //! Tables of what ran: evidence per system, digests, environment, versions.
 
+use wamr_record::environment::Environment;
+
 use super::memory_tables::class;
 use super::table::{Cell, Table};
 use crate::format::{clean, gb, shorten};
@@ -62,8 +64,7 @@ pub fn digests(study: &Study) -> Table {
 }
 
 /// Facts of the machine, the most important first.
-pub fn machine(study: &Study) -> Vec<(&'static str, String)> {
-    let environment = &study.environment;
+pub fn machine(environment: &Environment) -> Vec<(&'static str, String)> {
     let processors = format!("{} × {}", environment.cpus, clean(&environment.cpu_model));
     let emulated = if environment.emulated {
         "emulated processor: no time of this run counts"
@@ -98,10 +99,10 @@ pub fn machine(study: &Study) -> Vec<(&'static str, String)> {
 }
 
 /// The machine's facts as a table, for its CSV file.
-pub fn machine_table(study: &Study) -> Table {
+pub fn machine_table(environment: &Environment) -> Table {
     let mut table =
         Table::new("machine", "Machine and node", "").words("Fact", "fact").words("Value", "value");
-    for (fact, value) in machine(study) {
+    for (fact, value) in machine(environment) {
         table.row("", vec![Cell::words(fact), Cell::words(&value)]);
     }
     table
@@ -138,28 +139,28 @@ pub fn nodes(study: &Study) -> Option<Table> {
 }
 
 /// Versions of the stack.
-pub fn versions(study: &Study) -> Table {
+pub fn versions(environment: &Environment) -> Table {
     let mut table = Table::new("versions", "Versions", "")
         .words("Component", "component")
         .words("Version", "version");
-    for (component, version) in &study.environment.versions {
+    for (component, version) in &environment.versions {
         table.row("", vec![Cell::words(component), Cell::words(version)]);
     }
     table
 }
 
 /// Digests of the stack's programs and of the workload images.
-pub fn stack(study: &Study) -> Table {
+pub fn stack(environment: &Environment) -> Table {
     let mut table = Table::new("stack", "Digests of the node's stack", "")
         .words("Kind", "kind")
         .words("Name", "name")
         .words("Digest", "digest");
-    for program in &study.environment.programs {
+    for program in &environment.programs {
         let cells =
             vec![Cell::words("program"), Cell::code(&program.path), Cell::code(&program.sha256)];
         table.row("", cells);
     }
-    for (image, digest) in &study.environment.images {
+    for (image, digest) in &environment.images {
         table.row("", vec![Cell::words("image"), Cell::code(image), Cell::code(digest)]);
     }
     table

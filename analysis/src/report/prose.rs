@@ -2,7 +2,7 @@
 
 use crate::attribution::is_open;
 use crate::cell_figures::State;
-use crate::format::{count, duration, fixed, utc};
+use crate::format::{count, duration, fixed, join, utc};
 use crate::measure::Measure;
 use crate::report::run_tables::counts;
 use crate::study::Study;
@@ -131,6 +131,25 @@ pub fn provenance(study: &Study) -> String {
 
 /// The method in short.
 pub fn method(study: &Study) -> Vec<String> {
+    let mut method = of_every_run(study);
+    if !study.run.heaps_collected.is_empty() {
+        method.push(format!(
+            "Before each level {} collect the garbage on their heaps: what daemons grow by is what \
+             the pods need, without the garbage that making them has left.",
+            join(&study.run.heaps_collected)
+        ));
+    }
+    if study.systems.iter().any(|system| system.arrival.is_some()) {
+        method.push(
+            "Where pods arrive at a rate, the lab asks for each by itself, and its times count \
+             from its own request; the time to start is then that of the slowest pod."
+                .to_owned(),
+        );
+    }
+    method
+}
+
+fn of_every_run(study: &Study) -> Vec<String> {
     let seed = format!(" (seed {})", study.run.order_seed);
     vec![
         format!(

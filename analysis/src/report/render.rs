@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use serde::Serialize;
 
 use super::page::{Page, page};
 use super::table::{Cell, Row, Table, markdown};
@@ -38,13 +39,23 @@ impl Markdown<'_> {
 /// # Errors
 /// A page or table not be written as text.
 pub fn render(study: &Study) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let page = page(study)?;
+    render_page(&page(study)?, study)
+}
+
+/// Every file of a report with this page; `numbers` is what the page was made from.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_page(
+    page: &Page,
+    numbers: &impl Serialize,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let mut files = BTreeMap::new();
     let failed = |page| move |source| Error::Template { page, source };
     let (light, dark) = css_variables();
-    let html = Html { page: &page, light, dark }.render().map_err(failed("index.html"))?;
+    let html = Html { page, light, dark }.render().map_err(failed("index.html"))?;
     files.insert("index.html".to_owned(), format!("{html}\n").into_bytes());
-    let markdown = Markdown { page: &page }.render().map_err(failed("report.md"))?;
+    let markdown = Markdown { page }.render().map_err(failed("report.md"))?;
     files.insert("report.md".to_owned(), format!("{markdown}\n").into_bytes());
     for figure in page.figures() {
         files.insert(format!("figures/{}.svg", figure.slug), figure.file.clone().into_bytes());
@@ -56,19 +67,18 @@ pub fn render(study: &Study) -> Result<BTreeMap<String, Vec<u8>>, Error> {
             .map_err(|source| Error::Encode { name: name.clone(), source: Box::new(source) })?;
         files.insert(name, csv);
     }
-    let mut json = serde_json::to_vec_pretty(study).map_err(|source| Error::Encode {
-        name: "numbers.json".to_owned(),
-        source: Box::new(source),
-    })?;
-    json.push(b'\n');
-    files.insert("numbers.json".to_owned(), json);
-    let mut json = serde_json::to_vec_pretty(&page.verdicts).map_err(|source| Error::Encode {
-        name: "claims.json".to_owned(),
-        source: Box::new(source),
-    })?;
-    json.push(b'\n');
-    files.insert("claims.json".to_owned(), json);
+    files.insert("numbers.json".to_owned(), json("numbers.json", numbers)?);
+    if let Some(verdicts) = &page.verdicts {
+        files.insert("claims.json".to_owned(), json("claims.json", verdicts)?);
+    }
     Ok(files)
+}
+
+fn json(name: &str, value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut json = serde_json::to_vec_pretty(value)
+        .map_err(|source| Error::Encode { name: name.to_owned(), source: Box::new(source) })?;
+    json.push(b'\n');
+    Ok(json)
 }
 
 impl Figure {

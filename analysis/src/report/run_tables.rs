@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use wamr_record::arrival::Condition;
+
 use super::memory_tables::{class, head, row};
 use super::table::{Cell, Table};
 use crate::attribution::is_open;
 use crate::cell_figures::{CellFigures, State};
+use crate::conditions::{is_of_arrival, measures};
 use crate::format::{count, mb, ms, shorten};
 use crate::measure::{Measure, Unit};
 use crate::study::Study;
@@ -104,6 +107,32 @@ pub fn start(study: &Study) -> Table {
         table.row(class(&study.systems[group.key.system]), row(study, group, &measures, ms));
     }
     table
+}
+
+/// How long pods that arrive one by one take to each condition, if the run has any.
+pub fn conditions(study: &Study) -> Option<Table> {
+    let note = "Milliseconds from each pod's own request; all is the slowest pod. Scheduled and \
+                sandbox are seen through the API server, created and started are the kubelet's own \
+                times, the first instruction is the workload's.";
+    let mut table = Table::new("conditions", "Pods that arrive one by one", note)
+        .words("Runtime", "runtime")
+        .number("Pods", "", "pods")
+        .words("Condition", "condition");
+    for (head, key) in [("half", "p50"), ("90 %", "p90"), ("99 %", "p99"), ("all", "last")] {
+        table = table.spread(head, "ms", &format!("{key}_ns"));
+    }
+    for group in &study.groups {
+        let system = &study.systems[group.key.system];
+        if system.arrival.is_none() {
+            continue;
+        }
+        for condition in Condition::ALL {
+            let mut cells = row(study, group, &measures(condition), ms);
+            cells.insert(2, Cell::words(condition.word()));
+            table.row(class(system), cells);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// How long a fixed amount of work takes, if the run has a workload that does one.
@@ -218,7 +247,10 @@ pub fn cell_values(study: &Study) -> Table {
         .number("Pods", "", "pods")
         .number("Repetition", "", "repetition")
         .words("Used", "used");
-    for measure in Measure::ALL {
+    let has = |measure: Measure| study.cells.iter().any(|cell| cell.values.contains_key(&measure));
+    let shown = |measure: &&Measure| !is_of_arrival(**measure) || has(**measure);
+    let measures: Vec<Measure> = Measure::ALL.iter().filter(shown).copied().collect();
+    for measure in &measures {
         let unit = match measure.unit() {
             Unit::BytesPerPod => "bytes",
             Unit::Nanoseconds => "ns",
@@ -234,7 +266,7 @@ pub fn cell_values(study: &Study) -> Table {
             Cell::whole(u64::from(cell.repetition)),
             Cell::words(if cell.state == State::Valid { "yes" } else { "no" }),
         ];
-        for measure in Measure::ALL {
+        for measure in &measures {
             row.push(Cell::number(cell.values.get(measure).copied(), |value| value.to_string()));
         }
         table.row("", row);

@@ -6,6 +6,7 @@ pub mod holm;
 pub mod quantile;
 pub mod regression;
 pub mod student;
+pub mod trend;
 
 use serde::Serialize;
 

@@ -2,6 +2,8 @@
 //!
 //! Tier: quick
 
+mod arrival;
+mod churn;
 mod claims;
 mod command;
 mod compare;

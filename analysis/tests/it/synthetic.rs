@@ -182,6 +182,7 @@ pub fn write_manifest(dir: &Path, end_ns: i64) {
         end_ns,
         resumed_ns: Vec::new(),
         only: Vec::new(),
+        heaps_collected: Vec::new(),
         files,
     };
     write_json(&dir.join("manifest.json"), &manifest);
@@ -244,6 +245,8 @@ impl CellWriter<'_> {
             workload: model.workload.to_owned(),
             containerd: model.containerd.map(str::to_owned),
             pods,
+            arrival: None,
+            exceeded: Vec::new(),
             repetition: self.repetition,
             phases,
             verdict,
@@ -387,6 +390,9 @@ impl CellWriter<'_> {
                 node: None,
                 requested_ns,
                 scheduled_ns: Some(requested_ns + 5_000_000 * i64::from(index + 1)),
+                sandbox_ns: None,
+                created_ns: None,
+                started_ns: None,
                 running_ns: Some(started_ns + 40_000_000),
                 first_instruction_ns: Some(started_ns),
                 log_ns: Some(started_ns + 1_000_000),

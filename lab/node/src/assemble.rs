@@ -7,6 +7,7 @@ use crate::machine_node::MachineNode;
 use crate::member::Member;
 use crate::network;
 use crate::prepare::Prepared;
+use crate::scale::PodNetwork;
 use crate::site::Site;
 use crate::start::start_all;
 
@@ -17,7 +18,8 @@ impl MachineNode {
     /// # Errors
     /// A daemon did not come up: the text says which, with the end of its log.
     pub fn assemble(&self, progress: &Progress) -> Result<()> {
-        network::up(&Member::control_plane(&self.spec().name))?;
+        let own = Member::control_plane(&self.spec().name);
+        network::up(&own, PodNetwork::Bridge.prefix_length())?;
         let prepared = Prepared {
             daemons: self.spec().daemons.clone(),
             objects: self.spec().objects.clone(),

@@ -10,14 +10,11 @@ use wamr_image::NodeImage;
 use crate::cgroups::CgroupDriver;
 use crate::member::{MAX_WORKERS, Member};
 use crate::runtimes::RuntimeTable;
+use crate::scale::{MAX_PODS, USUAL_PODS, refuse_few_ids};
 
 /// Seconds between two scrapes of metrics-server: what its own manifest ships.
 /// It accepts 10 s at the least, and must stay above its kubelet timeout of 5 s.
 pub const DEFAULT_METRIC_RESOLUTION_S: u32 = 15;
-
-/// Pods that a node may be asked for: half of the ports of a Linux bridge, and the address range
-/// of the node holds four times as many.
-pub const MAX_PODS: u32 = 500;
 
 /// The image of the sandbox containers, by its name in the node image.
 pub(crate) const PAUSE: &str = "pause";
@@ -76,7 +73,7 @@ impl NodeConfig {
             dist_bin,
             peers: BTreeMap::new(),
             control_plane: ControlPlane::Unthrottled,
-            max_pods: MAX_PODS,
+            max_pods: USUAL_PODS,
             metric_resolution_s: DEFAULT_METRIC_RESOLUTION_S,
             config_from: None,
             cgroup_driver: CgroupDriver::Cgroupfs,
@@ -109,7 +106,17 @@ impl NodeConfig {
                 self.workers
             ));
         }
+        if self.max_pods > USUAL_PODS {
+            refuse_few_ids(self.max_pods, &self.runtimes)?;
+        }
         if self.workers > 0 {
+            if self.max_pods > USUAL_PODS {
+                return Err(miette!(
+                    help = format!("up to {USUAL_PODS} pods per worker: each has a /21"),
+                    "max_pods = {} on a node of a cluster",
+                    self.max_pods
+                ));
+            }
             if self.config_from.is_some() {
                 return Err(miette!(
                     help = "each worker has addresses of its own: leave --workers out",

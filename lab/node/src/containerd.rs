@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use crate::cgroups::CgroupDriver;
 use crate::daemon::Daemon;
-use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET};
+use crate::layout::{CONFIG_DIR, CONTAINERD_SOCKET, DEBUG_SOCKET};
 use crate::runtimes::{RuntimeKind, RuntimeTable, program_path};
 
 /// The handler of pods without a RuntimeClass.
@@ -135,6 +135,8 @@ pub fn render(
         ("state".to_owned(), "/run/containerd".into()),
         ("disabled_plugins".to_owned(), DISABLED_PLUGINS.to_vec().into()),
         ("grpc".to_owned(), table([("address", CONTAINERD_SOCKET.into())])),
+        // The lab can have it collect its heap before a level of memory is read.
+        ("debug".to_owned(), table([("address", DEBUG_SOCKET.into())])),
         (
             "plugins".to_owned(),
             table([

@@ -6,6 +6,8 @@ use crate::daemon::{Daemon, flags};
 use crate::layout::{CONFIG_DIR, PKI_DIR};
 use crate::network::{NODE_ADDRESS, SERVICE_SUBNET};
 
+/// Where etcd answers, also for its heap profile.
+pub const ETCD_ADDRESS: &str = "127.0.0.1:2379";
 const ETCD_URL: &str = "http://127.0.0.1:2379";
 const ETCD_PEER_URL: &str = "http://127.0.0.1:2380";
 
@@ -25,6 +27,8 @@ pub fn etcd() -> Daemon {
         ("initial-cluster", &cluster),
         // The cluster's state need not outlive the machine's power.
         ("unsafe-no-fsync", "true"),
+        // The lab can have it collect its heap before a level of memory is read.
+        ("enable-pprof", "true"),
         ("log-level", "warn"),
     ];
     Daemon::new("etcd", "/usr/local/bin/etcd", flags(pairs))

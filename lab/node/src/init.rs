@@ -77,7 +77,7 @@ fn set_up(spec: &Spec, hierarchies: &[Hierarchy]) -> Result<SignalFd> {
     rootfs::enter(&layout, &spec.rootfs, hierarchies)?;
     cgroups::settle_inside(hierarchies)?;
     redirect_output()?;
-    network::up(&spec.member)?;
+    network::up(&spec.member, spec.prefix_length)?;
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         signals.add(signal);

@@ -19,6 +19,8 @@ pub const LOG_DIR: &str = "/var/log/wamr-lab";
 pub const ADMIN_KUBECONFIG: &str = "/etc/wamr-lab/admin.kubeconfig";
 /// containerd's socket inside the node.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+/// containerd's debugging interface inside the node.
+pub const DEBUG_SOCKET: &str = "/run/containerd/debug.sock";
 /// Where `dist:` programs are installed inside the node.
 pub const PROGRAM_DIR: &str = "/usr/local/bin";
 /// Search path of everything that runs inside.

@@ -44,7 +44,13 @@ impl Member {
 
     /// Addresses of the node and its pods.
     pub fn pod_subnet(&self) -> String {
-        format!("10.88.{}.0/21", self.index * SUBNET_STEP)
+        self.subnet(21)
+    }
+
+    /// The range of that length that begins where the node's does; one that is larger than a
+    /// member's share is for a node alone.
+    pub fn subnet(&self, prefix_length: u8) -> String {
+        format!("10.88.{}.0/{prefix_length}", self.index * SUBNET_STEP)
     }
 
     /// The node's address on the wire between the nodes.

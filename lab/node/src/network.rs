@@ -1,5 +1,6 @@
 //! The node's network: a namespace of its own, in it one bridge that carries the node's address
-//! and every pod. Nothing leads to the host. Between the nodes of a cluster lies a wire: a bridge
+//! and every pod, or, for more pods than a bridge has ports, a pair of interfaces for each pod.
+//! Nothing leads to the host. Between the nodes of a cluster lies a wire: a bridge
 //! in the control plane's namespace, with a port for each worker.
 
 use std::fs;
@@ -9,13 +10,12 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use serde_json::{Value, json};
 
 use crate::member::Member;
+use crate::scale::PodNetwork;
 
 /// The control plane's address: the API server, the kubelet and metrics-server listen on it. The
 /// host's side reaches it from inside a node's network namespace only, so it is the same for every
 /// cluster.
 pub const NODE_ADDRESS: &str = "10.88.0.1";
-/// Addresses of a node and its pods: 2,046, more than a bridge has ports (1,023).
-const POD_PREFIX_LENGTH: u8 = 21;
 /// Addresses of services. Nothing routes them: there is no kube-proxy.
 pub const SERVICE_SUBNET: &str = "10.96.0.0/16";
 /// First address of [`SERVICE_SUBNET`], which `kubernetes.default` gets.
@@ -32,53 +32,56 @@ const WIRE_PREFIX_LENGTH: u8 = 24;
 const STDIN: &str = "/proc/self/fd/0";
 
 /// The network configuration list of every pod. Source: CNI specification 1.0, plugin manuals.
-pub fn cni_conflist(member: &Member) -> Value {
-    json!({
-        "cniVersion": "1.0.0",
-        "name": "lab",
-        "plugins": [{
+pub fn cni_conflist(member: &Member, network: PodNetwork) -> Value {
+    let subnet = member.subnet(network.prefix_length());
+    let mut plugin = match network {
+        PodNetwork::Bridge => json!({
             "type": "bridge",
             "bridge": BRIDGE,
             "isGateway": true,
             "ipMasq": false,
-            "hairpinMode": false,
-            "ipam": {
-                "type": "host-local",
-                // Not on disk: the leases must not outlive the node's network namespace.
-                "dataDir": "/run/cni/networks",
-                "ranges": [[{ "subnet": member.pod_subnet(), "gateway": member.address() }]],
-                "routes": [{ "dst": "0.0.0.0/0" }]
-            }
-        }]
-    })
+            "hairpinMode": false
+        }),
+        PodNetwork::PointToPoint => json!({ "type": "ptp", "ipMasq": false }),
+    };
+    plugin["ipam"] = json!({
+        "type": "host-local",
+        // Not on disk: the leases must not outlive the node's network namespace.
+        "dataDir": "/run/cni/networks",
+        "ranges": [[{ "subnet": subnet, "gateway": member.address() }]],
+        "routes": [{ "dst": "0.0.0.0/0" }]
+    });
+    json!({ "cniVersion": "1.0.0", "name": "lab", "plugins": [plugin] })
 }
 
 /// The `ip` commands that bring the network up, in order. Pure.
-fn commands(member: &Member) -> [String; 6] {
+///
+/// The bridge is there without ports, too: it carries the node's address, which outlives any pod.
+fn commands(member: &Member, prefix_length: u8) -> [String; 6] {
     let address = member.address();
     [
         "link set lo up".to_owned(),
         format!("link add {BRIDGE} type bridge"),
         format!("link set {BRIDGE} address {BRIDGE_MAC}"),
-        format!("address add {address}/{POD_PREFIX_LENGTH} dev {BRIDGE}"),
+        format!("address add {address}/{prefix_length} dev {BRIDGE}"),
         format!("link set {BRIDGE} up"),
         // Some daemons look for the interface of the default route; packets beyond go nowhere.
         format!("route add default dev {BRIDGE}"),
     ]
 }
 
-/// Brings the network up with the node's own `ip`.
+/// Brings the network up with the node's own `ip`; `prefix_length` is that of its addresses.
 ///
 /// # Errors
 /// A command fails; the text has its output.
-pub fn up(member: &Member) -> Result<()> {
+pub fn up(member: &Member, prefix_length: u8) -> Result<()> {
     if member.index > 0 {
         let forward = "/proc/sys/net/ipv4/ip_forward";
         fs::write(forward, "1")
             .into_diagnostic()
             .wrap_err_with(|| format!("write 1 to {forward}"))?;
     }
-    for arguments in commands(member) {
+    for arguments in commands(member, prefix_length) {
         let output = Command::new("ip")
             .args(arguments.split(' '))
             .env("PATH", crate::layout::PATH)
@@ -132,8 +135,11 @@ fn route(member: &Member, source: &str) -> String {
 #[test]
 fn the_network_as_configured() {
     let member = Member::control_plane("lab");
-    insta::assert_snapshot!("cni_conflist", format!("{:#}", cni_conflist(&member)));
-    insta::assert_snapshot!("ip_commands", commands(&member).join("\n"));
+    let bridge = format!("{:#}", cni_conflist(&member, PodNetwork::Bridge));
+    insta::assert_snapshot!("cni_conflist", bridge);
+    insta::assert_snapshot!("ip_commands", commands(&member, 21).join("\n"));
+    let many = format!("{:#}", cni_conflist(&member, PodNetwork::PointToPoint));
+    insta::assert_snapshot!("cni_conflist_of_many_pods", many);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::member::Member;
 use crate::pki::Pki;
 use crate::provided_config::ProvidedConfig;
 use crate::runtimes::{Origin, origin, program_path};
+use crate::scale::PodNetwork;
 use crate::{
     containerd, control_plane, kubeconfig, kubelet, member, metrics_server, network, objects,
     provided_config,
@@ -190,7 +191,7 @@ fn configuration(config: &NodeConfig, member: &Member) -> Result<ProvidedConfig>
             "the node image has no {PAUSE} image"
         )
     })?;
-    let network = format!("{:#}\n", network::cni_conflist(member));
+    let network = format!("{:#}\n", network::cni_conflist(member, PodNetwork::of(config.max_pods)));
     Ok(ProvidedConfig {
         containerd: containerd::render(&config.runtimes, &pause.reference, config.cgroup_driver)?,
         kubelet: format!("{:#}\n", kubelet::config(config)),

@@ -13,6 +13,7 @@ use crate::native_node::NativeNode;
 use crate::node_handle::spawn_keeper;
 use crate::process_id::ProcessId;
 use crate::record::{self, Record};
+use crate::scale::PodNetwork;
 use crate::wire::{Channel, Event, Received, Spec};
 
 const NAMESPACES_LIMIT: Duration = Duration::from_secs(20);
@@ -46,7 +47,8 @@ fn converse(
     mut channel: Channel,
     keeper_pid: u32,
 ) -> Result<(Record, Channel)> {
-    let spec = Spec { member, rootfs: config.image.rootfs.clone() };
+    let prefix_length = PodNetwork::of(config.max_pods).prefix_length();
+    let spec = Spec { member, rootfs: config.image.rootfs.clone(), prefix_length };
     channel.send(&spec).into_diagnostic().wrap_err("describe the node to its keeper")?;
     let (mut init_pid, mut ready) = (None, false);
     let deadline = Instant::now() + NAMESPACES_LIMIT;

@@ -22,6 +22,8 @@ pub struct Spec {
     pub member: Member,
     /// The image's root file system, on the host.
     pub rootfs: PathBuf,
+    /// Length of the range of addresses of the node and its pods.
+    pub prefix_length: u8,
 }
 
 /// From the lab to init.

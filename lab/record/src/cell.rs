@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::arrival::Arrival;
+
 /// `cells/CELL/cell.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,12 +33,19 @@ pub struct Cell {
     pub containerd: Option<String>,
     /// Pods asked for.
     pub pods: u32,
+    /// How fast the pods arrived; absent if one call created all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub arrival: Option<Arrival>,
     /// Repetition (block), from 1.
     pub repetition: u32,
     /// When each phase began and ended.
     pub phases: Vec<Phase>,
     /// Whether the cell may be used.
     pub verdict: Verdict,
+    /// The experiment's thresholds that its pods exceeded, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceeded: Vec<String>,
 }
 
 /// The language of a system whose pods are sandboxes alone: nothing in them prints a start stamp.
@@ -140,10 +149,20 @@ pub struct Pod {
     /// The node it ran on, where several are measured together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// When the lab sent the call that creates the pods; the same for the pods of a cell.
+    /// When the lab sent the call that creates the pod; the same for the pods of a cell, unless
+    /// they arrive at a rate.
     pub requested_ns: i64,
     /// Watch event with the pod scheduled, at its receipt.
     pub scheduled_ns: Option<i64>,
+    /// Watch event with sandbox and network ready (`PodReadyToStartContainers`), at its receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox_ns: Option<i64>,
+    /// When the kubelet wrote that it had created the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_ns: Option<i64>,
+    /// When the kubelet wrote that it had started the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ns: Option<i64>,
     /// Watch event with the container running, at its receipt.
     pub running_ns: Option<i64>,
     /// The stamp that the workload printed as its first act.

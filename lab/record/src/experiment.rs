@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::arrival::{Arrival, Threshold};
 use crate::release::Release;
 
 /// The whole file. The default is an experiment of nothing, for a run that has lost its own.
@@ -31,14 +32,24 @@ pub struct Experiment {
     /// Whether page caches are dropped before each baseline.
     #[serde(default)]
     pub caches: Caches,
+    /// Whether the daemons' heaps are collected before each level of memory.
+    #[serde(default)]
+    pub heaps: Heaps,
     /// Seed of the order of cells.
     pub seed: u64,
     /// Complete blocks: repetitions of every cell.
     pub repetitions: u32,
     /// Pods at once, one cell each.
     pub densities: Vec<u32>,
-    /// What is compared, in the order in which tables list it.
+    /// Rates at which pods arrive, one cell each; one call creates all pods without any.
+    #[serde(default)]
+    pub arrival: Arrivals,
+    /// What is compared, in the order in which tables list it. Where pods arrive at rates, each
+    /// series is there once per rate.
     pub series: Vec<Series>,
+    /// Limits on how long pods may take.
+    #[serde(default, rename = "threshold")]
+    pub thresholds: Vec<Threshold>,
     /// Deadlines and windows.
     pub timing: Timing,
     /// The text that it was read from, for the run directory.
@@ -54,6 +65,52 @@ pub struct Series {
     pub runtime: String,
     /// Workload image.
     pub workload: String,
+    /// How fast its pods arrive, by the experiment's axis.
+    #[serde(skip)]
+    pub arrival: Option<Arrival>,
+}
+
+/// `arrival = "20/s"`, or several: `arrival = ["5/s", "20/s"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub enum Arrivals {
+    /// One rate.
+    One(Arrival),
+    /// An axis.
+    Several(Vec<Arrival>),
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl TryFrom<toml::Value> for Arrivals {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let rate = |value: toml::Value| match value {
+            toml::Value::String(text) => Arrival::try_from(text),
+            other => Err(format!("{other} is no rate: write it as \"20/s\"")),
+        };
+        match value {
+            toml::Value::Array(rates) => {
+                rates.into_iter().map(rate).collect::<Result<_, _>>().map(Self::Several)
+            }
+            one => rate(one).map(Self::One),
+        }
+    }
+}
+
+impl Arrivals {
+    /// The rates.
+    pub fn rates(&self) -> &[Arrival] {
+        match self {
+            Self::One(rate) => std::slice::from_ref(rate),
+            Self::Several(rates) => rates,
+        }
+    }
 }
 
 /// Where the node lives.
@@ -104,6 +161,17 @@ pub enum Caches {
     Cold,
     /// Left as they are.
     Warm,
+}
+
+/// What happens to the heaps of the node's daemons before a level of memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Heaps {
+    /// Left as they are.
+    #[default]
+    AsTheyAre,
+    /// Each is asked to collect its garbage.
+    Collected,
 }
 
 /// Deadlines and windows; seconds unless the name says otherwise.
@@ -199,7 +267,44 @@ fn default_warm_up_batches() -> u32 {
 /// It is no TOML of that shape; the error has the place.
 pub fn parse(text: &str) -> Result<Experiment, toml::de::Error> {
     let experiment: Experiment = toml::from_str(text)?;
-    Ok(Experiment { text: text.to_owned(), ..experiment })
+    let series = at_each_rate(&experiment.series, experiment.arrival.rates());
+    Ok(Experiment { series, text: text.to_owned(), ..experiment })
+}
+
+/// Each series once per rate; as they are without any.
+fn at_each_rate(series: &[Series], rates: &[Arrival]) -> Vec<Series> {
+    if rates.is_empty() {
+        return series.to_vec();
+    }
+    let at = |series: &Series| {
+        let series = series.clone();
+        rates.iter().map(move |&rate| Series { arrival: Some(rate), ..series.clone() })
+    };
+    series.iter().flat_map(at).collect()
+}
+
+#[test]
+fn rates_are_an_axis() {
+    const TEXT: &str = "
+        title = 't'\nprovider = 'native'\ncontrol_plane = 'stock'\nseed = 7\nrepetitions = 1
+        densities = [10]\narrival = ['5/s', '20/s']
+        [[series]]\nruntime = 'a'\nworkload = 'w'
+        [[series]]\nruntime = 'b'\nworkload = 'w'
+        [[threshold]]\ncondition = 'first-instruction'\npercentile = 99\nat_most_ms = 500
+        [timing]\nsettle_window_s = 1\nsettle_max_s = 2
+        settle_slope_kib_per_s = 64\nplateau_samples = 1\nmetrics_scrapes = 0\npod_deadline_s = 9";
+    let named = |text: &str| -> Vec<String> {
+        let shown = |series: Series| {
+            let rate = series.arrival.map(|rate| rate.to_string());
+            format!("{} {}", series.runtime, rate.as_deref().unwrap_or("at once"))
+        };
+        parse(text).unwrap().series.into_iter().map(shown).collect()
+    };
+    assert_eq!(named(TEXT), ["a 5/s", "a 20/s", "b 5/s", "b 20/s"]);
+    assert_eq!(named(&TEXT.replace("['5/s', '20/s']", "'20/s'")), ["a 20/s", "b 20/s"]);
+    assert_eq!(named(&TEXT.replace("arrival = ['5/s', '20/s']", "")), ["a at once", "b at once"]);
+    assert!(parse(&TEXT.replace("'20/s'", "'fast'")).is_err());
+    assert_eq!(parse(TEXT).unwrap().thresholds[0].at_most_ms, 500);
 }
 
 #[test]
@@ -210,7 +315,10 @@ fn what_may_be_left_out_has_its_default() {
         settle_slope_kib_per_s = 64\nplateau_samples = 1\nmetrics_scrapes = 0\npod_deadline_s = 9";
     let experiment = parse(TEXT).unwrap();
     assert_eq!((experiment.controller, experiment.caches), (Controller::Job, Caches::Cold));
+    assert_eq!(experiment.heaps, Heaps::AsTheyAre);
     assert_eq!((experiment.profile.as_str(), experiment.timing.warm_up_batches), ("small", 2));
+    let collected = parse(&TEXT.replace("seed", "heaps = 'collected'\nseed")).unwrap();
+    assert_eq!(collected.heaps, Heaps::Collected);
     assert_eq!(experiment.text, TEXT);
     assert!(experiment.containerd.is_empty() && experiment.compared_releases().is_empty());
     for needed in ["title", "provider", "seed", "densities", "plateau_samples", "pod_deadline_s"] {

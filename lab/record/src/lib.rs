@@ -21,7 +21,9 @@
 //! epoch of the node's kernel (`CLOCK_REALTIME`).
 
 pub mod account;
+pub mod arrival;
 pub mod cell;
+pub mod churn;
 pub mod environment;
 pub mod experiment;
 pub mod manifest;

@@ -31,6 +31,10 @@ pub struct Manifest {
     /// The cells that were asked for, if not all of the experiment: parts of their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
+    /// Daemons that were asked to collect their heap before each level of memory; none in a run
+    /// that left them as they were, and in older ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heaps_collected: Vec<String>,
     /// Every other file, by path relative to the run directory.
     pub files: BTreeMap<String, FileDigest>,
 }

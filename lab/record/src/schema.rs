@@ -9,6 +9,7 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 use crate::cell::{Cell, Evidence, KubernetesEvent, Pod, ProcessMemory};
+use crate::churn::Churn;
 use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::sample::Sample;
@@ -21,6 +22,7 @@ pub fn schemas() -> Schemas {
     BTreeMap::from([
         ("manifest.schema.json", text::<Manifest>("manifest.json")),
         ("environment.schema.json", text::<Environment>("environment.json")),
+        ("churn.schema.json", text::<Churn>("churn.json, of a run of wamr-lab churn")),
         ("cell.schema.json", text::<Cell>("cells/CELL/cell.json")),
         ("sample.schema.json", text::<Sample>("a line of samples.ndjson and settling.ndjson")),
         ("pod.schema.json", text::<Pod>("a line of pods.ndjson")),
@@ -37,6 +39,7 @@ pub fn schema_of(path: &str) -> Option<&'static str> {
     match (name, in_cell) {
         ("manifest.json", false) => Some("manifest.schema.json"),
         ("environment.json", false) => Some("environment.schema.json"),
+        ("churn.json", false) => Some("churn.schema.json"),
         ("cell.json", true) => Some("cell.schema.json"),
         ("samples.ndjson" | "settling.ndjson", true) => Some("sample.schema.json"),
         ("pods.ndjson", true) => Some("pod.schema.json"),

@@ -127,12 +127,14 @@ pub async fn kubelet_samples(
     kubelet::together(readings).into_iter().map(sample).collect()
 }
 
-/// Drops caches as the experiment asks, then waits for level memory without pods.
+/// Drops caches as the experiment asks, has heaps collected, then waits for level memory without
+/// pods.
 ///
 /// # Errors
 /// Memory cannot be read, caches cannot be dropped.
 pub async fn baseline(lab: &Lab<'_>, pods: u32) -> Result<Baseline> {
     prepare_caches(lab).await?;
+    lab.collect_heaps().await;
     let mut scrapes = Scrapes::after(now_ns());
     let waited = wait_level(lab, pods, PhaseName::Before, || 0).await?;
     let mut node_metrics = Vec::new();

@@ -6,7 +6,7 @@ use wamr_image::WorkloadImage;
 use wamr_node::runtimes::RuntimeUnderTest;
 use wamr_progress::Step;
 use wamr_record::account::Account;
-use wamr_record::cell::{Cell, NO_CONTAINER, PhaseName, ProcessMemory, Verdict};
+use wamr_record::cell::{Cell, NO_CONTAINER, PhaseName, ProcessMemory};
 use wamr_record::sample::{Meminfo, Reading, Sample};
 
 use super::level::{
@@ -19,15 +19,17 @@ use super::record::{self, foreign_median, meminfo_median, node_median, phase, ph
 use super::{events, failure, removal};
 use crate::clock::now_ns;
 use crate::cluster::kubernetes::PodWatch;
+use crate::cluster::manifest::Batch;
 use crate::gates::{Facts, judge};
 use crate::lab::Lab;
 use crate::matrix::{PlannedCell, cell_name};
+use crate::run_dir::unfinished::Judged;
 
 /// What a cell came to.
 #[derive(Debug)]
 pub struct Measured {
-    /// Whether it may be used.
-    pub verdict: Verdict,
+    /// Whether it may be used, and what was too slow.
+    pub judged: Judged,
     /// Level memory after it, for the next cell.
     pub after: Baseline,
 }
@@ -55,7 +57,8 @@ pub async fn measure(
     let id = cell_name(lab.experiment, planned);
     let subject = Subject { id, runtime, image };
     let id = subject.id.as_str();
-    let batch = lab.batch(format!("cell-{:04}", planned.order), series, planned.pods)?;
+    let name = format!("cell-{:04}", planned.order);
+    let batch = Batch { arrival: series.arrival, ..lab.batch(name, series, planned.pods)? };
     lab.journal.note("cell-begin", Some(id), json!({ "batch": batch.name }));
     let processes_before = lab.observers.pod_processes().await?;
     let walk_before = walk_sample(lab, PhaseName::Before, 0).await?;
@@ -77,7 +80,8 @@ pub async fn measure(
     let leftover = removal::remove(lab, &batch.name, &processes_before).await?;
     let delete = phase(PhaseName::Delete, (delete_begin_ns, now_ns()));
     lab.journal.note("pods-gone", Some(id), json!({ "left": leftover }));
-    events::keep(lab, id, &batch.name).await?;
+    let kept = events::keep(lab, id, &batch.name).await?;
+    events::stamp(&mut life.ramp.pods, &kept);
     step.set("memory settles without the pods");
     let after = baseline(lab, planned.pods).await?;
 
@@ -85,6 +89,9 @@ pub async fn measure(
     let mut facts = facts(lab, planned, &subject, &life, (before, &after), leftover);
     facts.unexplained = unexplained(&life, &attribution);
     let verdict = judge(&facts);
+    let thresholds = lab.experiment.thresholds.iter();
+    let exceeded: Vec<String> =
+        thresholds.filter_map(|threshold| threshold.exceeded(&life.ramp.pods)).collect();
     let cell = Cell {
         id: subject.id.clone(),
         order: planned.order,
@@ -96,13 +103,15 @@ pub async fn measure(
         workload: series.workload.clone(),
         containerd: lab.containerd.clone(),
         pods: planned.pods,
+        arrival: series.arrival,
         repetition: planned.repetition,
         phases: phases(before, &life, delete, &after),
         verdict: verdict.clone(),
+        exceeded: exceeded.clone(),
     };
     record::write(lab.run, &cell, before, &life, &attribution, &after)?;
-    lab.journal.note("cell-end", Some(id), json!({ "verdict": verdict }));
-    Ok(Measured { verdict, after })
+    lab.journal.note("cell-end", Some(id), json!({ "verdict": verdict, "exceeded": exceeded }));
+    Ok(Measured { judged: Judged { verdict, exceeded }, after })
 }
 
 /// From the end of the ramp to the end of the plateau, then evidence and attribution.
@@ -121,6 +130,7 @@ async fn live(
         return Ok(Life { walk_before, ramp, alive: None, failures });
     };
     lab.journal.note("pods-started", id, json!({ "last_start_ns": last_start_ns }));
+    lab.collect_heaps().await;
     step.set("memory settles with the pods");
     let pods = ramp.pods.len() as u32;
     let running = || watch.table().running();

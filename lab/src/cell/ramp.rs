@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use miette::Result;
 use tokio::time::{Instant, sleep};
+use wamr_record::arrival::Arrival;
 use wamr_record::cell::{PhaseName, Pod};
 use wamr_record::sample::Sample;
 
@@ -55,7 +56,9 @@ impl Ramp {
 pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp> {
     let begun = Instant::now();
     let requested_ns = now_ns();
-    lab.cluster.create(batch).await?;
+    let last_offset_ns = |arrival: Arrival| arrival.offset_ns(batch.pods.saturating_sub(1));
+    let arrived = Duration::from_nanos(batch.arrival.map_or(0, last_offset_ns));
+    lab.cluster.create(batch, watch).await?;
     let mut stamps = BTreeMap::new();
     let (mut samples, mut next_sample) = (Vec::new(), Duration::ZERO);
     let mut failed_at = None;
@@ -74,7 +77,7 @@ pub async fn ramp(lab: &Lab<'_>, batch: &Batch, watch: &PodWatch) -> Result<Ramp
         } else if failed_at.get_or_insert_with(Instant::now).elapsed() > FAILURE_GRACE {
             break failures(lab, watch).await;
         }
-        if begun.elapsed() > lab.pod_deadline() {
+        if begun.elapsed() > arrived + lab.pod_deadline() {
             break late(watch, &stamps, batch.pods, lab.experiment.timing.pod_deadline_s);
         }
         sleep(POLL).await;
@@ -159,8 +162,12 @@ async fn pods(
             cgroup: found.and_then(|found| found.cgroup.clone()),
             node: pod.node.filter(|_| lab.observers.are_several()),
             container_id: pod.container_id,
-            requested_ns,
+            requested_ns: pod.requested_ns.unwrap_or(requested_ns),
             scheduled_ns: pod.scheduled_ns,
+            sandbox_ns: pod.sandbox_ns,
+            // Kubernetes' events tell, which are read when the pods are gone.
+            created_ns: None,
+            started_ns: None,
             running_ns: pod.running_ns,
             first_instruction_ns: stamp.map(|stamp| stamp.first_instruction_ns),
             log_ns: stamp.and_then(|stamp| stamp.log_ns),

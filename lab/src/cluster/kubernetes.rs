@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -16,7 +17,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
+use wamr_record::arrival::Arrival;
 use wamr_record::experiment::Controller;
 
 use super::installer_objects::MADE_BY;
@@ -47,18 +49,29 @@ pub struct Cluster {
 pub struct PodWatch {
     table: Arc<Mutex<PodTable>>,
     task: JoinHandle<()>,
+    /// Who asks for pods that arrive one by one.
+    arriving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Drop for PodWatch {
     fn drop(&mut self) {
         self.task.abort();
+        let arriving = self.arriving.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = arriving.take() {
+            task.abort();
+        }
     }
 }
 
 impl PodWatch {
     /// A watch that `task` keeps up in `table`.
     pub fn new(table: Arc<Mutex<PodTable>>, task: JoinHandle<()>) -> Self {
-        Self { table, task }
+        Self { table, task, arriving: Mutex::new(None) }
+    }
+
+    /// Has `task` end with the watch.
+    fn keep(&self, task: JoinHandle<()>) {
+        *self.arriving.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
     /// The pods as they are known now.
@@ -153,11 +166,16 @@ impl Cluster {
         }
     }
 
-    /// Creates the object that makes the pods of a batch.
+    /// Creates the object that makes the pods of a batch, or begins to ask for them one by one.
     ///
     /// # Errors
-    /// The API refuses.
-    pub async fn create(&self, batch: &Batch) -> Result<()> {
+    /// The API refuses. A pod that it refuses alone is told by `watch`.
+    pub async fn create(&self, batch: &Batch, watch: &PodWatch) -> Result<()> {
+        if let Some(arrival) = batch.arrival {
+            let (api, table) = (self.api(), Arc::clone(&watch.table));
+            watch.keep(tokio::spawn(arrive(api, batch.clone(), arrival, table)));
+            return Ok(());
+        }
         let written = || format!("write the object of {}", batch.name);
         let created = match batch.controller {
             Controller::Job => {
@@ -172,7 +190,7 @@ impl Cluster {
         created.into_diagnostic().wrap_err_with(|| format!("create {}", batch.name))
     }
 
-    /// Deletes that object; it goes after its pods.
+    /// Deletes that object; it goes after its pods. Pods that have none are deleted themselves.
     ///
     /// # Errors
     /// The API refuses.
@@ -183,9 +201,33 @@ impl Cluster {
             Controller::Deployment => self.api::<Deployment>().delete(batch, &how).await.map(drop),
         };
         match deleted {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                let all = ListParams::default().labels(&format!("{BATCH_LABEL}={batch}"));
+                let pods = self.api::<Pod>();
+                let deleted = pods.delete_collection(&DeleteParams::default(), &all).await;
+                deleted.into_diagnostic().wrap_err_with(|| format!("delete {batch}")).map(drop)
+            }
             deleted => deleted.into_diagnostic().wrap_err_with(|| format!("delete {batch}")),
         }
+    }
+
+    /// Deletes single pods, all at once; whatever made them makes others.
+    ///
+    /// # Errors
+    /// The API refuses. One that is gone already is fine.
+    pub async fn delete_pods(&self, names: &[String]) -> Result<()> {
+        let api = self.api::<Pod>();
+        let how = DeleteParams::default();
+        let deleted = join_all(names.iter().map(|name| api.delete(name, &how))).await;
+        for (name, deleted) in names.iter().zip(deleted) {
+            match deleted {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                deleted => {
+                    deleted.into_diagnostic().wrap_err_with(|| format!("delete {name}"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// True once the object and all its pods are gone from the API.
@@ -266,7 +308,7 @@ impl Cluster {
             format!("{BATCH_LABEL}={batch}"),
             Arc::clone(&table),
         ));
-        PodWatch { table, task }
+        PodWatch::new(table, task)
     }
 
     /// The nodes' objects at metrics-server, by node; none while one of them has no figure.
@@ -301,6 +343,30 @@ impl Cluster {
         let named =
             |pod: DynamicObject| Some((pod.metadata.name?, serde_json::from_value(pod.data).ok()?));
         Ok(pods.items.into_iter().filter_map(named).collect())
+    }
+}
+
+/// Asks for the pods of a batch one by one, each at its time however long the others take.
+async fn arrive(pods: Api<Pod>, batch: Batch, arrival: Arrival, table: Arc<Mutex<PodTable>>) {
+    let lock = || table.lock().unwrap_or_else(PoisonError::into_inner);
+    let begun = Instant::now();
+    let asked = (0..batch.pods).map(|number| {
+        let (pods, batch) = (&pods, &batch);
+        async move {
+            sleep_until(begun + Duration::from_nanos(arrival.offset_ns(number))).await;
+            let name = batch.pod_name(number);
+            let pod = match batch.single_pod(number) {
+                Ok(pod) => pod,
+                Err(error) => return Some((name, error.to_string())),
+            };
+            lock().pods.entry(name.clone()).or_default().requested_ns = Some(now_ns());
+            let created = pods.create(&PostParams::default(), &pod).await;
+            created.err().map(|error| (name, error.to_string()))
+        }
+    });
+    for (name, refusal) in join_all(asked).await.into_iter().flatten() {
+        let failure = Some(format!("not created: {refusal}"));
+        lock().pods.entry(name).or_default().failure = failure;
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
+use wamr_record::arrival::Arrival;
 use wamr_record::experiment::Controller;
 
 /// The label that marks the pods of a batch.
@@ -21,6 +23,8 @@ pub struct Batch {
     pub controller: Controller,
     /// Pods at once.
     pub pods: u32,
+    /// How fast they are asked for, one by one, by the lab; all by `controller` without.
+    pub arrival: Option<Arrival>,
     /// No container in them; Kubernetes makes no such pods.
     pub sandbox_only: bool,
     /// RuntimeClass.
@@ -79,6 +83,21 @@ impl Batch {
         }))
     }
 
+    /// A pod of its own, of this number, for pods that arrive one by one.
+    ///
+    /// # Errors
+    /// Never for the fields above; the types are checked by deserialising.
+    pub fn single_pod(&self, number: u32) -> Result<Pod, serde_json::Error> {
+        let mut pod = self.pod("Never");
+        pod["metadata"]["name"] = json!(self.pod_name(number));
+        serde_json::from_value(pod)
+    }
+
+    /// Name of such a pod.
+    pub fn pod_name(&self, number: u32) -> String {
+        format!("{}-{number}", self.name)
+    }
+
     fn pod(&self, restart_policy: &str) -> Value {
         json!({
             "metadata": {
@@ -109,6 +128,7 @@ fn batch(controller: Controller) -> Batch {
         name: "cell-0003".to_owned(),
         controller,
         pods: 10,
+        arrival: None,
         sandbox_only: false,
         handler: "crun-wasmedge".to_owned(),
         image: "localhost/wamr-lab/microservice-wasm:1".to_owned(),
@@ -121,6 +141,15 @@ fn batch(controller: Controller) -> Batch {
 fn the_job_of_a_cell() {
     let job = batch(Controller::Job).job().unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap());
+}
+
+#[test]
+fn a_pod_that_arrives_alone_is_that_of_a_job() {
+    let batch = batch(Controller::Job);
+    let (pod, job) = (batch.single_pod(7).unwrap(), batch.job().unwrap());
+    assert_eq!(pod.metadata.name.as_deref(), Some("cell-0003-7"));
+    assert_eq!(pod.spec, job.spec.unwrap().template.spec);
+    assert_eq!(pod.metadata.labels.unwrap()[BATCH_LABEL], "cell-0003");
 }
 
 #[test]

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition};
+
+/// The condition of a pod whose sandbox and network are there.
+///
+/// Source: Kubernetes documentation, "Pod network readiness".
+const SANDBOX_READY: &str = "PodReadyToStartContainers";
 
 /// Waiting for these never ends well: with `imagePullPolicy: Never` the kubelet has all it needs.
 const HOPELESS: [&str; 9] = [
@@ -26,8 +31,12 @@ pub struct SeenPod {
     pub node: Option<String>,
     /// Container id without its scheme.
     pub container_id: Option<String>,
+    /// When the lab asked for it, if it asked for this one alone.
+    pub requested_ns: Option<i64>,
     /// Receipt of the first event that had a node.
     pub scheduled_ns: Option<i64>,
+    /// Receipt of the first event that had sandbox and network ready.
+    pub sandbox_ns: Option<i64>,
     /// Receipt of the first event that had the container running.
     pub running_ns: Option<i64>,
     /// The container runs, by the last event.
@@ -58,6 +67,12 @@ impl PodTable {
             seen.scheduled_ns.get_or_insert(now_ns);
         }
         let Some(status) = &pod.status else { return };
+        let ready = |condition: &PodCondition| {
+            condition.type_ == SANDBOX_READY && condition.status == "True"
+        };
+        if status.conditions.iter().flatten().any(ready) {
+            seen.sandbox_ns.get_or_insert(now_ns);
+        }
         let container = status.container_statuses.iter().flatten().next();
         let state = container.and_then(|container| container.state.as_ref());
         seen.runs = state.is_some_and(|state| state.running.is_some());
@@ -168,11 +183,18 @@ mod tests {
         table.observe(&pod(Some("n"), &creating), 2);
         assert_eq!(table.pods["p"].waiting.as_deref(), Some("ContainerCreating"));
         assert_eq!(table.running(), 0);
-        let running = container(&json!({ "running": {} }));
+        let mut sandbox = creating.clone();
+        let condition = |status| json!([{ "type": SANDBOX_READY, "status": status }]);
+        sandbox["conditions"] = condition("False");
+        table.observe(&pod(Some("n"), &sandbox), 2);
+        assert_eq!(table.pods["p"].sandbox_ns, None);
+        let mut running = container(&json!({ "running": {} }));
+        running["conditions"] = condition("True");
         table.observe(&pod(Some("n"), &running), 3);
         table.observe(&pod(Some("n"), &running), 4);
         let seen = &table.pods["p"];
         assert_eq!((seen.scheduled_ns, seen.running_ns), (Some(2), Some(3)));
+        assert_eq!((seen.sandbox_ns, seen.requested_ns), (Some(3), None));
         assert_eq!(seen.container_id.as_deref(), Some("abc"));
         assert_eq!((table.running(), table.has_failed()), (1, false));
         table.forget(&pod(None, &json!({})));

@@ -19,6 +19,7 @@ use crate::cluster::namespace_thread;
 use crate::cluster::remote_exec::RemoteExec;
 use crate::cluster::target::Target;
 use crate::environment::{self, MachineFacts};
+use crate::heaps::Heaps;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::matrix::PlannedCell;
@@ -271,6 +272,8 @@ async fn sweep_on(
         containerd: containerd(&opened.facts),
         observers: Observers::several(opened.observers),
         cluster,
+        // They are somebody else's.
+        heaps: Heaps::of_nobody(),
         run: &session.run,
         journal: &session.journal,
         progress: &context.progress,

@@ -24,12 +24,13 @@ pub fn print(experiment: &Experiment, runtimes: &RuntimeTable, only: &[String]) 
     for cell in &cells {
         let series = &experiment.series[cell.series];
         anstream::println!(
-            "  {:>3}  block {}  {:>3} pods  {} {}{}",
+            "  {:>3}  block {}  {:>3} pods  {} {}{}{}",
             cell.order + 1,
             cell.repetition,
             cell.pods,
             series.runtime,
             series.workload,
+            series.arrival.map_or_else(String::new, |rate| format!("  {rate}")),
             cell.containerd.map_or_else(String::new, |release| format!("  containerd {release}"))
         );
     }
@@ -61,10 +62,12 @@ pub fn expected_s(experiment: &Experiment, cells: &[PlannedCell]) -> u32 {
     let plateau_s = settle_s.max(plateau_samples).max(metrics_s(&experiment.timing));
     let of_pods = |pods: u32, ms: u32| (pods * ms).div_ceil(1000);
     let of_cell = |cell: &PlannedCell| {
+        let arrival = experiment.series[cell.series].arrival;
+        let arrival_s = arrival.map_or(0, |rate| rate.offset_ns(cell.pods) / 1_000_000_000) as u32;
         let (come_s, go_s) = (of_pods(cell.pods, POD_MS), 2 + of_pods(cell.pods, POD_MS));
         // All processes, control groups and figures of the kubelet are read once.
         let read_s = 2 + of_pods(cell.pods, 20);
-        come_s + plateau_s + read_s + go_s + settle_s
+        come_s.max(arrival_s) + plateau_s + read_s + go_s + settle_s
     };
     let most_pods = cells.iter().map(|cell| cell.pods).max().unwrap_or(0);
     let many = most_pods.min(WARM_UP_PODS_MAX);

@@ -10,7 +10,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::json;
 use wamr_image::NodeImage;
 use wamr_node::{MachineNode, NativeNode, Node, NodeConfig};
-use wamr_record::experiment::{Caches, ControlPlaneSpeed, Experiment};
+use wamr_record::experiment::{self, Caches, ControlPlaneSpeed, Experiment};
 use wamr_record::release::Release;
 
 use super::measuring::{Outcome, cells_of_run, chosen_cells, conclude, sweep_until};
@@ -21,6 +21,7 @@ use crate::cluster::namespace_thread;
 use crate::cri::pods::CriPods;
 use crate::disturbances::Disturbances;
 use crate::environment::{self, together};
+use crate::heaps::Heaps;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::matrix::PlannedCell;
@@ -30,12 +31,12 @@ use crate::observer::sampler::Sampler;
 use crate::place::Place;
 use crate::pod_maker::PodMaker;
 use crate::releases::{self, Releases};
-use crate::run_dir::journal::Journal;
+use crate::run_dir::journal::{HEAPS, Journal};
 use crate::run_dir::session::Session;
 use crate::sweep::{Stretch, Tally};
 
 /// The component that runs have different versions of.
-const CONTAINERD: &str = "containerd";
+pub const CONTAINERD: &str = "containerd";
 
 /// Measures all cells that are left: brings a node up for each stretch of them and takes it down,
 /// unless there is one `here`.
@@ -199,6 +200,8 @@ impl Run<'_> {
                     Cluster::connect(&kubeconfig, experiment.controller).await?,
                 ),
             };
+            let heaps = heaps_of(experiment, node, &view.root).await?;
+            session.journal.note(HEAPS, None, json!({ "collected": heaps.names() }));
             let lab = Lab {
                 experiment,
                 runtimes: node.runtimes().unwrap_or(&context.runtimes),
@@ -210,6 +213,7 @@ impl Run<'_> {
                     node.root_cgroup(),
                 )?),
                 cluster,
+                heaps,
                 run: &session.run,
                 journal: &session.journal,
                 progress: &context.progress,
@@ -230,5 +234,14 @@ fn note_disturbances(context: &Context, journal: &Journal) {
         let text = format!("another node is up ({others}): what it does is measured, too");
         context.progress.line(&text);
         journal.note("other-nodes", None, json!(others));
+    }
+}
+
+/// The daemons whose heaps the experiment wants collected.
+pub async fn heaps_of(experiment: &Experiment, node: &Place, root: &Path) -> Result<Heaps> {
+    match (experiment.heaps, experiment.control_plane) {
+        (experiment::Heaps::AsTheyAre, _) => Ok(Heaps::of_nobody()),
+        (_, ControlPlaneSpeed::None) => Ok(Heaps::of_containerd(root)),
+        _ => Heaps::of_node(root, node.name(), &node.kubeconfig()).await,
     }
 }

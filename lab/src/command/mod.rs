@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod churn;
 mod clean;
 mod cluster;
 mod cluster_run;
@@ -53,6 +54,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(arguments) => demo::demo(&context, arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Churn(arguments) => churn::churn(&context, &arguments),
         Command::Status(arguments) => status::status(&context, &arguments),
         Command::Image(ImageCommand::Build { disk, containerd }) => {
             let image = wamr_image::ensure(&context.cache, &context.progress)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use miette::Result;
 use wamr_image::{NodeImage, peers};
 use wamr_node::runtimes::peer_files;
-use wamr_node::{ControlPlane, MAX_PODS, NodeConfig};
+use wamr_node::{ControlPlane, NodeConfig, USUAL_PODS};
 use wamr_record::experiment::{ControlPlaneSpeed, Experiment, Series};
 use wamr_record::release::Release;
 
@@ -62,7 +62,9 @@ pub fn of_cells(
     };
     let used = |name: &str| series.iter().any(|series| series.workload == name);
     config.keep_workloads(&used);
-    config.max_pods = MAX_PODS;
+    // The figures of earlier runs were taken with this many, so fewer pods do not make it fewer.
+    let most_pods = experiment.densities.iter().copied().max().unwrap_or(0);
+    config.max_pods = most_pods.max(USUAL_PODS);
     config.metric_resolution_s = experiment.timing.metrics_resolution_s;
     Ok(config)
 }

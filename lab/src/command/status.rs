@@ -29,13 +29,16 @@ pub fn status(context: &Context, arguments: &StatusArgs) -> Result<ExitCode> {
     anstream::println!("{}: {} of {} cells", experiment.title, done.len(), cells.len());
     for cell in &cells {
         let id = cell_name(&experiment, cell);
-        let state = match done.get(&id) {
+        let cell = done.get(&id);
+        let state = match cell.map(|cell| &cell.verdict) {
             None => "to do".to_owned(),
             Some(Verdict::Valid { .. }) => "valid".to_owned(),
             Some(Verdict::Invalid { reasons, .. }) => format!("invalid: {}", reasons.join("; ")),
             Some(Verdict::Failed { reasons }) => format!("failed: {}", reasons.join("; ")),
         };
-        anstream::println!("  {id}  {state}");
+        let exceeded = cell.map(|cell| cell.exceeded.join("; ")).unwrap_or_default();
+        let slow = if exceeded.is_empty() { "" } else { ", too slow: " };
+        anstream::println!("  {id}  {state}{slow}{exceeded}");
     }
     if unfinished::is_complete(dir) {
         return Ok(Tally::of(done.values()).exit_status().into());

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use miette::{IntoDiagnostic, Result, WrapErr};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::call::Connection;
 use super::generated::{
@@ -72,12 +72,12 @@ impl CriPods {
     }
 
     /// Asks for all pods of a batch at once, as the kubelet does with pods that were bound to its
-    /// node together. It does not wait for them.
+    /// node together, or for each at its time. It does not wait for them.
     ///
     /// # Errors
     /// A directory for logs cannot be made.
     pub fn create(&self, batch: &Batch) -> Result<()> {
-        let made_ns = now_ns();
+        let (made_ns, begun) = (now_ns(), Instant::now());
         let table = Arc::clone(&lock(&self.table));
         let mut starting = lock(&self.starting);
         starting.clear();
@@ -92,7 +92,14 @@ impl CriPods {
             lock(&table).pods.insert(name.clone(), pod.clone());
             let (connection, batch) = (self.connection.clone(), batch.clone());
             let table = Arc::clone(&table);
+            let offset_ns = batch.arrival.map(|arrival| arrival.offset_ns(index));
             starting.push(tokio::spawn(async move {
+                if let Some(offset_ns) = offset_ns {
+                    sleep_until(begun + Duration::from_nanos(offset_ns)).await;
+                    if let Some(seen) = lock(&table).pods.get_mut(&name) {
+                        seen.requested_ns = Some(now_ns());
+                    }
+                }
                 let started = start(&connection, &batch, &name, &pod.uid).await;
                 let mut table = lock(&table);
                 let Some(seen) = table.pods.get_mut(&name) else { return };

@@ -106,6 +106,7 @@ fn a_pod_is_where_the_lab_looks_for_it() {
         name: "cell-0001".to_owned(),
         controller: wamr_record::experiment::Controller::Job,
         pods: 2,
+        arrival: None,
         sandbox_only: false,
         handler: "h".to_owned(),
         image: "i".to_owned(),

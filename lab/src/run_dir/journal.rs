@@ -13,6 +13,9 @@ use crate::clock::now_ns;
 /// The event of a run that goes on.
 pub const RESUMED: &str = "resumed";
 
+/// The event that tells whose heaps are collected.
+pub const HEAPS: &str = "heaps";
+
 /// The open journal.
 #[derive(Debug)]
 pub struct Journal(Mutex<File>);
@@ -52,15 +55,16 @@ impl Journal {
     /// # Errors
     /// It cannot be read.
     pub fn resumed_ns(run: &RunWriter) -> Result<Vec<i64>> {
-        let path = run.path("journal.ndjson")?;
-        let text = fs::read_to_string(&path)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("read {}", path.display()))?;
-        let resumed = |line: &str| {
-            let line: Value = serde_json::from_str(line).ok()?;
-            (line["event"] == RESUMED).then(|| line["at_ns"].as_i64()).flatten()
-        };
-        Ok(text.lines().filter_map(resumed).collect())
+        Ok(events(run, RESUMED)?.iter().filter_map(|line| line["at_ns"].as_i64()).collect())
+    }
+
+    /// The daemons whose heaps were collected, by the journal's own lines.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn heaps_collected(run: &RunWriter) -> Result<Vec<String>> {
+        let told = events(run, HEAPS)?.pop().unwrap_or_default();
+        Ok(serde_json::from_value(told["detail"]["collected"].clone()).unwrap_or_default())
     }
 
     /// Writes a line. A journal that cannot be written does not stop a measurement: it is told on
@@ -72,6 +76,16 @@ impl Journal {
             tracing::warn!(%error, event, "the journal could not be written");
         }
     }
+}
+
+/// The lines of an event.
+fn events(run: &RunWriter, event: &str) -> Result<Vec<Value>> {
+    let path = run.path("journal.ndjson")?;
+    let text = fs::read_to_string(&path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("read {}", path.display()))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(lines.filter(|line| line["event"] == event).collect())
 }
 
 #[test]
@@ -89,5 +103,8 @@ fn a_line_per_event() {
     again.note(RESUMED, None, Value::Null);
     again.note("end", None, Value::Null);
     assert_eq!(Journal::resumed_ns(&run).unwrap().len(), 1);
+    assert_eq!(Journal::heaps_collected(&run).unwrap(), Vec::<String>::new());
+    again.note(HEAPS, None, serde_json::json!({ "collected": ["etcd"] }));
+    assert_eq!(Journal::heaps_collected(&run).unwrap(), ["etcd"]);
     assert_eq!((&lines[1]["cell"], &lines[1]["detail"]["seconds"]), (&"0000-x".into(), &20.into()));
 }

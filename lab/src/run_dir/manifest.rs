@@ -25,6 +25,8 @@ pub struct Story<'a> {
     pub resumed_ns: Vec<i64>,
     /// Which cells were asked for, if not all.
     pub only: Vec<String>,
+    /// Which daemons were asked to collect their heap.
+    pub heaps_collected: Vec<String>,
 }
 
 /// Digests every file of the run and writes the manifest.
@@ -44,6 +46,7 @@ pub fn finish(run: &RunWriter, story: Story<'_>) -> Result<()> {
         end_ns: now_ns(),
         resumed_ns: story.resumed_ns,
         only: story.only,
+        heaps_collected: story.heaps_collected,
         files,
     };
     // Renamed into place: a reader never sees half of it.

@@ -109,6 +109,7 @@ impl Session {
                 begin_ns: self.begin.at_ns,
                 resumed_ns: Journal::resumed_ns(&self.run)?,
                 only: self.begin.only.clone(),
+                heaps_collected: Journal::heaps_collected(&self.run)?,
             },
         )
     }

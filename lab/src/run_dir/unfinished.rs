@@ -14,8 +14,17 @@ use wamr_record::reader::read_json;
 
 use super::manifest::NAME as MANIFEST;
 
-/// The cells that are done: directory name → verdict.
-pub type Done = BTreeMap<String, Verdict>;
+/// The cells that are done: directory name → what came of them.
+pub type Done = BTreeMap<String, Judged>;
+
+/// What came of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether it may be used.
+    pub verdict: Verdict,
+    /// The experiment's thresholds that its pods exceeded, in words.
+    pub exceeded: Vec<String>,
+}
 
 /// True if the run at `dir` has its manifest.
 pub fn is_complete(dir: &Path) -> bool {
@@ -32,7 +41,8 @@ pub fn done(dir: &Path) -> Result<Done> {
         let file = path.join("cell.json");
         if file.exists() {
             let cell: Cell = read_json(&file).into_diagnostic()?;
-            done.insert(cell.id, cell.verdict);
+            let Cell { verdict, exceeded, .. } = cell;
+            done.insert(cell.id, Judged { verdict, exceeded });
         }
     }
     Ok(done)

@@ -91,6 +91,12 @@ impl Fixture {
         self.spawn(["run".as_ref(), "--resume".as_ref()])
     }
 
+    /// Starts `wamr-lab churn` with few pods and readings.
+    pub fn churn(&self, more: &[&str]) -> Lab {
+        let few = ["--collect-heaps", "--pods", "20", "--share", "10", "--readings", "10", "--out"];
+        self.spawn(["churn"].iter().chain(more).chain(&few).map(AsRef::as_ref))
+    }
+
     /// Starts wamr-lab with `arguments` and then the run directory.
     fn spawn<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Lab {
         let output = self.dir.path().join("output");

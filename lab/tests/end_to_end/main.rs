@@ -6,6 +6,7 @@
 //! Tier: test
 
 mod by_cri;
+mod churn;
 mod ends;
 mod failing_cell;
 mod fixture;
