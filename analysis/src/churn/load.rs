@@ -11,8 +11,8 @@ use wamr_record::reader::read_json;
 
 use super::trends::{ChurnStudy, Facts, SystemSeries, study};
 use crate::error::Error;
-use crate::load::Trust;
-use crate::verify::check::Findings;
+use crate::load::{Trust, accept};
+use crate::verify::check::{Findings, check_files};
 use crate::verify::defect::Defect;
 use crate::verify::{files, lines};
 
@@ -25,12 +25,7 @@ const FILE_LIMIT_BYTES: u64 = 1 << 30;
 /// The directory or a file in it cannot be read; or it has defects and `trust` wants none.
 pub fn load(dir: &Path, trust: Trust) -> Result<ChurnStudy, Error> {
     let (findings, series) = read(dir)?;
-    if let Some(first) = findings.defects.first()
-        && (trust == Trust::Whole || !findings.readable)
-    {
-        let (count, first) = (findings.defects.len(), first.clone());
-        return Err(Error::Defects { dir: dir.to_owned(), count, first });
-    }
+    accept(&findings, dir, trust)?;
     let manifest: Manifest = read_json(&dir.join(files::MANIFEST))?;
     let churn: Churn = read_json(&dir.join(NAME))?;
     let environment: Environment = read_json(&dir.join("environment.json"))?;
@@ -55,22 +50,8 @@ pub fn check(dir: &Path) -> Result<Findings, Error> {
 
 /// What is wrong with the run, and the readings of each system by the name of their file.
 fn read(dir: &Path) -> Result<(Findings, BTreeMap<String, SystemSeries>), Error> {
-    let survey = files::survey(dir)?;
-    let mut defects = survey.defects.clone();
-    let readable = defects.is_empty();
-    let mut findings = Findings { defects: Vec::new(), files: 0, bytes: 0, cells: 0, readable };
-    if survey.has(files::MANIFEST) {
-        match lines::json::<Manifest>(dir, files::MANIFEST) {
-            Ok(manifest) => {
-                let compared = files::compare(dir, &survey, &manifest, &mut defects);
-                (findings.files, findings.bytes) = compared;
-            }
-            Err(defect) => defects.push(defect),
-        }
-    } else {
-        defects.push(Defect::file(files::MANIFEST, "missing: the run was not finished"));
-    }
-    lines::small_files(dir, &survey, &mut defects);
+    let (survey, mut findings) = check_files(dir)?;
+    let defects = &mut findings.defects;
     let mut series = BTreeMap::new();
     match lines::json::<Churn>(dir, NAME) {
         Ok(churn) => {
@@ -84,10 +65,7 @@ fn read(dir: &Path) -> Result<(Findings, BTreeMap<String, SystemSeries>), Error>
         Err(defect) => defects.push(defect),
     }
     findings.cells = series.len();
-    defects.sort();
-    defects.dedup();
-    findings.defects = defects;
-    Ok((findings, series))
+    Ok((findings.in_order(), series))
 }
 
 fn read_series(dir: &Path, name: &str, survey: &files::Survey) -> Result<SystemSeries, Defect> {

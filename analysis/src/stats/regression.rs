@@ -21,8 +21,19 @@ const MAX_POINTS: usize = 1000;
 ///
 /// Source: Sen, "Estimates of the regression coefficient based on Kendall's tau", 1968.
 pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
+    let points = thinned(points);
+    let slope = median(&pair_slopes(&points))?;
+    Some(Line { slope, intercept: median(&residuals(&points, slope))? })
+}
+
+/// At most [`MAX_POINTS`] of `points`, evenly.
+pub(super) fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let step = points.len().div_ceil(MAX_POINTS).max(1);
-    let points: Vec<(f64, f64)> = points.iter().copied().step_by(step).collect();
+    points.iter().copied().step_by(step).collect()
+}
+
+/// The slopes of all pairs of points with different x.
+pub(super) fn pair_slopes(points: &[(f64, f64)]) -> Vec<f64> {
     let mut slopes = Vec::new();
     for (index, left) in points.iter().enumerate() {
         for right in &points[index + 1..] {
@@ -32,9 +43,12 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
             }
         }
     }
-    let slope = median(&slopes)?;
-    let rests: Vec<f64> = points.iter().map(|point| point.1 - slope * point.0).collect();
-    Some(Line { slope, intercept: median(&rests)? })
+    slopes
+}
+
+/// What a line through the origin with that slope leaves of each point.
+pub(super) fn residuals(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
+    points.iter().map(|point| point.1 - slope * point.0).collect()
 }
 
 /// The line of least squares. `None` if all x are equal.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::quantile::{median, sorted};
-use super::regression::theil_sen;
+use super::regression::{pair_slopes, residuals, thinned};
 
 /// A slope with the ends of its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -19,9 +19,6 @@ pub struct Trend {
 /// Fewer points than this give no interval.
 pub const MIN_POINTS: usize = 5;
 
-/// More points than this are thinned evenly: the number of pairs grows with the square.
-const MAX_POINTS: usize = 1000;
-
 /// Two-sided 95 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -34,38 +31,22 @@ const Z: f64 = 1.959_963_984_540_054;
 /// Sources: Sen, "Estimates of the regression coefficient based on Kendall's tau", 1968; Hamed and
 /// Rao, "A modified Mann–Kendall trend test for autocorrelated data", 1998.
 pub fn trend(points: &[(f64, f64)]) -> Option<Trend> {
-    let step = points.len().div_ceil(MAX_POINTS).max(1);
-    let points: Vec<(f64, f64)> = points.iter().copied().step_by(step).collect();
+    let points = thinned(points);
     if points.len() < MIN_POINTS {
         return None;
     }
-    let slopes = pair_slopes(&points);
+    let slopes = sorted(&pair_slopes(&points));
     let slope = median(&slopes)?;
     let values: Vec<f64> = points.iter().map(|point| point.1).collect();
-    let line = theil_sen(&points)?;
-    let rests: Vec<f64> =
-        points.iter().map(|point| point.1 - line.intercept - line.slope * point.0).collect();
-    let spread = Z * (kendall_variance(&values) * neighbours_factor(&rests)).sqrt();
+    // Ranks count there: without the intercept they are the same.
+    let neighbours = neighbours_factor(&residuals(&points, slope));
+    let spread = Z * (kendall_variance(&values) * neighbours).sqrt();
     let (count, last) = (slopes.len() as f64, slopes.len() - 1);
     let at = |rank: f64| slopes[(rank.max(0.0) as usize).min(last)];
     // Ranks count from 1: the M-th and, on the other side, the one after the (N - M)-th.
     let low = at(((count - spread) / 2.0).floor() - 1.0);
     let high = at(f64::midpoint(count, spread).ceil());
     Some(Trend { slope, low: low.min(slope), high: high.max(slope) })
-}
-
-/// The slopes of all pairs of points with different x, in ascending order.
-fn pair_slopes(points: &[(f64, f64)]) -> Vec<f64> {
-    let mut slopes = Vec::new();
-    for (index, left) in points.iter().enumerate() {
-        for right in &points[index + 1..] {
-            let run = right.0 - left.0;
-            if run.abs() > 0.0 {
-                slopes.push((right.1 - left.1) / run);
-            }
-        }
-    }
-    sorted(&slopes)
 }
 
 /// Variance of Kendall's S if there is no trend: `(n(n−1)(2n+5) − Σ t(t−1)(2t+5)) / 18` over the

@@ -6,6 +6,7 @@ use wamr_record::experiment::Experiment;
 use wamr_record::manifest::Manifest;
 
 use super::defect::Defect;
+use super::files::Survey;
 use super::{cells, files, lines};
 use crate::error::Error;
 use crate::experiment::read_experiment;
@@ -25,27 +26,23 @@ pub struct Findings {
     pub readable: bool,
 }
 
+impl Findings {
+    /// The defects by path and line, each once.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.defects.sort();
+        self.defects.dedup();
+        self
+    }
+}
+
 /// Checks the run at `dir`.
 ///
 /// # Errors
 /// Only if `dir` itself cannot be read; everything else is a [`Defect`].
 pub fn check(dir: &Path) -> Result<Findings, Error> {
-    let survey = files::survey(dir)?;
-    let mut defects = survey.defects.clone();
-    let readable = defects.is_empty();
-    let mut findings = Findings { defects: Vec::new(), files: 0, bytes: 0, cells: 0, readable };
-    if survey.has(files::MANIFEST) {
-        match lines::json::<Manifest>(dir, files::MANIFEST) {
-            Ok(manifest) => {
-                let compared = files::compare(dir, &survey, &manifest, &mut defects);
-                (findings.files, findings.bytes) = compared;
-            }
-            Err(defect) => defects.push(defect),
-        }
-    } else {
-        defects.push(Defect::file(files::MANIFEST, "missing: the run was not finished"));
-    }
-    lines::small_files(dir, &survey, &mut defects);
+    let (survey, mut findings) = check_files(dir)?;
+    let defects = &mut findings.defects;
     let experiment = if survey.has("experiment.toml") {
         read_experiment(dir).unwrap_or_else(|error| {
             defects.push(experiment_defect(&error));
@@ -55,11 +52,31 @@ pub fn check(dir: &Path) -> Result<Findings, Error> {
         defects.push(Defect::file("experiment.toml", "missing"));
         Experiment::default()
     };
-    findings.cells = cells::check(dir, &survey, &experiment, &mut defects);
-    defects.sort();
-    defects.dedup();
-    findings.defects = defects;
-    Ok(findings)
+    findings.cells = cells::check(dir, &survey, &experiment, defects);
+    Ok(findings.in_order())
+}
+
+/// What every run has, whatever was measured: its files with their digests, and the small ones.
+///
+/// # Errors
+/// Those of [`check`].
+pub fn check_files(dir: &Path) -> Result<(Survey, Findings), Error> {
+    let survey = files::survey(dir)?;
+    let mut defects = survey.defects.clone();
+    let readable = defects.is_empty();
+    let (mut files, mut bytes) = (0, 0);
+    if survey.has(files::MANIFEST) {
+        match lines::json::<Manifest>(dir, files::MANIFEST) {
+            Ok(manifest) => {
+                (files, bytes) = files::compare(dir, &survey, &manifest, &mut defects);
+            }
+            Err(defect) => defects.push(defect),
+        }
+    } else {
+        defects.push(Defect::file(files::MANIFEST, "missing: the run was not finished"));
+    }
+    lines::small_files(dir, &survey, &mut defects);
+    Ok((survey, Findings { defects, files, bytes, cells: 0, readable }))
 }
 
 fn experiment_defect(error: &Error) -> Defect {

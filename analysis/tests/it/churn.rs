@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use wamr_record::churn::{Churn, ChurnReading, ChurnSystem, HEAD, NAME};
 
+use super::program::{program, words};
 use super::surroundings::environment;
 use super::synthetic::{BEGIN_NS, Recipe, write_manifest};
 
@@ -72,19 +72,6 @@ fn write_churn(dir: &Path, leaks: Leaks, complete: bool) {
     json("series/wamr-shim.csv", series(leaks));
     json("series/runc-native.csv", series(Leaks { shim_bytes: 900, mounts: 1 }));
     write_manifest(dir, BEGIN_NS + 200_000_000_000);
-}
-
-fn program(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wamr-report"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn words(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 #[test]

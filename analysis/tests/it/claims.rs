@@ -1,12 +1,12 @@
 //! Claims judged on synthetic runs: one that keeps them, one that breaks them.
 
 use std::path::Path;
-use std::process::Command;
 
 use wamr_report::claims::table::Verdicts;
 use wamr_report::claims::{Catalogue, Judged, Verdict};
 use wamr_report::study::Study;
 
+use super::program::status_and_text;
 use super::recover::study_of;
 use super::synthetic::{Recipe, write_run};
 use super::testbed;
@@ -121,15 +121,7 @@ fn a_peer_that_cannot_be_had_leaves_the_rest_to_be_judged() {
 }
 
 fn check(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wamr-report"))
-        .arg("check")
-        .args(arguments)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
+    status_and_text(&[&["check"], arguments].concat(), dir)
 }
 
 #[test]

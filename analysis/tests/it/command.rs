@@ -1,23 +1,9 @@
 //! The program itself: exit status, standard output, standard error.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
+use super::program::{program, words};
 use super::synthetic::{Recipe, write_run};
-
-fn program(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wamr-report"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn words(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 #[test]
 fn builds_verifies_and_sums_up() {

@@ -1,20 +1,7 @@
 //! Several runs at once, and figures for other programs.
 
-use std::path::Path;
-use std::process::Command;
-
+use super::program::status_and_text;
 use super::synthetic::{Recipe, write_run};
-
-fn program(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wamr-report"))
-        .args(arguments)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
-}
 
 fn runs() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -31,7 +18,7 @@ fn runs() -> tempfile::TempDir {
 #[test]
 fn a_difference_is_shown_with_its_interval() {
     let dir = runs();
-    let (status, text) = program(dir.path(), &["diff", "old", "new", "--csv", "diff.csv"]);
+    let (status, text) = status_and_text(&["diff", "old", "new", "--csv", "diff.csv"], dir.path());
     assert_eq!(status, Some(0), "{text}");
     insta::assert_snapshot!("diff", text);
     let csv = std::fs::read_to_string(dir.path().join("diff.csv")).unwrap();
@@ -39,14 +26,15 @@ fn a_difference_is_shown_with_its_interval() {
     assert!(row("wamr-crun (WAMR),10,\"free, MB per pod\"").ends_with(",more"), "{csv}");
     assert!(row("crun-WasmEdge,10,\"all pods started, ms\"").ends_with(",less"), "{csv}");
     assert!(row("crun-WasmEdge,10,\"free, MB per pod\"").ends_with(",same"), "{csv}");
-    assert_eq!(program(dir.path(), &["diff", "old", "new", "--limit", "10"]).0, Some(3));
-    assert_eq!(program(dir.path(), &["diff", "new", "old", "--limit", "50"]).0, Some(0));
+    assert_eq!(status_and_text(&["diff", "old", "new", "--limit", "10"], dir.path()).0, Some(3));
+    assert_eq!(status_and_text(&["diff", "new", "old", "--limit", "50"], dir.path()).0, Some(0));
 }
 
 #[test]
 fn a_history_has_a_row_per_run_and_system() {
     let dir = runs();
-    let (status, text) = program(dir.path(), &["history", "old", "new", "--csv", "history.csv"]);
+    let (status, text) =
+        status_and_text(&["history", "old", "new", "--csv", "history.csv"], dir.path());
     assert_eq!(status, Some(0), "{text}");
     let csv = std::fs::read_to_string(dir.path().join("history.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 3 + 2, "{csv}");
@@ -55,7 +43,7 @@ fn a_history_has_a_row_per_run_and_system() {
 #[test]
 fn prometheus_reads_the_export() {
     let dir = runs();
-    let (status, text) = program(dir.path(), &["export", "new", "--prometheus"]);
+    let (status, text) = status_and_text(&["export", "new", "--prometheus"], dir.path());
     assert_eq!(status, Some(0), "{text}");
     let line = "wamr_lab_start_last_seconds{run=\"synthetic\",runtime=\"crun-wasmedge\",\
                 workload=\"microservice-wasm\",pods=\"10\",stat=\"median\"} 1";

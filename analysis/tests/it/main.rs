@@ -10,6 +10,7 @@ mod compare;
 mod defects;
 mod golden;
 mod hostile;
+mod program;
 mod readme;
 mod recover;
 mod reference;
